@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * area.h - areas: contiguous memory for devices, lent while nobody needs it (src/cma)
+ *
+ * An area is a range of frames kept for devices, at page granularity, a few pages or a terabyte. Its
+ * idle frames are lent, block by block and on demand, to movable and droppable requests, and come
+ * back when a block empties. A device's request becomes a *claim*:
+ *
+ *     choose    the lowest window (aligned, in reach, crossing no boundary) that no pinned,
+ *               referenced or claimed frame lies in and whose kept frames fit elsewhere
+ *     isolate   mark its frames, under the area's lock, block by block; nobody gets them any more.
+ *               What changed since the choice is seen here, BEFORE the first copy: choose again
+ *     evacuate  discard droppable frames, move kept ones out, in batches, without the lock;
+ *               a mover that refuses sends the claim to the next window behind that frame
+ *     hand over one record is written, and the window is the device's
+ * or everything is put back. Claims of several threads run side by side. One that finds no window
+ * while another is still in progress waits for its end instead of giving up, so "no" is never said
+ * for want of patience.
+ *
+ * What a claim costs: at most one copy a kept frame of its window, one discard a droppable one.
+ */
+#ifndef CMA_AREA_H
+#define CMA_AREA_H
+
+#include <cma/frame.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct cma_area_request {
+    uint64_t npages;          /* 1 up */
+    uint64_t align_npages;    /* power of two, of the physical address; 0: 1 */
+    cma_paddr_t paddr_first;  /* all bytes lie in [paddr_first, paddr_last] */
+    cma_paddr_t paddr_last;   /* 0: no limit */
+    uint64_t boundary_nbytes; /* crosses no multiple of it; power of two >= a page; 0: none */
+    uint32_t owner;           /* tag that cma_area_release must name; devices use their number */
+    uint32_t flags;           /* CMA_CLAIM_* */
+};
+#define CMA_CLAIM_NOWAIT (1u << 0) /* never sleeps for others: CMA_EAGAIN instead */
+
+struct cma_area_config {
+    const char *name;               /* lives as long as the area */
+    enum cma_lend_class lend_class;
+};
+
+struct cma_area_stats {
+    uint64_t npages;
+    uint64_t claimed_npages;   /* in devices' hands */
+    uint64_t idle_npages;      /* nobody's */
+    uint64_t kept_npages;      /* lent and movable */
+    uint64_t droppable_npages; /* lent and droppable */
+    uint64_t lent_blocks, nblocks;
+    uint64_t claims, refused, released; /* requests that ended well, ended in "no"; buffers back */
+    uint64_t copied_npages, dropped_npages;
+    uint64_t wasted_copies; /* copies of claims that then gave their window up */
+    uint64_t windows_left;  /* windows given up because somebody was in the way after all */
+};
+
+struct cma_claim;
+struct cma_area {
+    /* private */
+    struct cma_frames *frames;
+    const struct cma_pages_ops *ops;
+    struct cma_span *span;
+    const char *name;
+    uint32_t lend_class;
+    uint32_t active;
+    uint32_t lend_cursor;     /* block where lending looks first */
+    struct cma_claim *claims; /* in progress; under the span's lock */
+    struct cma_area_stats stats;
+};
+
+/*
+ * Starts an area on the table's area span that begins at `base`. It is not active yet.
+ * Returns 0, CMA_ENOENT (no area span begins there), CMA_EINVAL. One thread, at boot.
+ */
+CMA_MUST_CHECK int cma_area_init(struct cma_area *area, struct cma_frames *frames,
+                                 const struct cma_pages_ops *ops, cma_paddr_t base,
+                                 const struct cma_area_config *config);
+
+/* From now on it can be claimed and lent. Returns 0 or CMA_EBADF (active already). */
+CMA_MUST_CHECK int cma_area_activate(struct cma_area *area);
+
+/*
+ * Gets a contiguous run; contents are what was left there. On success it is the caller's until
+ * cma_area_release. Returns 0 and *pfn, or
+ *   CMA_EINVAL (malformed), CMA_ERANGE (the area is out of reach), CMA_EBADF (not active),
+ *   CMA_ENOMEM (larger than the area, or all claimed, or kept frames fit nowhere else),
+ *   CMA_ENOSPC (frames held in place leave no window),
+ *   CMA_EBUSY (movers refused in every window), CMA_EAGAIN (only with CMA_CLAIM_NOWAIT).
+ * The refusal tells which frame stood in the way. May sleep.
+ */
+CMA_MUST_CHECK int cma_area_alloc(struct cma_area *area, const struct cma_area_request *request,
+                                  cma_pfn_t *pfn, struct cma_refusal *refusal);
+
+/*
+ * Gives back exactly what one claim got. Returns 0, CMA_ENOENT (not in this area), CMA_EBADF (nothing
+ * claimed begins there: double release, inner address), CMA_EINVAL (other length), CMA_EPERM (other
+ * owner); a call that fails changes nothing. Sleeps: no.
+ */
+CMA_MUST_CHECK int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages,
+                                    uint32_t owner);
+
+/*
+ * The same, step by step: a claim that is prepared ahead, has a budget, or is cancelled.
+ * The struct is the caller's and must stay where it is until the claim has ended.
+ */
+enum cma_claim_state {
+    CMA_CLAIM_IDLE = 0,
+    CMA_CLAIM_CHOOSE,
+    CMA_CLAIM_ISOLATE,
+    CMA_CLAIM_EVACUATE,
+    CMA_CLAIM_DONE,   /* window handed over: pfn is valid */
+    CMA_CLAIM_REFUSED
+};
+struct cma_claim {
+    /* readable after each step */
+    enum cma_claim_state state;
+    cma_pfn_t pfn;
+    uint64_t copied_npages, dropped_npages; /* by this claim so far */
+    struct cma_refusal refusal;             /* valid when REFUSED */
+    /* private */
+    struct cma_area *area;
+    struct cma_area_request request;
+    struct cma_claim *next;
+    cma_pfn_t cursor;   /* the window begins at or above */
+    uint64_t isolated;  /* frames of the window isolated so far */
+    uint64_t evacuated; /* of these, the first so many are empty */
+    uint32_t seen_event;
+    uint32_t retries;
+    uint32_t flags;
+};
+
+/* Begins a claim: checks the request. Returns 0, or as cma_area_alloc for what can be said at once.
+ * Sleeps: no. */
+CMA_MUST_CHECK int cma_claim_start(struct cma_claim *claim, struct cma_area *area,
+                                   const struct cma_area_request *request);
+/*
+ * Goes on for about `budget_npages` frames of work (UINT64_MAX: to the end). Returns 1 (there is
+ * more to do), 0 (done: claim->pfn), or a refusal as cma_area_alloc, after which all is put back.
+ * One thread at a time for one claim. May sleep, except with CMA_CLAIM_NOWAIT.
+ */
+CMA_MUST_CHECK int cma_claim_step(struct cma_claim *claim, uint64_t budget_npages);
+/* Gives up: what was isolated is lendable again, what was moved stays moved. No-op when ended. */
+void cma_claim_cancel(struct cma_claim *claim);
+
+/* Lends one more block to movable and droppable requests. Returns true if it did; false: all is
+ * lent or claimed, the area is not active, or of class NONE. This is a lender (pages.h) with the
+ * area as ctx; a host calls it when it runs short. Sleeps: no. */
+bool cma_area_lend(void *area, enum cma_kind kind);
+
+/* A snapshot. Sleeps: no. */
+void cma_area_stats(struct cma_area *area, struct cma_area_stats *stats);
+
+/* One holder of a part of an area, for cma_area_walk. */
+struct cma_area_holder {
+    cma_pfn_t pfn;
+    uint64_t npages;
+    enum cma_kind kind; /* CLAIMED, MOVABLE, DROPPABLE, or NONE for idle runs */
+    uint32_t mover;     /* of movable and droppable frames */
+    uint32_t owner;     /* tag or cookie */
+    bool lent;          /* idle runs: in a lent block */
+    bool in_progress;   /* being claimed right now */
+};
+/*
+ * Visits all of the area in address order, merging equal neighbours (movable and droppable ones of
+ * one mover, with the cookie of the first). `visit` runs without locks and returns false to stop;
+ * what it sees of a busy area is a moment's truth for each holder, not for the whole. Sleeps: no.
+ */
+void cma_area_walk(struct cma_area *area,
+                   bool (*visit)(void *ctx, const struct cma_area_holder *holder), void *ctx);
+
+/* Checks the area against the table (other threads quiet): counts, claims in progress, nothing
+ * unmovable inside. Returns true when all holds, else fills *violation. */
+bool cma_area_check(struct cma_area *area, struct cma_violation *violation);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

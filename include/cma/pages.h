@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pages.h - the page allocator that comes along (src/buddy)
+ *
+ * For systems that have none. It hands out the frames of the table's ordinary spans, and, to movable
+ * and droppable requests only, the idle frames of lent area blocks. Free memory is the table's idle
+ * bits; a bit tree finds a block that has some, so that the cost does not grow with memory, and two
+ * free neighbours are merged by being neighbours. An operating system that has a page allocator
+ * leaves this folder out and fills a struct cma_pages_ops itself (frame.h).
+ *
+ * Where a request goes: zones from the highest that its limit allows downwards. Unmovable requests
+ * take the lowest frames of a zone, movable ones the highest, so that they do not mix. Droppable data
+ * goes to lent area blocks first (it costs a claim no copy), movable data last. When no lent block
+ * has room, the registered lenders (areas) are asked for another block: lending is on demand.
+ */
+#ifndef CMA_PAGES_H
+#define CMA_PAGES_H
+
+#include <cma/frame.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CMA_PAGES_LINEAR (1u << 0)  /* must have a CPU address without mapping (no highmem) */
+#define CMA_PAGES_NO_LENT (1u << 1) /* never from an area */
+#define CMA_PAGES_NO_LEND (1u << 2) /* from lent blocks, but lend no further one for it */
+
+struct cma_pages_request {
+    uint64_t npages;         /* 1 up; movable and droppable requests: 1 */
+    uint64_t align_npages;   /* power of two; 0: 1 */
+    struct cma_holder holder;
+    cma_paddr_t paddr_first; /* all bytes lie in [paddr_first, paddr_last] */
+    cma_paddr_t paddr_last;  /* 0: no limit */
+    uint64_t boundary_nbytes; /* the run crosses no multiple of it; power of two; 0: none */
+    uint32_t flags;          /* CMA_PAGES_* */
+};
+
+/* Somebody who can lend another block of frames when movable or droppable requests want more. */
+struct cma_lender {
+    struct cma_lender *next; /* private */
+    void *ctx;
+    /* Lends one more block, for `kind`. Returns true if it did. Called without locks. */
+    bool (*lend)(void *ctx, enum cma_kind kind);
+};
+
+struct cma_pages_stats {
+    uint64_t zone_idle_npages[CMA_ZONES_MAX];
+    uint64_t lent_idle_npages;  /* idle frames of lent blocks */
+    uint64_t requests, refused;
+    uint64_t demand;            /* movable and droppable requests that were refused */
+    uint64_t reclaimed;         /* droppable frames discarded to make room for destinations */
+};
+
+struct cma_pages {
+    /* private */
+    struct cma_frames *frames;
+    struct cma_lender *lenders;
+    uint64_t floor_npages[CMA_ZONES_MAX]; /* frames up to the end of zone i that stay free */
+    struct cma_pages_stats stats;
+    struct cma_pages_ops ops;
+};
+
+/* Starts the allocator over a table that covers ordinary memory, and becomes the table's ops.
+ * Returns 0 or CMA_EINVAL (the table covers areas only). One thread, at boot. */
+CMA_MUST_CHECK int cma_pages_init(struct cma_pages *pages, struct cma_frames *frames);
+
+/* The operations that areas and devices use. Lives in `pages`. */
+const struct cma_pages_ops *cma_pages_ops(const struct cma_pages *pages);
+
+/* At boot, one thread. The struct must live as long as `pages`. */
+void cma_pages_add_lender(struct cma_pages *pages, struct cma_lender *lender);
+
+/*
+ * Allocates frames; contents are what they were. Returns 0 and *pfn, or CMA_EINVAL (malformed),
+ * CMA_ERANGE (no zone in reach), CMA_ENOMEM (nothing free in reach, or a floor holds it back:
+ * refusal->reason tells), CMA_ENOSPC (enough is free, but in no long enough run).
+ * Sleeps: no (lenders do not sleep).
+ */
+CMA_MUST_CHECK int cma_pages_alloc(struct cma_pages *pages, const struct cma_pages_request *request,
+                                   cma_pfn_t *pfn, struct cma_refusal *refusal);
+
+/*
+ * Frees what one cma_pages_alloc gave. `npages` and `owner` (the cookie of the request) must match.
+ * Returns 0, CMA_EAGAIN (being moved: look your handle up again), CMA_EBADF (not allocated, pinned),
+ * CMA_EINVAL (other length, or inside an allocation), CMA_EPERM (other owner), CMA_ENOENT.
+ * Sleeps: no.
+ */
+CMA_MUST_CHECK int cma_pages_free(struct cma_pages *pages, cma_pfn_t pfn, uint64_t npages,
+                                  uint32_t owner);
+
+void cma_pages_stats(struct cma_pages *pages, struct cma_pages_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

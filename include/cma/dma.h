@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * dma.h - a device's view of memory, and coherent memory for it (src/dma)
+ *
+ * A device reaches memory through buses. Each bus may shift addresses and show only a part of memory
+ * (dma-ranges), and the device itself has so many address lines (its mask). A `struct cma_device`
+ * holds the sum: windows from paddr to daddr, and a highest daddr. Whether a buffer can be reached is
+ * judged on its last byte.
+ *
+ * Coherent memory is seen the same by CPU and device without any sync. Where the device does not
+ * snoop the CPU's caches, the memory is taken through a checked sequence:
+ *     zeroed (cached) -> cleaned and invalidated -> attributes changed in place, or mapped uncached
+ *     -> TLB flushed -> invalidated once more (what was prefetched meanwhile) -> the device's
+ * and back again at free, so that no second mapping with other attributes ever exists.
+ *
+ * Where a coherent allocation comes from, in this order:
+ *     1. the device's area; 2. where it has none (or with CMA_DEVICE_TRY_DEFAULT, when its own
+ *     refuses): the default area; 3. unless CMA_DEVICE_AREA_ONLY: the page allocator, within reach.
+ * Each source is asked only for what the device can reach, so nothing is taken and given back.
+ * A device with an area of its own falls to 3 like the others; Linux does so too.
+ */
+#ifndef CMA_DMA_H
+#define CMA_DMA_H
+
+#include <cma/area.h>
+#include <cma/pages.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CMA_DEVICE_COHERENT (1u << 0)    /* snoops the CPU's caches: no maintenance is needed */
+#define CMA_DEVICE_AREA_ONLY (1u << 1)   /* never memory from outside its areas */
+#define CMA_DEVICE_TRY_DEFAULT (1u << 2) /* when its own area refuses: the default area too */
+
+/* The DMA layer of one machine. */
+struct cma_dma {
+    /* private */
+    struct cma_frames *frames;
+    const struct cma_port *port;
+    const struct cma_pages_ops *ops; /* may be NULL: areas only */
+    struct cma_area *default_area;   /* may be NULL */
+};
+
+/* Starts the layer; `default_area` and `ops` may be NULL. Returns 0 or CMA_EINVAL (a port that has
+ * neither vaddr nor map). One thread, at boot. */
+CMA_MUST_CHECK int cma_dma_init(struct cma_dma *dma, struct cma_frames *frames,
+                                const struct cma_pages_ops *ops, struct cma_area *default_area);
+
+struct cma_device_config {
+    const char *name;       /* lives as long as the device */
+    uint32_t owner;         /* tag of its memory: unique in the machine, not 0 */
+    cma_daddr_t mask;       /* the highest daddr it can put out, any value; for streaming */
+    cma_daddr_t coherent_mask; /* the same for coherent memory; 0: no coherent memory at all */
+    const struct cma_bus_window *windows; /* NULL: daddr = paddr everywhere; lives as long */
+    uint32_t nwindows;
+    struct cma_area *area;  /* its own; NULL: none */
+    uint32_t flags;         /* CMA_DEVICE_* */
+};
+
+struct cma_device {
+    /* private */
+    struct cma_dma *dma;
+    struct cma_device_config config;
+    uint64_t live_nbytes;   /* of coherent memory in its hands; atomic on 32 bits' worth of pages */
+    uint32_t live_npages;   /* atomic */
+};
+
+/*
+ * Makes a device. Returns 0, CMA_EINVAL (owner 0, an empty or wrapping window, windows that overlap
+ * in paddr or daddr), CMA_ERANGE (it reaches no address at all). One thread at a time a device.
+ */
+CMA_MUST_CHECK int cma_device_init(struct cma_device *device, struct cma_dma *dma,
+                                   const struct cma_device_config *config);
+
+/*
+ * Translates [paddr, paddr + nbytes) for the device: 0 and *daddr, or CMA_ERANGE (some byte lies in
+ * no window, in two windows that do not continue each other, or above `mask`), CMA_EINVAL (nbytes 0),
+ * CMA_EOVERFLOW. And the reverse. Sleeps: no.
+ */
+CMA_MUST_CHECK int cma_device_to_bus(const struct cma_device *device, cma_paddr_t paddr,
+                                     uint64_t nbytes, cma_daddr_t mask, cma_daddr_t *daddr);
+CMA_MUST_CHECK int cma_device_from_bus(const struct cma_device *device, cma_daddr_t daddr,
+                                       uint64_t nbytes, cma_paddr_t *paddr);
+
+/*
+ * The parts of physical memory that the device reaches under `mask`, by index in address order:
+ * 0 with *first and *last (inclusive), or CMA_ENOENT past the end. Sleeps: no.
+ */
+CMA_MUST_CHECK int cma_device_reach(const struct cma_device *device, cma_daddr_t mask,
+                                    uint32_t index, cma_paddr_t *first, cma_paddr_t *last);
+
+/* Where coherent memory came from. */
+enum cma_source {
+    CMA_SOURCE_NONE = 0,
+    CMA_SOURCE_AREA,         /* the device's own */
+    CMA_SOURCE_DEFAULT_AREA,
+    CMA_SOURCE_PAGES
+};
+
+struct cma_coherent_request {
+    uint64_t nbytes;          /* 1 up; whole pages are taken */
+    uint64_t align_nbytes;    /* power of two, of daddr; 0: a page. Only as large as asked */
+    uint64_t boundary_nbytes; /* of daddr; power of two; 0: none */
+    uint32_t flags;           /* CMA_CLAIM_NOWAIT */
+};
+
+/* A coherent buffer. The caller keeps it until it is freed. */
+struct cma_coherent {
+    void *vaddr;        /* for the CPU; page aligned */
+    cma_daddr_t daddr;  /* for the device */
+    cma_paddr_t paddr;
+    uint64_t nbytes;    /* as asked; the rest of the last page is zero too */
+    enum cma_source source;
+    uint32_t mapped;    /* private: vaddr is from port->map */
+};
+
+/*
+ * Coherent memory for a device, zeroed to the end of its last page. Returns 0 and fills *buffer, or
+ * CMA_EINVAL (malformed; mask 0), CMA_EOVERFLOW (nbytes near 2^64), CMA_ERANGE (no memory of any
+ * source is in reach), CMA_ENOMEM, CMA_ENOSPC, CMA_EBUSY, CMA_EAGAIN (as cma_area_alloc), or what
+ * port->map returned. The refusal is the last source's; *buffer is untouched then. May sleep.
+ */
+CMA_MUST_CHECK int cma_dma_alloc_coherent(struct cma_device *device,
+                                          const struct cma_coherent_request *request,
+                                          struct cma_coherent *buffer,
+                                          struct cma_refusal *refusal);
+
+/*
+ * Gives it back: `buffer` as it was filled, by the device that got it. Returns 0, CMA_EPERM (another
+ * device's), CMA_EINVAL (other size, or daddr, paddr and vaddr do not belong together), CMA_EBADF
+ * (nothing is allocated there: double free); a call that fails changes nothing. The device is quiet
+ * by then: it will not touch the buffer any more. May sleep.
+ */
+CMA_MUST_CHECK int cma_dma_free_coherent(struct cma_device *device,
+                                         const struct cma_coherent *buffer);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

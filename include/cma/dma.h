@@ -62,8 +62,7 @@ struct cma_device {
     /* private */
     struct cma_dma *dma;
     struct cma_device_config config;
-    uint64_t live_nbytes;   /* of coherent memory in its hands; atomic on 32 bits' worth of pages */
-    uint32_t live_npages;   /* atomic */
+    uint32_t live_npages; /* atomic: coherent memory in its hands */
 };
 
 /*

@@ -34,6 +34,13 @@ typedef uint64_t cma_pfn_t;
 #define CMA_MUST_CHECK
 #endif
 
+/* A part of memory that a device sees, and where (one entry of dma-ranges, all buses added up). */
+struct cma_bus_window {
+    cma_daddr_t daddr;
+    cma_paddr_t paddr;
+    uint64_t nbytes; /* 0: the whole address space, daddr and paddr being 0 */
+};
+
 /*
  * Errors: 0 is success, negative values are Linux's numbers, in three classes (cma_error_class):
  *   try again     the same call can succeed later without anything being given up

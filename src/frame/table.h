@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * table.h - what src/buddy and src/cma may do with the frame table besides frame.h
+ *
+ * Functions that say "locked" are called with the span's lock held (cma__span_lock); the others take
+ * it themselves, for a block's worth of frames at a time.
+ */
+#ifndef CMA_FRAME_TABLE_H
+#define CMA_FRAME_TABLE_H
+
+#include <cma/frame.h>
+
+#define CMA_BLOCK_LENT 1u /* its idle frames may be handed out to movable and droppable requests */
+
+/* The span that tracks `pfn`, or NULL. */
+struct cma_span *cma__span_of(const struct cma_frames *frames, cma_pfn_t pfn);
+uintptr_t cma__span_lock(struct cma_frames *frames, struct cma_span *span);
+void cma__span_unlock(struct cma_frames *frames, struct cma_span *span, uintptr_t state);
+
+/* Blocks of a span, by number inside the span; edge blocks are cut at the span's ends. */
+uint32_t cma__span_block_of(const struct cma_frames *frames, const struct cma_span *span,
+                            cma_pfn_t pfn);
+void cma__span_block_range(const struct cma_frames *frames, const struct cma_span *span,
+                           uint32_t block, cma_pfn_t *first, uint32_t *npages);
+
+/* --- for src/buddy ------------------------------------------------------------------------- */
+
+/* Where a run is wanted inside one span. */
+struct cma_run_want {
+    uint64_t npages, align_npages, boundary_npages; /* 0: no boundary */
+    cma_pfn_t first, last;                          /* inclusive */
+    bool from_top;
+};
+/* Finds a run of idle frames that the allocator may hand out (ordinary spans; lent blocks of area
+ * spans). Locked. Returns false when there is none. */
+bool cma__span_find_idle(const struct cma_frames *frames, const struct cma_span *span,
+                         const struct cma_run_want *want, cma_pfn_t *pfn);
+/* Idle frames become held by `holder` (HEAD mark on the first). Locked. They must be idle. */
+void cma__span_hold(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                    uint64_t npages, const struct cma_holder *holder);
+/* Idle frames become nobody's (a destination that is taken), and back. Locked. */
+void cma__span_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn);
+void cma__span_put(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn);
+/* Frees an allocation made by cma__span_hold, after checking all of it. Locked. Returns as
+ * cma_pages_free. */
+int cma__span_free(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn, uint64_t npages,
+                   uint32_t owner);
+/* Discards one droppable frame of ordinary spans with an address up to paddr_last, through its mover;
+ * the frame is then taken (neither idle nor held) and *pfn. Returns 0 or CMA_ENOMEM (there is none
+ * that its mover gives up). No lock held. */
+int cma__frames_reclaim(struct cma_frames *frames, cma_paddr_t paddr_last, cma_pfn_t *pfn);
+
+/* --- for src/cma --------------------------------------------------------------------------- */
+
+/* What a window would cost, and what stands in it. Read without the lock: a hint. */
+struct cma_window_cost {
+    uint64_t kept, droppable, idle;
+    cma_paddr_t kept_paddr_last; /* the lowest address limit among the movers of kept frames */
+    cma_pfn_t obstacle;          /* the last frame of the window that can't leave, or CMA_PFN_NONE */
+    bool obstacle_claimed;       /* it is claimed, or being claimed, by somebody else */
+};
+void cma__window_cost(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
+                      uint64_t npages, struct cma_window_cost *cost);
+
+/*
+ * Isolates frames [pfn, pfn + npages) of one block (or less), under the lock: idle ones are taken, held
+ * ones marked. All or nothing: returns 0, or CMA_EBUSY and the frame in the way.
+ */
+int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                        uint32_t npages, cma_pfn_t *obstacle);
+/* Puts isolated frames back: empty ones are idle again, held ones unmarked. Any length. */
+void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                         uint64_t npages);
+/*
+ * Empties isolated frames [pfn, pfn + npages), in address order, in batches (one freeze and one flush
+ * a batch). Returns 0, CMA_EBUSY (a mover refused *obstacle), CMA_ENOMEM (no destination for
+ * *obstacle), CMA_EAGAIN (*obstacle is being moved by somebody else right now: wait and retry).
+ * Frames below *obstacle are empty then. Counts are added. May sleep; no lock is held.
+ */
+struct cma_evacuation {
+    uint64_t copied, dropped;
+    cma_pfn_t obstacle;
+};
+int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint64_t npages,
+                         struct cma_evacuation *evacuation);
+/* An empty isolated window becomes a claimed buffer: one record is written. */
+void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                       uint64_t npages, uint32_t owner);
+/* A claimed buffer becomes idle frames. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM; checks first. */
+int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                        uint64_t npages, uint32_t owner);
+/* Marks a block lent or not: its idle frames become available to the allocator or stop being so. */
+void cma__block_lend(struct cma_frames *frames, struct cma_span *span, uint32_t block, bool lent);
+
+#endif

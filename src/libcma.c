@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * libcma.c - all of the library in one file: compile this one, or read it as the contents page
+ *
+ *     cc -c -std=c11 -Iinclude src/libcma.c
+ *
+ * The order is the way of the data, from a board's description to a device's buffer; a file uses
+ * what stands above it, never what comes below. This is also the only list of sources: Makefile,
+ * CMakeLists.txt and the checks read it from here, so each line is an #include and nothing else.
+ */
+
+/* base: ranges, bits, checks, errors. */
+
+/* boot: what memory there is and who reserved it. -DCMA_NO_FDT leaves the device tree out: files
+ * boot/fdt*.c stand in the one #ifndef of this file. */
+
+/* frame: who holds each page; movers, migration, pins. */
+
+/* buddy: the page allocator that comes along. */
+
+/* cma: areas, windows, claims; contiguous ranges lent and taken back. */
+
+/* dma: what a device sees and the memory that it gets. */

@@ -228,22 +228,27 @@ def read_regions(root, reserves, arch, memory):
     return regions, False
 
 
+def live_nodes(root):
+    """The nodes that are enabled and so are all above them, in tree order."""
+    found, pending = [], [root]
+    while pending:
+        node = pending.pop()
+        if node.enabled():
+            found.append(node)
+            pending.extend(reversed(node.children))
+    return found
+
+
 def region_users(root):
     """{path of each enabled node with a memory-region: [paths]}; a dangling phandle gives None."""
     handles = {}
-    nodes = list(root.walk())
-    for node in nodes:
+    for node in root.walk():
         for name in ("phandle", "linux,phandle"):
             if node.cell(name) is not None:
                 handles[node.cell(name)] = node
     users = {}
-    for node in nodes:
-        above, live = node, True
-        while above is not None:
-            live = live and above.enabled()
-            above = above.parent
-        if live and node.has("memory-region"):
-            cells = node.cells("memory-region")
+    for node in live_nodes(root):
+        if node.has("memory-region"):
             users[node.path] = [handles[cell].path if cell in handles else None
-                                for cell in (cells or [])]
+                                for cell in node.cells("memory-region") or []]
     return users

@@ -122,7 +122,8 @@ check-long: $(call programs,release,$(MODEL)) ## 10 million random operations ag
 check-boards: ## all device trees that Debian ships, against an independent reading
 	@scripts/deps boards
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/cma $(BUILD)/asan/cma
-	@CMA=$(abspath $(BUILD))/asan/cma CMA_FAST=$(abspath $(BUILD))/cma scripts/check-boards
+	@CMA=$(abspath $(BUILD))/asan/cma CMA_FAST=$(abspath $(BUILD))/cma scripts/check-boards; \
+		status=$$?; [ $$status -ne 77 ] && exit $$status; echo "check-boards: SKIPPED in part, see above"
 
 size: ## code size for three processors, bytes of metadata a page
 	@scripts/deps check

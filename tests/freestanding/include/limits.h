@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* limits.h - the few limits that libfdt.h and the core use. A compiler that was built for a target
- * without a C library brings this file itself; those of a hosted system pass on to the C library. */
+/*
+ * limits.h - the few limits that libfdt.h and the core use. A compiler that was built for a target
+ * without a C library brings this file itself; those of a hosted system ask the C library for it.
+ */
 #ifndef SHIM_LIMITS_H
 #define SHIM_LIMITS_H
 

@@ -90,7 +90,7 @@ programs = $(patsubst %.c,$(BUILD)/$(1)/%,$(2))
 TESTS := $(call programs,checked,$(UNIT)) $(call programs,asan,$(UNIT)) \
 	$(call programs,checked,$(MODEL)) $(call programs,asan,$(MODEL)) \
 	$(call programs,tsan,$(THREADS)) \
-	$(if $(TOOL),$(BUILD)/cma $(BUILD)/asan/cma $(BUILD)/clang/cma)
+	$(if $(wildcard tool/main.c),$(BUILD)/cma $(BUILD)/asan/cma $(BUILD)/clang/cma)
 
 # --- what to type ----------------------------------------------------------------------------
 .PHONY: all demo check check-build check-long check-boards size help format clean

@@ -13,11 +13,15 @@
  *     evacuate  discard droppable frames, move kept ones out, in batches, without the lock;
  *               a mover that refuses sends the claim to the next window behind that frame
  *     hand over one record is written, and the window is the device's
- * or everything is put back. Claims of several threads run side by side. One that finds no window
- * while another is still in progress waits for its end instead of giving up, so "no" is never said
- * for want of patience.
+ * or everything is put back. Claims of several threads run side by side, each in a window of its
+ * own. One that finds no window while another is at work, or while a short reference or a move that
+ * somebody else makes is all that stands in the way, waits for its end and looks again from the
+ * start, so "no" is never said for want of patience. It looks again at most CMA_CLAIM_ROUNDS times
+ * (CMA_CLAIM_ROUNDS_REFUSED once a mover has refused, for each round can cost copies again), then
+ * the answer is CMA_EAGAIN, as it is where waiting is impossible.
  *
- * What a claim costs: at most one copy a kept frame of its window, one discard a droppable one.
+ * What a claim costs: at most one copy a kept frame of its window, one discard a droppable one; and
+ * one look at the block counters of each window that it passes over.
  */
 #ifndef CMA_AREA_H
 #define CMA_AREA_H
@@ -34,10 +38,15 @@ struct cma_area_request {
     cma_paddr_t paddr_first;  /* all bytes lie in [paddr_first, paddr_last] */
     cma_paddr_t paddr_last;   /* 0: no limit */
     uint64_t boundary_nbytes; /* crosses no multiple of it; power of two >= a page; 0: none */
+    uint64_t bus_offset;      /* alignment and boundary are judged on paddr + bus_offset (modulo
+                               * 2^64); a multiple of the page size; 0: on paddr */
     uint32_t owner;           /* tag that cma_area_release must name; devices use their number */
     uint32_t flags;           /* CMA_CLAIM_* */
 };
 #define CMA_CLAIM_NOWAIT (1u << 0) /* never sleeps for others: CMA_EAGAIN instead */
+
+#define CMA_CLAIM_ROUNDS 1000u
+#define CMA_CLAIM_ROUNDS_REFUSED 4u
 
 struct cma_area_config {
     const char *name;               /* lives as long as the area */
@@ -66,13 +75,15 @@ struct cma_area {
     const char *name;
     uint32_t lend_class;
     uint32_t active;
-    uint32_t lend_cursor;     /* block where lending looks first */
-    struct cma_claim *claims; /* in progress; under the span's lock */
+    uint32_t lend_left;       /* blocks below this one may still be lendable; lent from the top */
+    uint32_t generation;      /* how many windows were given up or handed over */
+    struct cma_claim *claims; /* begun and not ended; these four under the span's lock */
     struct cma_area_stats stats;
 };
 
 /*
- * Starts an area on the table's area span that begins at `base`. It is not active yet.
+ * Starts an area on the table's area span that begins with the first whole page at or above `base`.
+ * It is not active yet. `ops` may be NULL: then only droppable data is ever borrowed away again.
  * Returns 0, CMA_ENOENT (no area span begins there), CMA_EINVAL. One thread, at boot.
  */
 CMA_MUST_CHECK int cma_area_init(struct cma_area *area, struct cma_frames *frames,
@@ -85,11 +96,21 @@ CMA_MUST_CHECK int cma_area_activate(struct cma_area *area);
 /*
  * Gets a contiguous run; contents are what was left there. On success it is the caller's until
  * cma_area_release. Returns 0 and *pfn, or
- *   CMA_EINVAL (malformed), CMA_ERANGE (the area is out of reach), CMA_EBADF (not active),
- *   CMA_ENOMEM (larger than the area, or all claimed, or kept frames fit nowhere else),
+ *   CMA_EINVAL (malformed: npages 0, alignment or boundary no power of two, a boundary shorter than
+ *     the run or than a page, paddr_last below paddr_first, a bus_offset inside a page),
+ *   CMA_EBADF (not active),
+ *   CMA_ERANGE (no window of this length and alignment lies within the limits and boundary),
+ *   CMA_ENOMEM (larger than the area; or what is claimed leaves no window; or kept frames fit
+ *     nowhere else),
  *   CMA_ENOSPC (frames held in place leave no window),
- *   CMA_EBUSY (movers refused in every window), CMA_EAGAIN (only with CMA_CLAIM_NOWAIT).
- * The refusal tells which frame stood in the way. May sleep.
+ *   CMA_EBUSY (a mover refused in a window that nothing else stood in the way of),
+ *   CMA_EAGAIN (what stands in the way will go: a claim, a reference or a move in progress; only
+ *     with CMA_CLAIM_NOWAIT, where the port can't wait, when a claim is paused between two steps,
+ *     or after CMA_CLAIM_ROUNDS).
+ * When several of these stand in the way of different windows, a refusing mover is named first, then
+ * want of room, then frames held in place. The refusal tells the frame; its runs are counted when
+ * the search has failed, by a walk over all of the area, and are 0 when there was no search.
+ * May sleep.
  */
 CMA_MUST_CHECK int cma_area_alloc(struct cma_area *area, const struct cma_area_request *request,
                                   cma_pfn_t *pfn, struct cma_refusal *refusal);
@@ -112,7 +133,8 @@ enum cma_claim_state {
     CMA_CLAIM_ISOLATE,
     CMA_CLAIM_EVACUATE,
     CMA_CLAIM_DONE,   /* window handed over: pfn is valid */
-    CMA_CLAIM_REFUSED
+    CMA_CLAIM_REFUSED,
+    CMA_CLAIM_CANCELLED
 };
 struct cma_claim {
     /* readable after each step */
@@ -124,25 +146,32 @@ struct cma_claim {
     struct cma_area *area;
     struct cma_area_request request;
     struct cma_claim *next;
-    cma_pfn_t cursor;   /* the window begins at or above */
-    uint64_t isolated;  /* frames of the window isolated so far */
-    uint64_t evacuated; /* of these, the first so many are empty */
-    uint32_t seen_event;
-    uint32_t retries;
-    uint32_t flags;
+    cma_pfn_t cursor;         /* the window begins at or above */
+    uint64_t isolated;        /* frames of the window isolated so far */
+    uint64_t evacuated;       /* of these, the first so many are empty */
+    uint64_t window_copied;   /* copies made for this window */
+    cma_pfn_t seen_pfn[4];    /* what stood in the way, one of each sort */
+    uint32_t seen_event;      /* when the search began */
+    uint32_t seen_generation;
+    uint32_t rounds;          /* searches begun again */
+    uint32_t stalls;          /* waits for a frame of this window that somebody else moves */
+    uint32_t flags;           /* CLAIM_* in src/cma/claim.c */
 };
 
 /* Begins a claim: checks the request. Returns 0, or as cma_area_alloc for what can be said at once.
- * Sleeps: no. */
+ * From now until it ends, nothing moves into the area to make room elsewhere. Sleeps: no. */
 CMA_MUST_CHECK int cma_claim_start(struct cma_claim *claim, struct cma_area *area,
                                    const struct cma_area_request *request);
 /*
  * Goes on for about `budget_npages` frames of work (UINT64_MAX: to the end). Returns 1 (there is
- * more to do), 0 (done: claim->pfn), or a refusal as cma_area_alloc, after which all is put back.
- * One thread at a time for one claim. May sleep, except with CMA_CLAIM_NOWAIT.
+ * more to do), 0 (done: claim->pfn), or a refusal as cma_area_alloc, after which all is put back;
+ * CMA_EBADF when the claim has ended already. One thread at a time for one claim. Between two steps
+ * others do not wait for it: they avoid its window, and hear CMA_EAGAIN if that is all there is.
+ * May sleep, with CMA_CLAIM_NOWAIT only inside movers.
  */
 CMA_MUST_CHECK int cma_claim_step(struct cma_claim *claim, uint64_t budget_npages);
-/* Gives up: what was isolated is lendable again, what was moved stays moved. No-op when ended. */
+/* Gives up: what was isolated is lendable again, what was moved stays moved. No-op when ended.
+ * Not at the same time as a step. Sleeps: no. */
 void cma_claim_cancel(struct cma_claim *claim);
 
 /* Lends one more block to movable and droppable requests. Returns true if it did; false: all is

@@ -177,13 +177,11 @@ def fetch_kernel(arch, boards, say):
     options = apt_options(root, arch)
     say("%s: asking apt for the newest 6.1 kernel" % arch)
     update = call(["apt-get"] + options + ["-q", "update"], timeout=600)
-    package = newest_package(options, KERNELS[arch]) if update.returncode == 0 else None
-    if package is None:
+    try:
         # One source of several may be broken for a while; what the others list is good enough.
-        try:
-            package = newest_package(options, KERNELS[arch])
-        except FetchError:
-            raise FetchError("apt-get update failed: " + update.stdout[-400:]) from None
+        package = newest_package(options, KERNELS[arch])
+    except FetchError as error:
+        raise FetchError("%s; apt-get update said: %s" % (error, update.stdout[-300:])) from None
     say("%s: downloading %s" % (arch, package))
     got = call(["apt-get"] + options + ["-q", "download", package], cwd=root, timeout=1200)
     files = glob.glob(os.path.join(root, package + "_*.deb"))
@@ -236,7 +234,7 @@ def fetch_qemu(boards, say):
             continue
         path = os.path.abspath(os.path.join(folder, arch + "-virt.dtb"))
         dump = call(["timeout", "60", command[0], "-M", "virt,dumpdtb=" + path] + command[1:] +
-                    ["-m", "1G", "-display", "none"])
+                    ["-m", "1G", "-display", "none", "-nic", "none"])
         if dump.returncode != 0 or not os.path.isfile(path):
             missing.append((arch, "%s: exit %d: %s" % (command[0], dump.returncode,
                                                        dump.stdout[-200:].strip())))

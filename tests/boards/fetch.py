@@ -19,7 +19,6 @@ KERNELS = {
     "armhf": r"^linux-image-6\.1\.0-[0-9]+-armmp$",
 }
 
-QEMU_PACKAGES = ["qemu-system-arm", "qemu-system-misc"]
 QEMU = {
     "aarch64": ["qemu-system-aarch64", "-cpu", "cortex-a57"],
     "arm": ["qemu-system-arm", "-cpu", "cortex-a15"],
@@ -206,25 +205,8 @@ def trees(boards, arch):
     return sorted(found)
 
 
-def install_qemu(say):
-    """QEMU is installed where that can be done; where it can't, its trees are skipped."""
-    if all(shutil.which(command[0]) for command in QEMU.values()) or os.geteuid() != 0:
-        return
-    if shutil.which("apt-get") is None:
-        return
-    say("qemu: installing " + " ".join(QEMU_PACKAGES))
-    settled = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    lock = ["-q", "-y", "-o", "DPkg::Lock::Timeout=300"]
-    call(["apt-get"] + lock + ["update"], env=settled, timeout=600)
-    done = call(["apt-get"] + lock + ["install", "--no-install-recommends"] + QEMU_PACKAGES,
-                env=settled, timeout=1200)
-    if done.returncode != 0:
-        say("qemu: apt-get install failed: " + done.stdout[-300:].strip())
-
-
 def fetch_qemu(boards, say):
     """Lets QEMU write its own trees; returns [(arch, path)] and the architectures left out."""
-    install_qemu(say)
     folder = os.path.join(boards, "qemu")
     os.makedirs(folder, exist_ok=True)
     made, missing = [], []

@@ -69,9 +69,20 @@ struct cma_zone {
     uint32_t flags;   /* CMA_ZONE_* */
 };
 
-/* What a mover can do. All its callbacks may be called by several threads at once, for different
+/*
+ * What a mover can do. All its callbacks may be called by several threads at once, for different
  * frames; for one frame never two at once. They are called without any lock of libcma held, and must
- * not take a lock that a caller of an allocation may hold. */
+ * not take a lock that a caller of an allocation may hold. During a callback its frame is frozen: a
+ * call on it from inside answers CMA_EAGAIN.
+ *
+ * A mover keeps for each handle which frame it has, under a lock of its own that commit and discard
+ * take too. Who looks a handle's frame up and then releases, frees, keeps or references it does both
+ * under that lock (those calls do not sleep); on CMA_EAGAIN it drops the lock and looks again. So no
+ * call ever reaches a frame that meanwhile went to somebody else.
+ *
+ * Callbacks can come as soon as a frame is published, before cma_pages_alloc has returned its number:
+ * a mover that doesn't know the frame yet answers CMA_ENOENT, or asks for CMA_PAGES_REF.
+ */
 struct cma_mover {
     const char *name;
     void *ctx;
@@ -81,8 +92,8 @@ struct cma_mover {
     /*
      * Phase one for the frame `pfn` held under `cookie`: from return until commit or abort nobody
      * writes to it and no new reference is given out; those who want to, wait. Returns 0,
-     * CMA_EBUSY (refused: allowed only with CMA_MOVER_MAY_REFUSE), or CMA_ENOENT (no longer held:
-     * the mover has freed it or is just doing so). Bounded time. Never NULL.
+     * CMA_EBUSY (refused: allowed only with CMA_MOVER_MAY_REFUSE), or CMA_ENOENT (the mover is
+     * just freeing it, or has just got it: libcma tries again). Bounded time. Never NULL.
      */
     int (*freeze)(void *ctx, cma_pfn_t pfn, uint32_t cookie);
     /* Phase two: the data is at `to` now, and `from` is not the mover's any more. Cannot fail. */
@@ -91,8 +102,9 @@ struct cma_mover {
     void (*abort)(void *ctx, cma_pfn_t pfn, uint32_t cookie);
     /*
      * Forgets a droppable frame: 0 when no reference is left and the frame is not the mover's any
-     * more; CMA_EBUSY when it got dirty meanwhile or is refused, CMA_ENOENT as above.
-     * NULL: this mover holds no droppable frames.
+     * more (mappings that it removed are flushed by libcma before anybody gets the frame);
+     * CMA_EBUSY when it is just getting dirty or is refused: a claim then moves the frame instead;
+     * CMA_ENOENT as above. NULL: this mover holds no droppable frames.
      */
     int (*discard)(void *ctx, cma_pfn_t pfn, uint32_t cookie);
 };
@@ -126,19 +138,20 @@ struct cma_span {
     uint32_t record; /* index of its first frame's record */
     uint32_t block;  /* index of its first block; blocks are aligned by pfn */
     uint32_t nblocks;
+    uint32_t tree;   /* word in `available` and `reclaim` where its bit trees begin */
     uint32_t zone;   /* index of the zone of its last frame */
     uint32_t is_area;
     uint32_t lend_class; /* enum cma_lend_class, areas only */
     uint32_t emptying;   /* atomic: claims in progress; no destination is taken from it */
-    struct cma_lock *lock;
-    struct cma_lock own_lock; /* of areas */
+    uint32_t passing;    /* atomic: frames that are nobody's for a moment (destinations, releases) */
+    struct cma_lock lock; /* of areas; ordinary spans share the table's */
 };
 
 struct cma_frames_config {
     const struct cma_port *port;
     const struct cma_zone *zones; /* lives as long as the table; NULL: one zone, all mapped */
     uint32_t nzones;              /* up to CMA_ZONES_MAX */
-    uint32_t block_order;         /* 5 to 12; 0: the default, 9 (512 pages) */
+    uint32_t block_order;         /* 5 to 12; 0: of 7, 8 and 9 (512 pages) what needs least storage */
     bool areas_only;              /* the table covers areas only: a host's allocator has the rest */
 };
 
@@ -147,7 +160,9 @@ struct cma_frames_config {
 struct cma_destination {
     cma_paddr_t paddr_last; /* the frame must lie at or below */
     cma_pfn_t from;         /* the frame that moves, for a host that cares about nearness */
+    uint32_t flags;         /* CMA_DESTINATION_* */
 };
+#define CMA_DESTINATION_PINNED (1u << 0) /* will be pinned there: outside of all areas */
 struct cma_pages_request;
 struct cma_pages_ops {
     void *ctx;
@@ -166,13 +181,15 @@ struct cma_pages_ops {
     /*
      * A frame that data of an area can move to: outside of areas that are being emptied, in the
      * highest zone that paddr_last allows, below floors too, droppable data being discarded for
-     * it when nothing is free. The frame counts as neither free nor held until the caller
-     * publishes it or puts it back. Returns 0 or CMA_ENOMEM. May sleep. Never NULL.
+     * it when nothing is free. The frame counts as neither free nor held until the data has moved
+     * or it is put back; from a host it is one that the table doesn't track.
+     * Returns 0 or CMA_ENOMEM. May sleep. Never NULL.
      */
     int (*destination)(void *ctx, const struct cma_destination *want, cma_pfn_t *pfn);
     /* Gives an unused destination back. Never NULL. */
     void (*destination_put)(void *ctx, cma_pfn_t pfn);
-    /* How many destinations with addresses up to paddr_last could be had now. Never NULL. */
+    /* How many destinations with addresses up to paddr_last could be had now, as long as nobody
+     * else takes one: never more. Never NULL. */
     uint64_t (*room)(void *ctx, cma_paddr_t paddr_last);
     /*
      * From now on npages frames with addresses up to paddr_last stay free for destinations:
@@ -198,11 +215,12 @@ struct cma_frames {
     struct cma_block *blocks;
     uint32_t nblocks;
     uint32_t *idle;      /* one bit a frame, `1 << block_order` bits a block */
-    uint32_t *available; /* bit tree over blocks: idle frames that the allocator may hand out */
-    uint32_t *reclaim;   /* bit tree over blocks: droppable frames in ordinary spans */
+    uint32_t *available; /* bit trees over a span's blocks: idle frames to be handed out */
+    uint32_t *reclaim;   /* bit trees over a span's blocks: droppable frames, ordinary spans only */
     struct cma_zone zones[CMA_ZONES_MAX];
     uint32_t nzones;
     uint64_t zone_idle[CMA_ZONES_MAX]; /* idle frames of ordinary spans; under `lock` */
+    uint64_t zone_droppable[CMA_ZONES_MAX]; /* of these spans, not pinned, by sure movers */
     struct cma_lock lock;              /* of all ordinary spans */
     const struct cma_mover *movers[CMA_MOVERS_MAX];
     uint32_t nmovers;
@@ -257,8 +275,9 @@ CMA_MUST_CHECK int cma_frame_publish(struct cma_frames *frames, cma_pfn_t pfn,
 
 /*
  * The holder lets go of one frame. Returns 1 (idle again: the host may put it into its free lists), 0
- * (a claim is waiting for it: forget it), CMA_EAGAIN (it is being moved: look your handle up again),
- * CMA_EBADF (idle, pinned, or not published), CMA_ENOENT (not tracked). Sleeps: no.
+ * (a claim is waiting for it, or its block is no longer lent: forget it), CMA_EAGAIN (it is being
+ * moved: look your handle up again), CMA_EBUSY (a short reference is on it), CMA_EBADF (idle, pinned,
+ * or not published), CMA_ENOENT (not tracked). Sleeps: no.
  */
 CMA_MUST_CHECK int cma_frame_release(struct cma_frames *frames, cma_pfn_t pfn);
 
@@ -276,6 +295,7 @@ CMA_MUST_CHECK int cma_frame_allow_drop(struct cma_frames *frames, cma_pfn_t pfn
  * the frame that is pinned. Returns 0, CMA_EAGAIN (being moved: look up again), CMA_EBUSY (its mover
  * refused, or a short reference or claim is on it), CMA_ENOMEM (nowhere to move to), CMA_EBADF (not
  * held), CMA_ENOENT; on failure nothing has changed. Up to 1,023 pins a frame, then CMA_EOVERFLOW.
+ * When *pinned is a frame that the table doesn't track (a host's), the host counts the pin itself.
  * May sleep.
  */
 CMA_MUST_CHECK int cma_frame_pin(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *pinned);

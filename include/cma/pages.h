@@ -10,8 +10,9 @@
  *
  * Where a request goes: zones from the highest that its limit allows downwards. Unmovable requests
  * take the lowest frames of a zone, movable ones the highest, so that they do not mix. Droppable data
- * goes to lent area blocks first (it costs a claim no copy), movable data last. When no lent block
- * has room, the registered lenders (areas) are asked for another block: lending is on demand.
+ * goes to lent area blocks first (it costs a claim no copy), movable data last. When nothing in reach
+ * is left, the registered lenders (areas) are asked for another block: lending is on demand. No run
+ * crosses the end of a zone. A mover's own address limit holds besides the request's.
  */
 #ifndef CMA_PAGES_H
 #define CMA_PAGES_H
@@ -25,6 +26,9 @@ extern "C" {
 #define CMA_PAGES_LINEAR (1u << 0)  /* must have a CPU address without mapping (no highmem) */
 #define CMA_PAGES_NO_LENT (1u << 1) /* never from an area */
 #define CMA_PAGES_NO_LEND (1u << 2) /* from lent blocks, but lend no further one for it */
+/* Movable and droppable: comes with a short reference, so that nobody moves the frame before its
+ * mover knows it; the caller drops it with cma_frame_unref. */
+#define CMA_PAGES_REF (1u << 3)
 
 struct cma_pages_request {
     uint64_t npages;         /* 1 up; movable and droppable requests: 1 */
@@ -82,7 +86,8 @@ CMA_MUST_CHECK int cma_pages_alloc(struct cma_pages *pages, const struct cma_pag
 
 /*
  * Frees what one cma_pages_alloc gave. `npages` and `owner` (the cookie of the request) must match.
- * Returns 0, CMA_EAGAIN (being moved: look your handle up again), CMA_EBADF (not allocated, pinned),
+ * Returns 0, CMA_EAGAIN (being moved: look your handle up again), CMA_EBUSY (a short reference is on
+ * it: try again when that is dropped), CMA_EBADF (not allocated, pinned),
  * CMA_EINVAL (other length, or inside an allocation), CMA_EPERM (other owner), CMA_ENOENT.
  * Sleeps: no.
  */

@@ -101,8 +101,9 @@ struct cma_port {
 
     /*
      * wait sleeps until *event differs from `seen`; it may return early, callers look again.
-     * wake wakes all waiters after *event was changed. No lock is held. Both NULL: nothing can
-     * change while a call waits, so calls that would wait return CMA_EAGAIN instead.
+     * wake wakes all waiters after *event was changed; it doesn't sleep, and may be called with
+     * interrupts off. No lock is held. Both NULL: nothing can change while a call waits, so calls
+     * that would wait return CMA_EAGAIN instead.
      */
     void (*wait)(void *ctx, const uint32_t *event, uint32_t seen);
     void (*wake)(void *ctx, const uint32_t *event);

@@ -10,12 +10,18 @@
 
 #include <cma/frame.h>
 
-#define CMA_BLOCK_LENT 1u /* its idle frames may be handed out to movable and droppable requests */
+/* Block flag: its idle frames may be handed out to movable and droppable requests. It goes when the
+ * last of them is given back (unless a host keeps them in lists: it has a take_back). */
+#define CMA_BLOCK_LENT 1u
+/* The longest buffer that a claim record can hold. */
+#define CMA__CLAIM_NPAGES_MAX ((1u << 29) - 1)
 
 /* The span that tracks `pfn`, or NULL. */
 struct cma_span *cma__span_of(const struct cma_frames *frames, cma_pfn_t pfn);
 uintptr_t cma__span_lock(struct cma_frames *frames, struct cma_span *span);
 void cma__span_unlock(struct cma_frames *frames, struct cma_span *span, uintptr_t state);
+/* Changes the event and wakes who waits for it. No lock held. */
+void cma__frames_signal(struct cma_frames *frames);
 
 /* Blocks of a span, by number inside the span; edge blocks are cut at the span's ends. */
 uint32_t cma__span_block_of(const struct cma_frames *frames, const struct cma_span *span,
@@ -38,11 +44,12 @@ bool cma__span_find_idle(const struct cma_frames *frames, const struct cma_span 
 /* Idle frames become held by `holder` (HEAD mark on the first). Locked. They must be idle. */
 void cma__span_hold(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                     uint64_t npages, const struct cma_holder *holder);
-/* Idle frames become nobody's (a destination that is taken), and back. Locked. */
+/* An idle frame becomes nobody's (a destination that is taken), and back. Locked; who puts one back
+ * calls cma__frames_signal once it has unlocked. */
 void cma__span_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn);
 void cma__span_put(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn);
 /* Frees an allocation made by cma__span_hold, after checking all of it. Locked. Returns as
- * cma_pages_free. */
+ * cma_pages_free, and 1 instead of 0 when a claim was waiting for it: then signal. */
 int cma__span_free(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn, uint64_t npages,
                    uint32_t owner);
 /* Discards one droppable frame of ordinary spans with an address up to paddr_last, through its mover;
@@ -56,8 +63,12 @@ int cma__frames_reclaim(struct cma_frames *frames, cma_paddr_t paddr_last, cma_p
 struct cma_window_cost {
     uint64_t kept, droppable, idle;
     cma_paddr_t kept_paddr_last; /* the lowest address limit among the movers of kept frames */
-    cma_pfn_t obstacle;          /* the last frame of the window that can't leave, or CMA_PFN_NONE */
-    bool obstacle_claimed;       /* it is claimed, or being claimed, by somebody else */
+    /* The last frame that can't leave, or CMA_PFN_NONE: a window that avoids it begins behind it.
+     * It may lie behind this window's end, where a whole block is known to be taken. */
+    cma_pfn_t obstacle;
+    bool obstacle_claimed; /* it is claimed, or being claimed, by somebody else */
+    bool obstacle_passes;  /* it goes by itself (short reference, move or claim in progress): the
+                            * table's event tells when to look again */
 };
 void cma__window_cost(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
                       uint64_t npages, struct cma_window_cost *cost);
@@ -68,14 +79,16 @@ void cma__window_cost(const struct cma_frames *frames, const struct cma_span *sp
  */
 int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                         uint32_t npages, cma_pfn_t *obstacle);
-/* Puts isolated frames back: empty ones are idle again, held ones unmarked. Any length. */
+/* Puts isolated frames back: empty ones are idle again, held ones unmarked. Any length. Tells those
+ * who wait. */
 void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                          uint64_t npages);
 /*
  * Empties isolated frames [pfn, pfn + npages), in address order, in batches (one freeze and one flush
- * a batch). Returns 0, CMA_EBUSY (a mover refused *obstacle), CMA_ENOMEM (no destination for
- * *obstacle), CMA_EAGAIN (*obstacle is being moved by somebody else right now: wait and retry).
- * Frames below *obstacle are empty then. Counts are added. May sleep; no lock is held.
+ * a batch). Returns 0, CMA_EBUSY (a mover refused obstacle), CMA_ENOMEM (no destination for
+ * obstacle): the frames below may still be held, for nothing is copied in vain; or CMA_EAGAIN (the
+ * holder of obstacle is just freeing it or has just got it: read the event before the call, wait and
+ * go on from obstacle; all frames below it are empty). Counts are added. May sleep; no lock is held.
  */
 struct cma_evacuation {
     uint64_t copied, dropped;
@@ -83,7 +96,8 @@ struct cma_evacuation {
 };
 int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint64_t npages,
                          struct cma_evacuation *evacuation);
-/* An empty isolated window becomes a claimed buffer: one record is written. */
+/* An empty isolated window becomes a claimed buffer: one record is written. Up to
+ * CMA__CLAIM_NPAGES_MAX. */
 void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                        uint64_t npages, uint32_t owner);
 /* A claimed buffer becomes idle frames. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM; checks first. */

@@ -103,9 +103,6 @@ void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn
 /* A claimed buffer becomes idle frames. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM; checks first. */
 int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                         uint64_t npages, uint32_t owner);
-/* Says that something ended which others may be waiting for (cma_frames_wait): changes the event and
- * wakes. No lock held. Claims call it when they give a window up or hand it over. */
-void cma__frames_notify(struct cma_frames *frames);
 /* Marks a block lent or not: its idle frames become available to the allocator or stop being so. */
 void cma__block_lend(struct cma_frames *frames, struct cma_span *span, uint32_t block, bool lent);
 

@@ -19,5 +19,8 @@
 /* buddy: the page allocator that comes along. */
 
 /* cma: areas, windows, claims; contiguous ranges lent and taken back. */
+#include "cma/window.c"
+#include "cma/claim.c"
+#include "cma/area.c"
 
 /* dma: what a device sees and the memory that it gets. */

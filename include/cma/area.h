@@ -17,8 +17,8 @@
  * own. One that finds no window while another is at work, or while a short reference or a move that
  * somebody else makes is all that stands in the way, waits for its end and looks again from the
  * start, so "no" is never said for want of patience. It looks again at most CMA_CLAIM_ROUNDS times
- * (CMA_CLAIM_ROUNDS_REFUSED once a mover has refused, for each round can cost copies again), then
- * the answer is CMA_EAGAIN, as it is where waiting is impossible.
+ * (CMA_CLAIM_ROUNDS_REFUSED once a mover has refused, for each round can cost copies again, and with
+ * CMA_CLAIM_NOWAIT), then the answer is CMA_EAGAIN, as it is where waiting is impossible.
  *
  * What a claim costs: at most one copy a kept frame of its window, one discard a droppable one; and
  * one look at the block counters of each window that it passes over.
@@ -75,15 +75,14 @@ struct cma_area {
     const char *name;
     uint32_t lend_class;
     uint32_t active;
-    uint32_t lend_left;       /* blocks below this one may still be lendable; lent from the top */
-    uint32_t generation;      /* how many windows were given up or handed over */
-    struct cma_claim *claims; /* begun and not ended; these four under the span's lock */
+    uint32_t generation;      /* how many windows were given up, handed over or released */
+    struct cma_claim *claims; /* begun and not ended; these two and stats under the span's lock */
     struct cma_area_stats stats;
 };
 
 /*
  * Starts an area on the table's area span that begins with the first whole page at or above `base`.
- * It is not active yet. `ops` may be NULL: then only droppable data is ever borrowed away again.
+ * It is not active yet. `ops` may be NULL: then kept frames have nowhere to go.
  * Returns 0, CMA_ENOENT (no area span begins there), CMA_EINVAL. One thread, at boot.
  */
 CMA_MUST_CHECK int cma_area_init(struct cma_area *area, struct cma_frames *frames,
@@ -151,6 +150,7 @@ struct cma_claim {
     uint64_t evacuated;       /* of these, the first so many are empty */
     uint64_t window_copied;   /* copies made for this window */
     cma_pfn_t seen_pfn[4];    /* what stood in the way, one of each sort */
+    uint32_t seen;            /* what the search met */
     uint32_t seen_event;      /* when the search began */
     uint32_t seen_generation;
     uint32_t rounds;          /* searches begun again */

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * area.c - areas: begun, lent, given back, looked at
+ *
+ * An area keeps no map of its own. Who holds what is in the frame table, once: the idle bits, the
+ * record at the head of each claimed buffer, the records of lent frames. The area adds the list of
+ * claims in progress (claim.c) and counters.
+ *
+ * Blocks are lent from the top of the area downwards, and claims take the lowest window that would
+ * do: so the memory that devices ask for first is the memory that was lent last. A block that a
+ * claim takes wholly is not lent any more when it comes back; it is lent again when somebody asks.
+ */
+#include "../base/atomic.h"
+#include "../frame/table.h"
+#include "claim.h"
+
+static uintptr_t area_lock(struct cma_area *area)
+{
+    return cma__span_lock(area->frames, area->span);
+}
+
+static void area_unlock(struct cma_area *area, uintptr_t state)
+{
+    cma__span_unlock(area->frames, area->span, state);
+}
+
+static struct cma_block *area_block(const struct cma_area *area, uint32_t block)
+{
+    return &area->frames->blocks[area->span->block + block];
+}
+
+int cma_area_init(struct cma_area *area, struct cma_frames *frames,
+                  const struct cma_pages_ops *ops, cma_paddr_t base,
+                  const struct cma_area_config *config)
+{
+    static const struct cma_area empty;
+    uint32_t shift;
+    cma_pfn_t pfn;
+    struct cma_span *span;
+
+    if (area == NULL || frames == NULL || config == NULL || config->name == NULL ||
+        config->lend_class > CMA_LEND_SLOT) {
+        return CMA_EINVAL;
+    }
+    shift = frames->port->page_shift;
+    pfn = (base >> shift) + ((base & (((uint64_t)1 << shift) - 1)) != 0);
+    span = cma__span_of(frames, pfn);
+    if (span == NULL || !span->is_area || span->pfn != pfn) {
+        return CMA_ENOENT;
+    }
+    *area = empty;
+    area->frames = frames;
+    area->ops = ops;
+    area->span = span;
+    area->name = config->name;
+    area->lend_class = config->lend_class;
+    span->lend_class = config->lend_class;
+    return 0;
+}
+
+int cma_area_activate(struct cma_area *area)
+{
+    if (atom_load(&area->active) != 0) {
+        return CMA_EBADF;
+    }
+    atom_store(&area->active, 1);
+    return 0;
+}
+
+/* --- lend -------------------------------------------------------------------------------------- */
+
+/* The highest block that could be lent. Read without the lock: a block that fills meanwhile is lent
+ * for nothing, which does no harm. Always from the top, so that low blocks stay empty while demand
+ * comes and goes; that costs a look at 4 bytes a block. */
+static bool area_find_lendable(const struct cma_area *area, uint32_t *block)
+{
+    uint32_t candidate = area->span->nblocks;
+
+    while (candidate > 0) {
+        const struct cma_block *counts = area_block(area, --candidate);
+
+        if ((atom_peek16(&counts->flags) & CMA_BLOCK_LENT) == 0 &&
+            atom_peek16(&counts->idle) != 0) {
+            *block = candidate;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Gives the idle frames of [pfn, pfn + npages) to the host, run by run. Returns false if it took
+ * none because it could not. */
+static bool area_lend_host(struct cma_area *area, cma_pfn_t pfn, uint64_t npages)
+{
+    const struct cma_pages_ops *ops = area->ops;
+    cma_pfn_t last = pfn + (npages - 1);
+    bool any = false, failed = false;
+    struct cma_frame_info info;
+
+    while (pfn <= last && !failed) {
+        cma_pfn_t end = pfn;
+
+        while (end <= last && cma_frame_info(area->frames, end, &info) == 0 && info.idle) {
+            end++;
+        }
+        if (end > pfn) {
+            failed = ops->lend(ops->ctx, pfn, (uint32_t)(end - pfn),
+                               (enum cma_lend_class)area->lend_class) != 0;
+            any = any || !failed;
+        }
+        pfn = end + 1;
+    }
+    return any || !failed;
+}
+
+bool cma_area_lend(void *ctx, enum cma_kind kind)
+{
+    struct cma_area *area = ctx;
+    const struct cma_pages_ops *ops = area->ops;
+    uint32_t block, npages;
+    cma_pfn_t pfn;
+
+    if (atom_load(&area->active) == 0 || area->lend_class == CMA_LEND_NONE ||
+        (kind != CMA_KIND_MOVABLE && kind != CMA_KIND_DROPPABLE) ||
+        !area_find_lendable(area, &block)) {
+        return false;
+    }
+    cma__block_lend(area->frames, area->span, block, true);
+    if (ops == NULL || ops->lend == NULL) {
+        return true;
+    }
+    cma__span_block_range(area->frames, area->span, block, &pfn, &npages);
+    if (area_lend_host(area, pfn, npages)) {
+        return true;
+    }
+    cma__block_lend(area->frames, area->span, block, false);
+    return false;
+}
+
+void cma__area_lend_again(struct cma_area *area, cma_pfn_t pfn, uint64_t npages)
+{
+    const struct cma_pages_ops *ops = area->ops;
+    cma_pfn_t end = pfn + npages;
+
+    if (ops == NULL || ops->lend == NULL) {
+        return;
+    }
+    while (pfn < end) {
+        uint32_t block = cma__span_block_of(area->frames, area->span, pfn);
+        cma_pfn_t block_pfn, block_end;
+        uintptr_t state;
+        uint32_t count;
+        bool lent;
+
+        cma__span_block_range(area->frames, area->span, block, &block_pfn, &count);
+        block_end = block_pfn + count < end ? block_pfn + count : end;
+        state = area_lock(area);
+        lent = (area_block(area, block)->flags & CMA_BLOCK_LENT) != 0;
+        area_unlock(area, state);
+        /* A host that can't take them leaves them idle: they wait for a claim. */
+        if (lent) {
+            (void)area_lend_host(area, pfn, block_end - pfn);
+        }
+        pfn = block_end;
+    }
+}
+
+void cma__area_unlend(struct cma_area *area, cma_pfn_t pfn, uint64_t npages)
+{
+    uint32_t block = cma__span_block_of(area->frames, area->span, pfn);
+    uint32_t last = cma__span_block_of(area->frames, area->span, pfn + (npages - 1));
+    cma_pfn_t block_pfn;
+    uint32_t count;
+
+    for (; block <= last; block++) {
+        cma__span_block_range(area->frames, area->span, block, &block_pfn, &count);
+        if (block_pfn >= pfn && block_pfn + count <= pfn + npages) {
+            cma__block_lend(area->frames, area->span, block, false);
+        }
+    }
+}
+
+/* --- claims in one call, and release ----------------------------------------------------------- */
+
+int cma_area_alloc(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn,
+                   struct cma_refusal *refusal)
+{
+    struct cma_claim claim;
+    int result = cma_claim_start(&claim, area, request);
+
+    while (result == 0 && claim.state != CMA_CLAIM_DONE) {
+        result = cma_claim_step(&claim, UINT64_MAX);
+    }
+    if (result == 0) {
+        *pfn = claim.pfn;
+    } else if (refusal != NULL) {
+        *refusal = claim.refusal;
+    }
+    return result;
+}
+
+int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner)
+{
+    const struct cma_span *span = area->span;
+    uintptr_t state;
+    int error;
+
+    if (pfn < span->pfn || pfn - span->pfn >= span->npages) {
+        return CMA_ENOENT;
+    }
+    error = cma__window_release(area->frames, area->span, pfn, npages, owner);
+    if (error != 0) {
+        return error;
+    }
+    state = area_lock(area);
+    area->stats.claimed_npages -= npages;
+    area->stats.released++;
+    area->generation++;
+    area_unlock(area, state);
+    cma__area_lend_again(area, pfn, npages);
+    cma__frames_signal(area->frames);
+    return 0;
+}
+
+/* --- looking at an area ------------------------------------------------------------------------ */
+
+void cma_area_stats(struct cma_area *area, struct cma_area_stats *stats)
+{
+    uintptr_t state = area_lock(area);
+    uint32_t block;
+
+    *stats = area->stats;
+    area_unlock(area, state);
+    stats->npages = area->span->npages;
+    stats->nblocks = area->span->nblocks;
+    for (block = 0; block < area->span->nblocks; block++) {
+        const struct cma_block *counts = area_block(area, block);
+
+        stats->idle_npages += atom_peek16(&counts->idle);
+        stats->kept_npages += atom_peek16(&counts->kept);
+        stats->droppable_npages += atom_peek16(&counts->droppable);
+        stats->lent_blocks += (atom_peek16(&counts->flags) & CMA_BLOCK_LENT) != 0;
+    }
+}
+
+/* Who has `pfn`, and how many frames from there on certainly have the same holder. */
+static void area_holder(struct cma_area *area, cma_pfn_t pfn, struct cma_area_holder *holder)
+{
+    static const struct cma_area_holder nobody;
+    struct cma_frame_info info;
+
+    *holder = nobody;
+    holder->pfn = pfn;
+    holder->npages = 1;
+    if (cma_frame_info(area->frames, pfn, &info) != 0) {
+        return;
+    }
+    holder->kind = info.kind;
+    holder->mover = info.mover;
+    holder->owner = info.cookie;
+    if (info.kind == CMA_KIND_CLAIMED) {
+        uint64_t left = area->span->npages - (pfn - area->span->pfn);
+
+        /* A moment's truth: the head may have been rewritten since, so it is not trusted. */
+        holder->npages = info.npages == 0 ? 1 : info.npages <= left ? info.npages : left;
+    } else if (info.idle) {
+        holder->lent = info.lent;
+        holder->owner = 0;
+        holder->mover = 0;
+    } else if (info.kind == CMA_KIND_NONE || info.isolated) {
+        holder->in_progress = true;
+    }
+}
+
+/* Can `next` be told of together with `holder`? */
+static bool area_same_holder(const struct cma_area_holder *holder,
+                             const struct cma_area_holder *next)
+{
+    return holder->kind == next->kind && holder->kind != CMA_KIND_CLAIMED &&
+           holder->mover == next->mover && holder->lent == next->lent &&
+           holder->in_progress == next->in_progress;
+}
+
+void cma_area_walk(struct cma_area *area,
+                   bool (*visit)(void *ctx, const struct cma_area_holder *holder), void *ctx)
+{
+    const struct cma_span *span = area->span;
+    cma_pfn_t end = span->pfn + span->npages;
+    struct cma_area_holder holder, next;
+    cma_pfn_t pfn;
+
+    area_holder(area, span->pfn, &holder);
+    for (pfn = holder.pfn + holder.npages; pfn < end; pfn += next.npages) {
+        area_holder(area, pfn, &next);
+        if (area_same_holder(&holder, &next)) {
+            holder.npages += next.npages;
+            continue;
+        }
+        if (!visit(ctx, &holder)) {
+            return;
+        }
+        holder = next;
+    }
+    (void)visit(ctx, &holder);
+}
+
+static void area_longest(uint64_t *longest, uint64_t run)
+{
+    if (run > *longest) {
+        *longest = run;
+    }
+}
+
+void cma__area_runs(struct cma_area *area, struct cma_area_runs *runs)
+{
+    cma_pfn_t end = area->span->pfn + area->span->npages;
+    uint64_t free_run = 0, possible_run = 0;
+    struct cma_area_holder holder;
+    struct cma_frame_info info;
+    cma_pfn_t pfn;
+
+    for (pfn = area->span->pfn; pfn < end; pfn += holder.npages) {
+        area_holder(area, pfn, &holder);
+        if (holder.kind == CMA_KIND_NONE && !holder.in_progress) {
+            free_run++;
+            possible_run++;
+        } else if ((holder.kind == CMA_KIND_MOVABLE || holder.kind == CMA_KIND_DROPPABLE) &&
+                   cma_frame_info(area->frames, pfn, &info) == 0 && info.pins == 0 &&
+                   info.refs == 0 && !info.isolated) {
+            free_run = 0;
+            possible_run++;
+        } else {
+            free_run = 0;
+            possible_run = 0;
+        }
+        area_longest(&runs->free_npages, free_run);
+        area_longest(&runs->possible_npages, possible_run);
+        if (holder.kind == CMA_KIND_CLAIMED && runs->wanted >= pfn &&
+            runs->wanted - pfn < holder.npages) {
+            runs->wanted_owner = holder.owner;
+        }
+    }
+}
+
+/* --- check ------------------------------------------------------------------------------------- */
+
+static bool area_wrong(struct cma_violation *violation, const char *what, cma_pfn_t pfn)
+{
+    violation->what = what;
+    violation->pfn = pfn;
+    return false;
+}
+
+static bool area_check_claims(const struct cma_area *area, struct cma_violation *violation)
+{
+    const struct cma_claim *claim;
+    const struct cma_claim *other;
+    uint32_t count = 0;
+
+    for (claim = area->claims; claim != NULL; claim = claim->next) {
+        count++;
+        if (claim->isolated < claim->evacuated || claim->isolated > claim->request.npages) {
+            return area_wrong(violation, "a claim counts more than its window", claim->pfn);
+        }
+        for (other = claim->next; other != NULL; other = other->next) {
+            if (claim->pfn != CMA_PFN_NONE && other->pfn != CMA_PFN_NONE &&
+                claim->pfn < other->pfn + other->request.npages &&
+                other->pfn < claim->pfn + claim->request.npages) {
+                return area_wrong(violation, "two claims have a frame in common", claim->pfn);
+            }
+        }
+    }
+    if (atom_load(&area->span->emptying) != count) {
+        return area_wrong(violation, "claims in progress are miscounted", area->span->pfn);
+    }
+    return true;
+}
+
+bool cma_area_check(struct cma_area *area, struct cma_violation *violation)
+{
+    cma_pfn_t end = area->span->pfn + area->span->npages;
+    struct cma_area_holder holder;
+    uint64_t claimed = 0;
+    cma_pfn_t pfn;
+
+    if (!area_check_claims(area, violation)) {
+        return false;
+    }
+    for (pfn = area->span->pfn; pfn < end; pfn += holder.npages) {
+        area_holder(area, pfn, &holder);
+        if (holder.kind == CMA_KIND_UNMOVABLE || holder.kind == CMA_KIND_RESERVED) {
+            return area_wrong(violation, "something unmovable is in an area", pfn);
+        }
+        if (holder.in_progress && !cma__claim_covers(area, pfn)) {
+            return area_wrong(violation, "a frame is taken, and no claim has it", pfn);
+        }
+        if (holder.kind == CMA_KIND_CLAIMED) {
+            claimed += holder.npages;
+        }
+    }
+    if (claimed != area->stats.claimed_npages) {
+        return area_wrong(violation, "claimed frames are miscounted", area->span->pfn);
+    }
+    violation->what = NULL;
+    violation->pfn = CMA_PFN_NONE;
+    return true;
+}

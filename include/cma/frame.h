@@ -110,7 +110,7 @@ struct cma_mover {
 };
 
 #define CMA_MOVER_MAY_REFUSE (1u << 0)   /* freeze and discard may answer CMA_EBUSY */
-#define CMA_MOVER_NEEDS_MEMORY (1u << 1) /* its callbacks allocate: never used under a guarantee */
+#define CMA_MOVER_NEEDS_MEMORY (1u << 1) /* its callbacks allocate: never under a guarantee */
 
 /* Lend classes of an area. */
 enum cma_lend_class {

@@ -13,6 +13,14 @@
 
 /* boot: what memory there is and who reserved it. -DCMA_NO_FDT leaves the device tree out: files
  * boot/fdt*.c stand in the one #ifndef of this file. */
+#include "boot/map.c"
+#include "boot/problem.c"
+#include "boot/args.c"
+#ifndef CMA_NO_FDT
+#include "boot/fdt.c"
+#include "boot/fdt_bus.c"
+#include "boot/fdt_reserved.c"
+#endif
 
 /* frame: who holds each page; movers, migration, pins. */
 

@@ -41,7 +41,7 @@ struct cma_range {
     enum cma_range_kind kind;
     uint32_t flags;           /* CMA_RANGE_* */
     const char *name;         /* never NULL once in a map; lives as long as the map */
-    uint32_t id;              /* the caller's: a device-tree reader stores its node's number */
+    uint32_t id;              /* the caller's: the device-tree reader stores its node's offset */
 };
 
 struct cma_map {
@@ -61,22 +61,29 @@ CMA_MUST_CHECK int cma_map_init(struct cma_map *map, struct cma_range *memory, u
 
 /*
  * Adds RAM. Touching ranges are merged. Returns 0, CMA_EINVAL (nbytes 0), CMA_EOVERFLOW (passes
- * 2^64), CMA_EEXIST (overlaps memory that is there: *conflict, when not NULL, is that range),
- * CMA_ENOMEM (the array is full).
+ * 2^64, or would make one range of all 2^64 bytes), CMA_EEXIST (overlaps memory that is there, or
+ * a reserved range that was stolen or would be half in, half out: *conflict, when not NULL, is the
+ * lowest such range), CMA_ENOMEM (the array is full).
  */
 CMA_MUST_CHECK int cma_map_add_memory(struct cma_map *map, cma_paddr_t base, uint64_t nbytes,
                                       struct cma_range *conflict);
 
 /*
  * Reserves a range for `range->kind` (any but MEMORY). Areas must lie wholly in memory; the other
- * kinds may lie outside of it (SRAM), but not half in, half out. Returns 0, CMA_EINVAL,
- * CMA_EOVERFLOW, CMA_ERANGE (an area outside memory, or a range partly outside), CMA_EEXIST
- * (overlaps a reserved range: *conflict), CMA_ENOMEM (the array is full).
+ * kinds may lie outside of it (SRAM), but not half in, half out. Returns 0, CMA_EINVAL (nbytes 0,
+ * another kind, no name), CMA_EOVERFLOW, CMA_ERANGE (an area outside memory, or a range partly
+ * outside), CMA_EEXIST (overlaps a reserved range: *conflict, when not NULL, is the lowest such),
+ * CMA_ENOMEM (the array is full).
  */
 CMA_MUST_CHECK int cma_map_reserve(struct cma_map *map, const struct cma_range *range,
                                    struct cma_range *conflict);
 
-/* Takes the reserved range that starts at `base` out again. Returns 0 or CMA_ENOENT. */
+/* How a range lies to the map's memory. */
+enum cma_map_place { CMA_PLACE_OUTSIDE = 0, CMA_PLACE_PARTLY, CMA_PLACE_INSIDE };
+enum cma_map_place cma_map_place(const struct cma_map *map, cma_paddr_t base, cma_paddr_t last);
+
+/* Takes the reserved range that starts at `base` out again. What was stolen stays stolen: its
+ * memory does not come back. Returns 0 or CMA_ENOENT. */
 CMA_MUST_CHECK int cma_map_unreserve(struct cma_map *map, cma_paddr_t base);
 
 /*
@@ -90,19 +97,28 @@ CMA_MUST_CHECK int cma_map_find(const struct cma_map *map, uint64_t nbytes, uint
 
 /*
  * Steals free memory before anything is mapped: it leaves the map's memory for good, so no linear
- * mapping will ever cover it, and is entered as reserved with CMA_RANGE_STOLEN. Arguments and
- * returns as cma_map_find, and CMA_ENOMEM when an array is full.
+ * mapping will ever cover it, and is entered as reserved with CMA_RANGE_STOLEN and `name` (not
+ * NULL). The highest place is taken. Arguments and returns as cma_map_find; CMA_ENOMEM also when
+ * an array is full.
  */
 CMA_MUST_CHECK int cma_map_steal(struct cma_map *map, uint64_t nbytes, uint64_t align,
                                  cma_paddr_t first, cma_paddr_t last, const char *name,
                                  cma_paddr_t *base);
 
+/* Where a walk is: start with {first address, false}. (An address alone can't say "past 2^64".) */
+struct cma_map_cursor {
+    cma_paddr_t at;
+    bool end;
+};
+
 /*
  * The pieces of memory in address order, free and reserved alike, each of one kind (`kind` is
- * CMA_RANGE_MEMORY for free pieces); reserved ranges outside memory come at their place too.
- * Start with *cursor = 0; returns false when there are no more.
+ * CMA_RANGE_MEMORY for free pieces, which have the name "memory"); reserved ranges outside memory
+ * come at their place too, all of them whole. A walk that starts inside a free piece gets the rest
+ * of it. The map may change between two steps. Returns false when there are no more.
  */
-bool cma_map_next(const struct cma_map *map, cma_paddr_t *cursor, struct cma_range *piece);
+bool cma_map_next(const struct cma_map *map, struct cma_map_cursor *cursor,
+                  struct cma_range *piece);
 
 /* The RAM ranges and the reserved ranges as stored, by index in address order; NULL past the end. */
 const struct cma_range *cma_map_memory(const struct cma_map *map, uint32_t index);

@@ -1,0 +1,944 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_sim.c - the simulator is an adversary: for each thing that it must notice there is a pair,
+ * the right sequence that reads right bytes and the wrong one that does not
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../../ports/sim/costs.h"
+#include "../../ports/sim/sim.h"
+#include "../../ports/sim/simdev.h"
+
+#define PAGE 4096u
+#define MIB ((uint64_t)1 << 20)
+#define BASE 0x40000000u
+#define HIGH 0x100000000u
+
+static const struct sim_memory banks[] = {{BASE, 64 * MIB}, {HIGH, 32 * MIB}};
+
+static struct sim *board_with(struct sim_config config)
+{
+    config.memory = banks;
+    config.nmemory = 2;
+    struct sim *sim = sim_create(&config);
+    assert_non_null(sim);
+    return sim;
+}
+
+static struct sim *board(uint64_t seed)
+{
+    return board_with((struct sim_config){.seed = seed});
+}
+
+static void fill(uint8_t *bytes, size_t nbytes, uint8_t salt)
+{
+    for (size_t i = 0; i < nbytes; i++)
+        bytes[i] = (uint8_t)(i * 7 + (i >> 8) + salt);
+}
+
+/* Runs `body` in a child; returns its exit status or, negative, the signal that ended it. */
+static int in_child(void (*body)(void))
+{
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct rlimit no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        signal(SIGABRT, SIG_DFL);
+        signal(SIGSEGV, SIG_DFL); /* cmocka catches it */
+        if (!freopen("/dev/null", "w", stderr))
+            _exit(9);
+        body();
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* --- memory -------------------------------------------------------------------------------- */
+
+static void test_config_is_checked(void **state)
+{
+    struct sim_memory overlap[] = {{BASE, MIB}, {BASE + MIB - PAGE, MIB}};
+    struct sim_memory odd[] = {{BASE + 1, MIB}};
+    struct sim_memory last[] = {{0 - (uint64_t)MIB, MIB}};
+    struct sim_config bad[] = {
+        {.memory = NULL, .nmemory = 0},
+        {.memory = overlap, .nmemory = 2},
+        {.memory = odd, .nmemory = 1},
+        {.memory = banks, .nmemory = 2, .page_shift = 11},
+        {.memory = banks, .nmemory = 2, .cache_nbytes = 5000},
+        {.memory = banks, .nmemory = 2, .linear_last = 0x12345},
+    };
+    FILE *kept = stderr;
+    (void)state;
+
+    stderr = fopen("/dev/null", "w");
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_null(sim_create(&bad[i]));
+    fclose(stderr);
+    stderr = kept;
+
+    /* The last page of the address space is memory like any other. */
+    struct sim_config config = {.memory = last, .nmemory = 1};
+    struct sim *sim = sim_create(&config);
+    uint8_t byte = 7, back = 0;
+    assert_non_null(sim);
+    sim_write_paddr(sim, UINT64_MAX, &byte, 1);
+    sim_read_paddr(sim, UINT64_MAX, &back, 1);
+    assert_int_equal(back, 7);
+    assert_true(sim_is_memory(sim, last[0].base, MIB));
+    assert_false(sim_is_memory(sim, last[0].base - 1, 2));
+    sim_destroy(sim);
+}
+
+static void test_port_is_complete(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct sim *sim = board_with((struct sim_config){.coherent = i & 1, .no_mmu = i & 2});
+        const struct cma_port *port = sim_port(sim);
+        assert_int_equal(cma_port_check(port), 0);
+        assert_int_equal(port->clean == NULL, i & 1);
+        assert_int_equal(port->map == NULL, !!(i & 2));
+        assert_int_equal(port->set_attr == NULL, i != 0);
+        sim_destroy(sim);
+    }
+}
+
+static void test_addresses_differ(void **state)
+{
+    struct sim *sim = board(1);
+    const struct cma_port *port = sim_port(sim);
+    cma_paddr_t paddr;
+    enum cma_attr attr;
+    (void)state;
+
+    for (uint64_t at = 0; at < 64 * MIB; at += MIB + PAGE) {
+        void *vaddr = port->vaddr(port->ctx, BASE + at);
+        assert_true(vaddr && (uintptr_t)vaddr != BASE + at);
+        assert_int_equal(port->lookup(port->ctx, (char *)vaddr + 5, &paddr, &attr), 0);
+        assert_int_equal(paddr, BASE + at + 5);
+        assert_int_equal(attr, CMA_ATTR_CACHED);
+    }
+    assert_null(port->vaddr(port->ctx, BASE - 1));
+    assert_null(port->vaddr(port->ctx, BASE + 64 * MIB));
+    assert_int_equal(port->lookup(port->ctx, &attr, &paddr, &attr), CMA_ENOENT);
+    sim_destroy(sim);
+}
+
+static void touch_vaddr(void)
+{
+    struct sim *sim = board(1);
+    *(volatile uint8_t *)sim_port(sim)->vaddr(sim, BASE) = 1;
+}
+
+static void read_nothing(void)
+{
+    struct sim *sim = board(1);
+    uint8_t byte;
+    sim_read(sim, &byte, &byte, 1);
+}
+
+static void test_stray_accesses_end_the_process(void **state)
+{
+    (void)state;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    assert_int_equal(in_child(touch_vaddr), -SIGSEGV);
+#else
+    assert_int_not_equal(in_child(touch_vaddr), 0); /* the sanitizer's own report */
+#endif
+    assert_int_equal(in_child(read_nothing), -SIGABRT);
+}
+
+static void test_untouched_memory_costs_nothing(void **state)
+{
+    struct sim_memory terabyte[] = {{0x8000000000u, (uint64_t)1 << 40}};
+    struct sim_config config = {.memory = terabyte, .nmemory = 1};
+    struct rusage before, after;
+    uint8_t bytes[64] = {1, 2, 3}, back[64];
+    (void)state;
+
+    getrusage(RUSAGE_SELF, &before);
+    struct sim *sim = sim_create(&config);
+    assert_non_null(sim);
+    for (uint64_t at = 0; at < (uint64_t)1 << 40; at += (uint64_t)1 << 34) {
+        sim_write_paddr(sim, terabyte[0].base + at, bytes, sizeof(bytes));
+        sim_read_paddr(sim, terabyte[0].base + at, back, sizeof(back));
+        assert_memory_equal(bytes, back, sizeof(bytes));
+    }
+    getrusage(RUSAGE_SELF, &after);
+    assert_in_range(after.ru_maxrss - before.ru_maxrss, 0, 8 * 1024);
+    sim_destroy(sim);
+}
+
+/* --- cache --------------------------------------------------------------------------------- */
+
+static void test_bytes_come_back(void **state)
+{
+    struct sim *sim = board(3);
+    uint8_t *model = calloc(1, MIB), piece[9000], back[9000];
+    uint64_t random = 5;
+    (void)state;
+
+    sim_port(sim)->zero(sim, BASE, MIB);
+    for (int i = 0; i < 4000; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint64_t at = (random >> 20) % (MIB - sizeof(piece)), n = (random >> 44) % sizeof(piece);
+        if (random & 1024) {
+            fill(piece, n, (uint8_t)i);
+            memcpy(model + at, piece, n);
+            sim_write(sim, sim_port(sim)->vaddr(sim, BASE + at), piece, n);
+        } else {
+            sim_read_paddr(sim, BASE + at, back, n);
+            assert_memory_equal(back, model + at, n);
+        }
+        if (i % 512 == 0)
+            sim_evict(sim, 64);
+    }
+    struct sim_stats stats;
+    sim_stats(sim, &stats);
+    assert_true(stats.cache_hits && stats.cache_misses && stats.evictions && stats.prefetches);
+
+    /* What memory itself holds is something else until it is cleaned. */
+    uint8_t *now = malloc(MIB);
+    sim_write_paddr(sim, BASE + 100, "dirty", 5);
+    memcpy(model + 100, "dirty", 5);
+    sim_peek(sim, BASE, now, MIB);
+    assert_memory_not_equal(now, model, MIB);
+    sim_port(sim)->clean(sim, BASE, MIB);
+    sim_peek(sim, BASE, now, MIB);
+    assert_memory_equal(now, model, MIB);
+    free(now);
+    free(model);
+    sim_destroy(sim);
+}
+
+#define BUFFER (16 * 1024u)
+
+/* The CPU writes, the device reads. */
+static bool device_sees_it(struct sim *sim, bool clean, bool snoops)
+{
+    uint8_t bytes[BUFFER], seen[BUFFER];
+
+    fill(bytes, sizeof(bytes), 1);
+    sim_write_paddr(sim, BASE, bytes, sizeof(bytes));
+    if (clean)
+        sim_port(sim)->clean(sim, BASE, sizeof(bytes));
+    sim_dev_read(sim, BASE, seen, sizeof(seen), snoops);
+    return memcmp(bytes, seen, sizeof(bytes)) == 0;
+}
+
+static void test_missing_clean_reads_stale_bytes(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct sim *sim = board(seed);
+        assert_false(device_sees_it(sim, false, false));
+        sim_destroy(sim);
+        sim = board(seed);
+        assert_true(device_sees_it(sim, true, false));
+        sim_destroy(sim);
+        sim = board(seed);
+        assert_true(device_sees_it(sim, false, true));
+        sim_destroy(sim);
+        sim = board_with((struct sim_config){.seed = seed, .coherent = true});
+        assert_true(device_sees_it(sim, false, false));
+        sim_destroy(sim);
+    }
+}
+
+/* The device writes, the CPU reads. `before`, `after`: invalidates; `read_first`: the CPU has the
+ * old bytes in its cache. */
+static bool cpu_sees_it(struct sim *sim, bool read_first, bool before, bool after, bool snoops)
+{
+    const struct cma_port *port = sim_port(sim);
+    uint8_t bytes[BUFFER], seen[BUFFER];
+
+    port->zero(port->ctx, BASE, sizeof(bytes));
+    port->clean(port->ctx, BASE, sizeof(bytes));
+    sim_evict(sim, UINT64_MAX);
+    if (read_first)
+        sim_read_paddr(sim, BASE, seen, sizeof(seen));
+    if (before)
+        port->invalidate(port->ctx, BASE, sizeof(bytes));
+    fill(bytes, sizeof(bytes), 2);
+    sim_dev_write(sim, BASE, bytes, sizeof(bytes), snoops);
+    if (after)
+        port->invalidate(port->ctx, BASE, sizeof(bytes));
+    sim_read_paddr(sim, BASE, seen, sizeof(seen));
+    return memcmp(bytes, seen, sizeof(bytes)) == 0;
+}
+
+static void test_missing_invalidate_reads_stale_bytes(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct sim *sim = board(seed);
+        assert_true(cpu_sees_it(sim, true, true, true, false));
+        assert_true(cpu_sees_it(sim, true, false, true, false));
+        assert_true(cpu_sees_it(sim, true, false, false, true));
+        assert_false(cpu_sees_it(sim, true, false, false, false));
+        /* Invalidated, but too early: the processor read ahead while the device wrote. */
+        assert_false(cpu_sees_it(sim, true, true, false, false));
+        assert_false(cpu_sees_it(sim, false, false, false, false));
+        sim_destroy(sim);
+    }
+}
+
+/* Memory goes to a device uncached. `clean`: cache maintenance before, `again`: after the flush. */
+static bool handover_is_right(uint64_t seed, bool clean, bool again)
+{
+    struct sim *sim = board(seed);
+    const struct cma_port *port = sim_port(sim);
+    uint8_t bytes[BUFFER], seen[BUFFER];
+    void *vaddr = port->vaddr(port->ctx, BASE);
+
+    fill(bytes, sizeof(bytes), 9);
+    sim_write_paddr(sim, BASE, bytes, sizeof(bytes)); /* dirty lines of the last owner */
+    if (clean) {
+        port->clean(port->ctx, BASE, BUFFER);
+        port->invalidate(port->ctx, BASE, BUFFER);
+    }
+    port->set_attr(port->ctx, BASE, BUFFER, CMA_ATTR_UNCACHED);
+    port->tlb_flush(port->ctx);
+    if (again)
+        port->invalidate(port->ctx, BASE, BUFFER);
+
+    fill(bytes, sizeof(bytes), 3);
+    sim_dev_write(sim, BASE, bytes, sizeof(bytes), false);
+    sim_evict(sim, UINT64_MAX); /* what was dirty overwrites it */
+    sim_read(sim, vaddr, seen, sizeof(seen));
+    bool right = memcmp(bytes, seen, sizeof(bytes)) == 0;
+
+    /* Cached again: no line of the time before may be there. Nothing is evicted in between. */
+    fill(bytes, sizeof(bytes), 4);
+    sim_dev_write(sim, BASE, bytes, sizeof(bytes), false);
+    port->set_attr(port->ctx, BASE, BUFFER, CMA_ATTR_CACHED);
+    port->tlb_flush(port->ctx);
+    sim_read(sim, vaddr, seen, sizeof(seen));
+    right = right && memcmp(bytes, seen, sizeof(bytes)) == 0;
+    sim_destroy(sim);
+    return right;
+}
+
+static void test_dirty_lines_overwrite_after_handover(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        assert_true(handover_is_right(seed, true, true));
+        assert_false(handover_is_right(seed, false, false));
+    }
+}
+
+/* Between the first invalidate and the flush a processor may read ahead. */
+static void test_lines_come_back_before_the_flush(void **state)
+{
+    (void)state;
+    for (int again = 0; again < 2; again++) {
+        int stale = 0;
+        for (uint64_t seed = 1; seed <= 20; seed++) {
+            struct sim *sim = board(seed);
+            const struct cma_port *port = sim_port(sim);
+            uint8_t bytes[BUFFER], seen[BUFFER];
+            port->invalidate(port->ctx, BASE, BUFFER);
+            port->set_attr(port->ctx, BASE, BUFFER, CMA_ATTR_UNCACHED);
+            port->tlb_flush(port->ctx);
+            if (again)
+                port->invalidate(port->ctx, BASE, BUFFER);
+            fill(bytes, sizeof(bytes), 3);
+            sim_dev_write(sim, BASE, bytes, sizeof(bytes), false);
+            port->set_attr(port->ctx, BASE, BUFFER, CMA_ATTR_CACHED);
+            port->tlb_flush(port->ctx);
+            sim_read_paddr(sim, BASE, seen, sizeof(seen));
+            stale += memcmp(bytes, seen, sizeof(bytes)) != 0;
+            sim_destroy(sim);
+        }
+        if (again)
+            assert_int_equal(stale, 0);
+        else
+            assert_in_range(stale, 18, 20);
+    }
+}
+
+static void test_partial_invalidate_keeps_neighbours(void **state)
+{
+    struct sim *sim = board(1);
+    uint8_t bytes[256], seen[256];
+    (void)state;
+
+    fill(bytes, sizeof(bytes), 1);
+    sim_write_paddr(sim, BASE, bytes, sizeof(bytes));
+    sim_port(sim)->invalidate(sim, BASE + 10, 200);
+    sim_read_paddr(sim, BASE, seen, sizeof(seen));
+    assert_memory_equal(seen, bytes, 64);
+    assert_memory_equal(seen + 192, bytes + 192, 64);
+    assert_memory_not_equal(seen + 64, bytes + 64, 128);
+    /* The very first line, one byte of it. */
+    sim_write_paddr(sim, BASE, bytes, 64);
+    sim_port(sim)->invalidate(sim, BASE, 1);
+    sim_read_paddr(sim, BASE, seen, 64);
+    assert_memory_equal(seen, bytes, 64);
+    sim_destroy(sim);
+}
+
+static void test_filling_is_fast(void **state)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    uint64_t nbytes = 64 * MIB;
+#else
+    uint64_t nbytes = 512 * MIB;
+#endif
+    struct sim_memory memory[] = {{BASE, nbytes}};
+    struct sim_config config = {.memory = memory, .nmemory = 1};
+    struct sim *sim = sim_create(&config);
+    static uint8_t page[PAGE];
+    struct timespec start, end;
+    (void)state;
+
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (uint64_t at = 0; at < nbytes; at += PAGE)
+        sim_write_paddr(sim, BASE + at, page, PAGE);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    double seconds =
+        (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9;
+    printf("filled at %.0f MB/s\n", (double)nbytes / seconds / 1e6);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    assert_true((double)nbytes / seconds > 100e6); /* 500 and more on an idle machine */
+#endif
+    sim_destroy(sim);
+}
+
+/* --- page tables --------------------------------------------------------------------------- */
+
+static void test_missing_flush_is_noticed(void **state)
+{
+    struct sim *sim = board(1);
+    const struct cma_port *port = sim_port(sim);
+    uint8_t byte = 0;
+    void *vaddr = port->vaddr(port->ctx, BASE), *mapped;
+    (void)state;
+
+    sim_tolerate(sim, SIM_STALE_TLB, true);
+    port->set_attr(port->ctx, BASE, PAGE, CMA_ATTR_UNCACHED);
+    sim_read(sim, vaddr, &byte, 1);
+    assert_int_equal(sim_violations(sim, SIM_STALE_TLB), 1);
+    sim_read(sim, (char *)vaddr + PAGE, &byte, 1); /* a page that was not changed */
+    assert_int_equal(sim_violations(sim, SIM_STALE_TLB), 1);
+    port->tlb_flush(port->ctx);
+    sim_read(sim, vaddr, &byte, 1);
+    assert_int_equal(sim_violations(sim, SIM_STALE_TLB), 1);
+    /* There and back without a flush is as if nothing had happened. */
+    port->set_attr(port->ctx, BASE, PAGE, CMA_ATTR_CACHED);
+    port->set_attr(port->ctx, BASE, PAGE, CMA_ATTR_UNCACHED);
+    sim_read(sim, vaddr, &byte, 1);
+    assert_int_equal(sim_violations(sim, SIM_STALE_TLB), 1);
+    port->tlb_flush(port->ctx);
+
+    assert_int_equal(port->map(port->ctx, HIGH, PAGE, CMA_ATTR_CACHED, &mapped), 0);
+    sim_read(sim, mapped, &byte, 1);
+    port->unmap(port->ctx, mapped, PAGE);
+    sim_read(sim, mapped, &byte, 1);
+    assert_int_equal(sim_violations(sim, SIM_STALE_TLB), 2);
+    port->tlb_flush(port->ctx);
+    sim_tolerate(sim, SIM_UNMAPPED, true);
+    sim_read(sim, mapped, &byte, 1);
+    assert_int_equal(byte, 0xee);
+    assert_int_equal(sim_violations(sim, SIM_STALE_TLB), 2);
+    assert_int_equal(sim_violations(sim, SIM_UNMAPPED), 1);
+    sim_destroy(sim);
+}
+
+static void test_user_access_ends_with_the_flush(void **state)
+{
+    struct sim *sim = board(1);
+    uint64_t generation = sim_tlb_generation(sim);
+    uint8_t byte = 5, back = 0;
+    (void)state;
+
+    assert_true(sim_user_write(sim, generation, BASE, &byte, 1));
+    sim_port(sim)->tlb_flush(sim);
+    byte = 6;
+    assert_false(sim_user_write(sim, generation, BASE, &byte, 1));
+    assert_false(sim_user_read(sim, generation, BASE, &back, 1));
+    assert_true(sim_user_read(sim, sim_tlb_generation(sim), BASE, &back, 1));
+    assert_int_equal(back, 5);
+    sim_destroy(sim);
+}
+
+static void test_aliases(void **state)
+{
+    struct sim *sim = board_with((struct sim_config){.linear_last = BASE + 64 * MIB - 1});
+    const struct cma_port *port = sim_port(sim);
+    void *a, *b;
+    cma_paddr_t paddr = 0;
+    uint8_t byte = 1;
+    (void)state;
+
+    assert_null(port->vaddr(port->ctx, HIGH));
+    /* Linear memory: only with the linear mapping's attributes. */
+    assert_int_equal(port->map(port->ctx, BASE, PAGE, CMA_ATTR_UNCACHED, &a), CMA_EEXIST);
+    assert_int_equal(port->map(port->ctx, BASE, 2 * PAGE, CMA_ATTR_CACHED, &a), 0);
+    assert_true(sim_check_aliases(sim, &paddr));
+    port->set_attr(port->ctx, BASE + PAGE, PAGE, CMA_ATTR_WRITECOMBINE);
+    assert_false(sim_check_aliases(sim, &paddr));
+    assert_int_equal(paddr, BASE + PAGE);
+    port->unmap(port->ctx, a, 2 * PAGE);
+    assert_true(sim_check_aliases(sim, &paddr));
+    port->tlb_flush(port->ctx);
+
+    /* High memory: whoever maps first decides, until it is unmapped AND flushed. */
+    assert_int_equal(port->map(port->ctx, HIGH, 4 * PAGE, CMA_ATTR_UNCACHED, &a), 0);
+    assert_int_equal(port->map(port->ctx, HIGH + PAGE, PAGE, CMA_ATTR_UNCACHED, &b), 0);
+    assert_int_equal(port->map(port->ctx, HIGH + 3 * PAGE, 2 * PAGE, CMA_ATTR_CACHED, &b),
+                     CMA_EEXIST);
+    sim_tolerate(sim, SIM_ALIAS, true);
+    sim_write_paddr(sim, HIGH, &byte, 1);
+    assert_int_equal(sim_violations(sim, SIM_ALIAS), 1);
+    port->unmap(port->ctx, a, 4 * PAGE);
+    assert_int_equal(port->map(port->ctx, HIGH, PAGE, CMA_ATTR_CACHED, &a), CMA_EEXIST);
+    port->tlb_flush(port->ctx);
+    assert_int_equal(port->map(port->ctx, HIGH, PAGE, CMA_ATTR_CACHED, &a), 0);
+    assert_int_equal(port->map(port->ctx, HIGH + PAGE, PAGE, CMA_ATTR_CACHED, &a), CMA_EEXIST);
+    sim_write_paddr(sim, HIGH, &byte, 1);
+    assert_int_equal(sim_violations(sim, SIM_ALIAS), 1);
+
+    /* A linear mapping that was taken away is none. */
+    port->set_attr(port->ctx, BASE, MIB, CMA_ATTR_NONE);
+    port->tlb_flush(port->ctx);
+    assert_null(port->vaddr(port->ctx, BASE));
+    assert_int_equal(port->map(port->ctx, BASE, MIB, CMA_ATTR_UNCACHED, &a), 0);
+    assert_true(sim_check_aliases(sim, &paddr));
+    sim_destroy(sim);
+}
+
+static void test_window_runs_full(void **state)
+{
+    struct sim *sim = board_with((struct sim_config){.map_window_npages = 8});
+    const struct cma_port *port = sim_port(sim);
+    void *a, *b, *c;
+    (void)state;
+
+    assert_int_equal(port->map(port->ctx, HIGH, 9 * PAGE, CMA_ATTR_CACHED, &a), CMA_ENOMEM);
+    assert_int_equal(port->map(port->ctx, HIGH, 5 * PAGE, CMA_ATTR_CACHED, &a), 0);
+    assert_int_equal(port->map(port->ctx, HIGH, 3 * PAGE, CMA_ATTR_CACHED, &b), 0);
+    assert_int_equal(port->map(port->ctx, HIGH, PAGE, CMA_ATTR_CACHED, &c), CMA_ENOMEM);
+    port->unmap(port->ctx, a, 5 * PAGE);
+    /* Not given out again before the flush. */
+    assert_int_equal(port->map(port->ctx, HIGH, PAGE, CMA_ATTR_CACHED, &c), CMA_ENOMEM);
+    port->tlb_flush(port->ctx);
+    assert_int_equal(port->map(port->ctx, HIGH, 5 * PAGE, CMA_ATTR_CACHED, &c), 0);
+    assert_ptr_equal(a, c);
+    sim_destroy(sim);
+}
+
+static void test_nth_call_fails(void **state)
+{
+    struct sim *sim = board(1);
+    const struct cma_port *port = sim_port(sim);
+    void *a;
+    (void)state;
+
+    sim_fail(sim, SIM_FAULT_MAP, 2, false);
+    assert_int_equal(port->map(port->ctx, HIGH, PAGE, CMA_ATTR_CACHED, &a), 0);
+    assert_int_equal(port->map(port->ctx, HIGH, PAGE, CMA_ATTR_CACHED, &a), CMA_ENOMEM);
+    assert_int_equal(port->map(port->ctx, HIGH, PAGE, CMA_ATTR_CACHED, &a), 0);
+    sim_fail(sim, SIM_FAULT_MAP, 1, true);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(port->map(port->ctx, HIGH, PAGE, CMA_ATTR_CACHED, &a), CMA_ENOMEM);
+    sim_fail(sim, SIM_FAULT_MAP, 0, false);
+    assert_int_equal(port->map(port->ctx, HIGH, PAGE, CMA_ATTR_CACHED, &a), 0);
+    assert_int_equal(sim_fault_calls(sim, SIM_FAULT_MAP), 7);
+    assert_false(sim_fault_now(sim, SIM_FAULT_FREEZE));
+    sim_fail(sim, SIM_FAULT_FREEZE, 1, false);
+    assert_true(sim_fault_now(sim, SIM_FAULT_FREEZE));
+    assert_false(sim_fault_now(sim, SIM_FAULT_FREEZE));
+    sim_destroy(sim);
+}
+
+/* --- fibres and threads -------------------------------------------------------------------- */
+
+struct play {
+    struct sim *sim;
+    struct cma_lock lock;
+    struct sim_mutex mutex;
+    uint32_t event;
+    uint64_t counter;
+    char order[256];
+    uint32_t n;
+    bool locked;
+    uint64_t ended_ns;
+};
+
+static void play_count(void *arg)
+{
+    struct play *play = arg;
+    const struct cma_port *port = sim_port(play->sim);
+    uint64_t value;
+
+    for (int i = 0; i < 300; i++) {
+        cma_paddr_t own = BASE + sim_self(play->sim) * PAGE;
+        port->copy(port->ctx, own, BASE + 10 * MIB, PAGE);
+        if (play->locked) {
+            uintptr_t irq = port->lock(port->ctx, &play->lock);
+            play->counter++;
+            port->unlock(port->ctx, &play->lock, irq);
+            sim_lock(play->sim, &play->mutex);
+        }
+        sim_read_paddr(play->sim, BASE, &value, sizeof(value));
+        value++;
+        sim_spend_ns(play->sim, sim_random(play->sim) % 500);
+        sim_write_paddr(play->sim, BASE, &value, sizeof(value));
+        if (play->locked)
+            sim_unlock(play->sim, &play->mutex);
+    }
+    play->order[play->n++] = (char)('0' + sim_self(play->sim));
+}
+
+static uint64_t play_run(uint64_t seed, bool locked, uint64_t *hash)
+{
+    struct sim *sim = board(seed);
+    struct play play = {.sim = sim, .locked = locked};
+    uint64_t value = 0;
+
+    sim_port(sim)->zero(sim, BASE, PAGE);
+    for (int i = 0; i < 4; i++)
+        sim_spawn(sim, "count", play_count, &play);
+    sim_run(sim);
+    assert_int_equal(play.n, 4);
+    assert_int_equal(sim_self(sim), 0);
+    sim_read_paddr(sim, BASE, &value, sizeof(value));
+    *hash = sim_trace_hash(sim);
+    if (locked)
+        assert_int_equal(play.counter, 1200);
+    sim_destroy(sim);
+    return value;
+}
+
+static void test_same_seed_same_run(void **state)
+{
+    uint64_t first, second, other, lost = 0;
+    (void)state;
+
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        uint64_t a = play_run(seed, false, &first), b = play_run(seed, false, &second);
+        assert_int_equal(a, b);
+        assert_int_equal(first, second);
+        play_run(seed + 1000, false, &other);
+        assert_int_not_equal(first, other);
+        lost += 1200 - a;
+        /* With the lock no count is lost: the control is that without it some are. */
+        assert_int_equal(play_run(seed, true, &first), 1200);
+    }
+    assert_true(lost > 100);
+}
+
+static void play_sleep(void *arg)
+{
+    struct play *play = arg;
+
+    sim_sleep_ns(play->sim, 1000000 - sim_self(play->sim) * 100000);
+    play->order[play->n++] = (char)('0' + sim_self(play->sim));
+    if (sim_now_ns(play->sim) > play->ended_ns)
+        play->ended_ns = sim_now_ns(play->sim);
+}
+
+static void test_clocks(void **state)
+{
+    struct sim *sim = board(1);
+    struct play play = {.sim = sim};
+    (void)state;
+
+    for (int i = 0; i < 5; i++)
+        sim_spawn(sim, "sleeper", play_sleep, &play);
+    sim_run(sim);
+    assert_string_equal(play.order, "54321");
+    assert_int_equal(sim_now_ns(sim), play.ended_ns);
+    /* Five slept side by side, not one after the other. */
+    assert_in_range(sim_now_ns(sim), 900000, 910000);
+    sim_destroy(sim);
+}
+
+static void play_waiter(void *arg)
+{
+    struct play *play = arg;
+    const struct cma_port *port = sim_port(play->sim);
+
+    while (__atomic_load_n(&play->event, __ATOMIC_ACQUIRE) == 0)
+        port->wait(port->ctx, &play->event, 0);
+    __atomic_fetch_add(&play->counter, 1, __ATOMIC_RELAXED);
+}
+
+static void play_waker(void *arg)
+{
+    struct play *play = arg;
+    const struct cma_port *port = sim_port(play->sim);
+
+    sim_sleep_ns(play->sim, 30000);
+    __atomic_store_n(&play->event, 1, __ATOMIC_RELEASE);
+    port->wake(port->ctx, &play->event);
+}
+
+static void play_spawner(void *arg)
+{
+    struct play *play = arg;
+
+    for (int i = 0; i < 3; i++)
+        sim_spawn(play->sim, "waiter", play_waiter, play);
+    sim_spawn(play->sim, "waker", play_waker, play);
+}
+
+static void test_wait_and_wake(void **state)
+{
+    (void)state;
+    for (int threads = 0; threads < 2; threads++) {
+        for (uint64_t seed = 1; seed <= 20; seed++) {
+            struct sim *sim = board_with(
+                (struct sim_config){.seed = seed, .scheduler = threads ? SIM_THREADS : SIM_FIBRES});
+            struct play play = {.sim = sim};
+            sim_spawn(sim, "spawner", play_spawner, &play);
+            sim_run(sim);
+            assert_int_equal(play.counter, 3);
+            sim_destroy(sim);
+        }
+    }
+}
+
+static void dead_fibres(void)
+{
+    struct sim *sim = board(1);
+    struct play play = {.sim = sim};
+    sim_spawn(sim, "waiter", play_waiter, &play);
+    sim_spawn(sim, "waiter", play_waiter, &play);
+    sim_run(sim);
+}
+
+static void dead_threads(void)
+{
+    struct sim *sim = board_with((struct sim_config){.scheduler = SIM_THREADS});
+    struct play play = {.sim = sim};
+    sim_spawn(sim, "waiter", play_waiter, &play);
+    sim_spawn(sim, "sleeper", play_sleep, &play);
+    sim_run(sim);
+}
+
+static void dead_spinner(void)
+{
+    struct sim *sim = board(1);
+    struct cma_lock lock = {{0, 0}};
+    lock.word[0] = 17;
+    sim_port(sim)->lock(sim, &lock);
+}
+
+static void test_deadlock_is_noticed(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(dead_fibres), -SIGABRT);
+    assert_int_equal(in_child(dead_threads), -SIGABRT);
+    assert_int_equal(in_child(dead_spinner), -SIGABRT);
+}
+
+static void test_lock_rules(void **state)
+{
+    struct sim *sim = board(1);
+    const struct cma_port *port = sim_port(sim);
+    struct cma_lock a = {{0, 0}}, b = {{0, 0}};
+    (void)state;
+
+    sim_tolerate(sim, SIM_LOCK, true);
+    uintptr_t irq = port->lock(port->ctx, &a);
+    assert_int_equal(sim_violations(sim, SIM_LOCK), 0);
+    (void)port->cpu(port->ctx);
+    (void)port->time_ns(port->ctx);
+    assert_int_equal(sim_violations(sim, SIM_LOCK), 0);
+    port->dma_barrier(port->ctx);
+    assert_int_equal(sim_violations(sim, SIM_LOCK), 1);
+    port->unlock(port->ctx, &b, port->lock(port->ctx, &b));
+    assert_int_equal(sim_violations(sim, SIM_LOCK), 2);
+    port->unlock(port->ctx, &a, irq);
+    port->dma_barrier(port->ctx);
+    assert_int_equal(sim_violations(sim, SIM_LOCK), 2);
+    port->unlock(port->ctx, &a, irq);
+    assert_int_equal(sim_violations(sim, SIM_LOCK), 3);
+    sim_destroy(sim);
+}
+
+static void play_thread(void *arg)
+{
+    struct play *play = arg;
+    const struct cma_port *port = sim_port(play->sim);
+    uint64_t value, own = sim_self(play->sim);
+    void *mapped;
+
+    for (uint64_t i = 0; i < 200; i++) {
+        uintptr_t irq = port->lock(port->ctx, &play->lock);
+        play->counter++;
+        port->unlock(port->ctx, &play->lock, irq);
+
+        sim_lock(play->sim, &play->mutex);
+        sim_read_paddr(play->sim, BASE, &value, sizeof(value));
+        value++;
+        sim_write_paddr(play->sim, BASE, &value, sizeof(value));
+        sim_unlock(play->sim, &play->mutex);
+
+        /* Own memory, by every way there is. */
+        value = own << 32 | i;
+        sim_write_paddr(play->sim, BASE + own * PAGE, &value, sizeof(value));
+        if (port->map(port->ctx, BASE + own * PAGE, PAGE, CMA_ATTR_CACHED, &mapped) == 0) {
+            value = 0;
+            sim_read(play->sim, mapped, &value, sizeof(value));
+            if (value != (own << 32 | i))
+                abort();
+            port->unmap(port->ctx, mapped, PAGE);
+            port->tlb_flush(port->ctx);
+        }
+        port->copy(port->ctx, BASE + MIB + own * PAGE, BASE + own * PAGE, PAGE);
+        port->clean(port->ctx, BASE + MIB + own * PAGE, PAGE);
+        sim_dev_read(play->sim, BASE + MIB + own * PAGE, &value, sizeof(value), false);
+        if (value != (own << 32 | i))
+            abort();
+        (void)sim_now_ns(play->sim);
+        (void)sim_random(play->sim);
+    }
+}
+
+static void test_threads(void **state)
+{
+    struct sim *sim = board_with((struct sim_config){.scheduler = SIM_THREADS});
+    struct play play = {.sim = sim};
+    uint64_t value;
+    (void)state;
+
+    sim_port(sim)->zero(sim, BASE, PAGE);
+    for (int i = 0; i < 4; i++)
+        sim_spawn(sim, "thread", play_thread, &play);
+    sim_run(sim);
+    assert_int_equal(play.counter, 800);
+    sim_read_paddr(sim, BASE, &value, sizeof(value));
+    assert_int_equal(value, 800);
+    assert_true(sim_now_ns(sim) > 800 * sim_cost_ns(SIM_COST_COPY_PAGE));
+    sim_destroy(sim);
+}
+
+/* --- costs and devices --------------------------------------------------------------------- */
+
+static void test_costs(void **state)
+{
+    struct sim *sim = board(1);
+    const struct cma_port *port = sim_port(sim);
+    struct sim_stats stats;
+    (void)state;
+
+    for (int i = 0; i < SIM_COST_COUNT; i++) {
+        assert_true(sim_cost_ns((enum sim_cost)i) > 0);
+        assert_non_null(sim_cost_name((enum sim_cost)i));
+        assert_non_null(sim_cost_source((enum sim_cost)i));
+    }
+    uint64_t start = sim_now_ns(sim);
+    port->copy(port->ctx, BASE, BASE + MIB, 3 * PAGE);
+    assert_int_equal(sim_now_ns(sim) - start, 3 * sim_cost_ns(SIM_COST_COPY_PAGE));
+    port->zero(port->ctx, BASE, 2 * PAGE);
+    port->clean(port->ctx, BASE + 1, 64);
+    port->invalidate(port->ctx, BASE, 128);
+    sim_stats(sim, &stats);
+    assert_int_equal(stats.copied_pages, 3);
+    assert_int_equal(stats.zeroed_pages, 2);
+    assert_int_equal(stats.clean_lines, 2);
+    assert_int_equal(stats.invalidate_lines, 2);
+    sim_destroy(sim);
+}
+
+static void test_device(void **state)
+{
+    struct sim *sim = board(1);
+    struct cma_bus_window windows[] = {{0x0, BASE, 32 * MIB}, {0x80000000u, HIGH, 16 * MIB}};
+    struct simdev_config config = {.name = "camera", .windows = windows, .nwindows = 2};
+    struct simdev dev;
+    uint8_t bytes[3 * PAGE], seen[3 * PAGE];
+    (void)state;
+
+    fill(bytes, sizeof(bytes), 1);
+    simdev_init(&dev, sim, &config);
+    assert_true(simdev_write(&dev, 0x1000, bytes, sizeof(bytes)));
+    sim_peek(sim, BASE + 0x1000, seen, sizeof(seen));
+    assert_memory_equal(bytes, seen, sizeof(bytes));
+    assert_true(simdev_read(&dev, 0x1000, seen, sizeof(seen)));
+    assert_memory_equal(bytes, seen, sizeof(bytes));
+    assert_true(simdev_write(&dev, 0x80000000u + 16 * MIB - PAGE, bytes, PAGE));
+    sim_peek(sim, HIGH + 16 * MIB - PAGE, seen, PAGE);
+    assert_memory_equal(bytes, seen, PAGE);
+    /* Across a window's end: the bus knows nothing there. */
+    assert_false(simdev_write(&dev, 32 * MIB - PAGE, bytes, 2 * PAGE));
+    assert_false(simdev_read(&dev, 0x80000000u + 16 * MIB, seen, 1));
+    assert_int_equal(seen[0], 0xff);
+    assert_int_equal(dev.stats.bus_errors, 2);
+
+    /* Too high for the device: the upper bits get lost, and memory of others is hit. */
+    config.daddr_last = 0x00ffffff;
+    simdev_init(&dev, sim, &config);
+    fill(bytes, sizeof(bytes), 2);
+    assert_false(simdev_write(&dev, 0x01000000u + 0x5000, bytes, PAGE));
+    sim_peek(sim, BASE + 0x5000, seen, PAGE);
+    assert_memory_equal(bytes, seen, PAGE);
+    assert_int_equal(dev.stats.truncated, 1);
+    assert_true(simdev_write(&dev, 0x01000000u - PAGE, bytes, PAGE));
+    assert_int_equal(dev.stats.truncated, 1);
+
+    /* The same, but the bus refuses; and the last byte counts. */
+    config.refuses = true;
+    config.daddr_last = 0x2fff7;
+    simdev_init(&dev, sim, &config);
+    fill(bytes, sizeof(bytes), 3);
+    assert_true(simdev_write(&dev, 0x2f000, bytes, 0xff8));
+    assert_false(simdev_write(&dev, 0x2f000, bytes, 0xff9));
+    assert_int_equal(dev.stats.refused, 1);
+    assert_int_equal(dev.stats.bytes_written, 0xff8);
+    sim_destroy(sim);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_config_is_checked),
+        cmocka_unit_test(test_port_is_complete),
+        cmocka_unit_test(test_addresses_differ),
+        cmocka_unit_test(test_stray_accesses_end_the_process),
+        cmocka_unit_test(test_untouched_memory_costs_nothing),
+        cmocka_unit_test(test_bytes_come_back),
+        cmocka_unit_test(test_missing_clean_reads_stale_bytes),
+        cmocka_unit_test(test_missing_invalidate_reads_stale_bytes),
+        cmocka_unit_test(test_dirty_lines_overwrite_after_handover),
+        cmocka_unit_test(test_lines_come_back_before_the_flush),
+        cmocka_unit_test(test_partial_invalidate_keeps_neighbours),
+        cmocka_unit_test(test_filling_is_fast),
+        cmocka_unit_test(test_missing_flush_is_noticed),
+        cmocka_unit_test(test_user_access_ends_with_the_flush),
+        cmocka_unit_test(test_aliases),
+        cmocka_unit_test(test_window_runs_full),
+        cmocka_unit_test(test_nth_call_fails),
+        cmocka_unit_test(test_same_seed_same_run),
+        cmocka_unit_test(test_clocks),
+        cmocka_unit_test(test_wait_and_wake),
+        cmocka_unit_test(test_deadlock_is_noticed),
+        cmocka_unit_test(test_lock_rules),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_device),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

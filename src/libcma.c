@@ -27,8 +27,11 @@
 /* buddy: the page allocator that comes along. */
 
 /* cma: areas, windows, claims; contiguous ranges lent and taken back. */
-#include "cma/window.c"
+#include "cma/fit.c"
 #include "cma/claim.c"
 #include "cma/area.c"
 
 /* dma: what a device sees and the memory that it gets. */
+#include "dma/device.c"
+#include "dma/coherent.c"
+#include "dma/system.c"

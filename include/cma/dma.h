@@ -18,6 +18,10 @@
  *     refuses): the default area; 3. unless CMA_DEVICE_AREA_ONLY: the page allocator, within reach.
  * Each source is asked only for what the device can reach, so nothing is taken and given back.
  * A device with an area of its own falls to 3 like the others; Linux does so too.
+ * Alignment and boundary are those of the device's address. Where a bus shifts addresses by an offset
+ * that is no multiple of them, areas search with the offset (cma_area_request.bus_offset), and the
+ * page allocator is not asked, for it knows physical addresses only. Where the offset is not even a
+ * multiple of the page size, there is no coherent memory (CMA_ERANGE), only streaming.
  */
 #ifndef CMA_DMA_H
 #define CMA_DMA_H
@@ -42,8 +46,8 @@ struct cma_dma {
     struct cma_area *default_area;   /* may be NULL */
 };
 
-/* Starts the layer; `default_area` and `ops` may be NULL. Returns 0 or CMA_EINVAL (a port that has
- * neither vaddr nor map). One thread, at boot. */
+/* Starts the layer; `default_area` and `ops` may be NULL. Returns 0 or CMA_EINVAL (an argument is NULL
+ * that may not be). One thread, at boot. */
 CMA_MUST_CHECK int cma_dma_init(struct cma_dma *dma, struct cma_frames *frames,
                                 const struct cma_pages_ops *ops, struct cma_area *default_area);
 
@@ -67,7 +71,8 @@ struct cma_device {
 
 /*
  * Makes a device. Returns 0, CMA_EINVAL (owner 0, an empty or wrapping window, windows that overlap
- * in paddr or daddr), CMA_ERANGE (it reaches no address at all). One thread at a time a device.
+ * in paddr or daddr, an unknown flag), CMA_ERANGE (it reaches no address at all, under neither mask).
+ * One thread at a time a device.
  */
 CMA_MUST_CHECK int cma_device_init(struct cma_device *device, struct cma_dma *dma,
                                    const struct cma_device_config *config);
@@ -75,7 +80,7 @@ CMA_MUST_CHECK int cma_device_init(struct cma_device *device, struct cma_dma *dm
 /*
  * Translates [paddr, paddr + nbytes) for the device: 0 and *daddr, or CMA_ERANGE (some byte lies in
  * no window, in two windows that do not continue each other, or above `mask`), CMA_EINVAL (nbytes 0),
- * CMA_EOVERFLOW. And the reverse. Sleeps: no.
+ * CMA_EOVERFLOW (paddr + nbytes passes 2^64). And the reverse, whatever the masks. Sleeps: no.
  */
 CMA_MUST_CHECK int cma_device_to_bus(const struct cma_device *device, cma_paddr_t paddr,
                                      uint64_t nbytes, cma_daddr_t mask, cma_daddr_t *daddr);
@@ -84,7 +89,8 @@ CMA_MUST_CHECK int cma_device_from_bus(const struct cma_device *device, cma_dadd
 
 /*
  * The parts of physical memory that the device reaches under `mask`, by index in address order:
- * 0 with *first and *last (inclusive), or CMA_ENOENT past the end. Sleeps: no.
+ * 0 with *first and *last (inclusive), or CMA_ENOENT past the end. Windows that continue each other
+ * on both sides are one part, so a buffer inside a part is in one piece for the device. Sleeps: no.
  */
 CMA_MUST_CHECK int cma_device_reach(const struct cma_device *device, cma_daddr_t mask,
                                     uint32_t index, cma_paddr_t *first, cma_paddr_t *last);
@@ -107,7 +113,7 @@ struct cma_coherent_request {
 /* A coherent buffer. The caller keeps it until it is freed. */
 struct cma_coherent {
     void *vaddr;        /* for the CPU; page aligned */
-    cma_daddr_t daddr;  /* for the device */
+    cma_daddr_t daddr; /* for the device */
     cma_paddr_t paddr;
     uint64_t nbytes;    /* as asked; the rest of the last page is zero too */
     enum cma_source source;
@@ -116,9 +122,11 @@ struct cma_coherent {
 
 /*
  * Coherent memory for a device, zeroed to the end of its last page. Returns 0 and fills *buffer, or
- * CMA_EINVAL (malformed; mask 0), CMA_EOVERFLOW (nbytes near 2^64), CMA_ERANGE (no memory of any
- * source is in reach), CMA_ENOMEM, CMA_ENOSPC, CMA_EBUSY, CMA_EAGAIN (as cma_area_alloc), or what
- * port->map returned. The refusal is the last source's; *buffer is untouched then. May sleep.
+ * CMA_EINVAL (malformed: a boundary shorter than the buffer; coherent_mask 0), CMA_EOVERFLOW (nbytes
+ * near 2^64), CMA_ERANGE (no memory of any source is in reach), CMA_ENOMEM, CMA_ENOSPC, CMA_EBUSY,
+ * CMA_EAGAIN (as cma_area_alloc), CMA_EOPNOTSUPP (the port can't map this memory, or can't change
+ * its attributes for a device that does not snoop), or what port->map returned. The refusal is that
+ * of the last source that was in reach; *buffer is untouched then. May sleep.
  */
 CMA_MUST_CHECK int cma_dma_alloc_coherent(struct cma_device *device,
                                           const struct cma_coherent_request *request,
@@ -128,8 +136,9 @@ CMA_MUST_CHECK int cma_dma_alloc_coherent(struct cma_device *device,
 /*
  * Gives it back: `buffer` as it was filled, by the device that got it. Returns 0, CMA_EPERM (another
  * device's), CMA_EINVAL (other size, or daddr, paddr and vaddr do not belong together), CMA_EBADF
- * (nothing is allocated there: double free); a call that fails changes nothing. The device is quiet
- * by then: it will not touch the buffer any more. May sleep.
+ * (nothing is allocated there: double free, or an address inside a buffer); a call that fails changes
+ * nothing. Memory that the frame table does not track (a host's own) is judged by the host. The
+ * device is quiet by then: it will not touch the buffer any more. May sleep.
  */
 CMA_MUST_CHECK int cma_dma_free_coherent(struct cma_device *device,
                                          const struct cma_coherent *buffer);

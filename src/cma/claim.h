@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * claim.h - what area.c, claim.c and window.c share
+ * claim.h - what area.c, claim.c and fit.c share
  */
 #ifndef CMA_CMA_CLAIM_H
 #define CMA_CMA_CLAIM_H
 
 #include <cma/area.h>
 
-/* --- window.c: the arithmetic of windows, in pages, with inclusive ends ----------------------- */
+/* --- fit.c: the arithmetic of windows, in pages, with inclusive ends ----------------------- */
 
 /* Which runs of frames would do. */
 struct cma_window_want {

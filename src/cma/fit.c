@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * window.c - which runs of frames would serve a request
+ * fit.c - which runs of frames would serve a request
  *
  * Everything is counted in pages and with inclusive ends, so that no sum can pass 2^64 unseen: a run
  * fits below `last` if `npages - 1 <= last - pfn`, and that is how it is written.
@@ -13,13 +13,13 @@
 #include "claim.h"
 
 /* How far `pfn` is from the next multiple of `power`, seen by the device. */
-static uint64_t window_gap(const struct cma_window_want *want, cma_pfn_t pfn, uint64_t power)
+static uint64_t fit_gap(const struct cma_window_want *want, cma_pfn_t pfn, uint64_t power)
 {
     return (0 - (pfn + want->phase)) & (power - 1);
 }
 
 /* Moves `pfn` up by `gap`. Returns false when no window begins there or above. */
-static bool window_advance(const struct cma_window_want *want, cma_pfn_t *pfn, uint64_t gap)
+static bool fit_advance(const struct cma_window_want *want, cma_pfn_t *pfn, uint64_t gap)
 {
     if (*pfn > want->last || gap > want->last - *pfn) {
         return false;
@@ -36,8 +36,8 @@ bool cma__window_next(const struct cma_window_want *want, cma_pfn_t from, cma_pf
     if (boundary != 0 && want->npages > boundary) {
         return false;
     }
-    if (!window_advance(want, &at, 0) ||
-        !window_advance(want, &at, window_gap(want, at, want->align_npages))) {
+    if (!fit_advance(want, &at, 0) ||
+        !fit_advance(want, &at, fit_gap(want, at, want->align_npages))) {
         return false;
     }
     if (boundary != 0) {
@@ -45,7 +45,7 @@ bool cma__window_next(const struct cma_window_want *want, cma_pfn_t from, cma_pf
 
         /* Crosses: on to the boundary. It is aligned, or alignment is coarser than the boundary, and
          * then an aligned run begins on a boundary and can't get here. */
-        if (want->npages > boundary - used && !window_advance(want, &at, boundary - used)) {
+        if (want->npages > boundary - used && !fit_advance(want, &at, boundary - used)) {
             return false;
         }
     }

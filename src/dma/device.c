@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * device.c - what a device reaches
+ *
+ * A window says: nbytes from paddr on appear at daddr. `part` below is a stretch of physical memory
+ * that the device sees in one piece: a window, cut where its daddr passes the mask, with the windows
+ * that continue it on both sides. There are few windows, so they are searched, not sorted.
+ *
+ * Ends are inclusive. A window with nbytes 0 is all of the address space; it is unpacked into its last
+ * address once, in device_window, and nothing else looks at nbytes.
+ */
+#include <cma/dma.h>
+
+#include "../base/range.h"
+#include "device.h"
+
+#define DEVICE_FLAGS (CMA_DEVICE_COHERENT | CMA_DEVICE_AREA_ONLY | CMA_DEVICE_TRY_DEFAULT)
+
+/* A window with inclusive ends. */
+struct device_window {
+    cma_paddr_t paddr, paddr_last;
+    cma_daddr_t daddr, daddr_last;
+};
+
+static uint32_t device_nwindows(const struct cma_device_config *config)
+{
+    return config->windows == NULL ? 1 : config->nwindows;
+}
+
+/* Window `index`; false when it is malformed. */
+static bool device_window(const struct cma_device_config *config, uint32_t index,
+                          struct device_window *window)
+{
+    const struct cma_bus_window *from;
+
+    window->paddr = 0;
+    window->daddr = 0;
+    window->paddr_last = CMA_PADDR_MAX;
+    window->daddr_last = CMA_PADDR_MAX;
+    if (config->windows == NULL) {
+        return true;
+    }
+    from = &config->windows[index];
+    if (from->nbytes == 0) {
+        return from->paddr == 0 && from->daddr == 0;
+    }
+    window->paddr = from->paddr;
+    window->daddr = from->daddr;
+    return range_last(from->paddr, from->nbytes, &window->paddr_last) &&
+           range_last(from->daddr, from->nbytes, &window->daddr_last);
+}
+
+/* The same, cut at the mask; false when nothing is left. */
+static bool device_window_below(const struct cma_device_config *config, uint32_t index,
+                                cma_daddr_t mask, struct device_window *window)
+{
+    if (!device_window(config, index, window) || window->daddr > mask) {
+        return false;
+    }
+    if (window->daddr_last > mask) {
+        window->paddr_last -= window->daddr_last - mask;
+        window->daddr_last = mask;
+    }
+    return true;
+}
+
+static int device_check_windows(const struct cma_device_config *config)
+{
+    struct device_window a, b;
+    uint32_t i, j;
+
+    for (i = 0; i < device_nwindows(config); i++) {
+        if (!device_window(config, i, &a)) {
+            return CMA_EINVAL;
+        }
+        for (j = 0; j < i; j++) {
+            (void)device_window(config, j, &b);
+            if (range_overlaps(a.paddr, a.paddr_last, b.paddr, b.paddr_last) ||
+                range_overlaps(a.daddr, a.daddr_last, b.daddr, b.daddr_last)) {
+                return CMA_EINVAL;
+            }
+        }
+    }
+    return 0;
+}
+
+int cma_device_init(struct cma_device *device, struct cma_dma *dma,
+                    const struct cma_device_config *config)
+{
+    static const struct cma_device empty;
+    cma_daddr_t mask;
+    cma_paddr_t first, last;
+    int error;
+
+    if (device == NULL || dma == NULL || config == NULL || config->owner == 0 ||
+        (config->flags & ~DEVICE_FLAGS) != 0 ||
+        (config->windows == NULL && config->nwindows != 0)) {
+        return CMA_EINVAL;
+    }
+    error = device_check_windows(config);
+    if (error != 0) {
+        return error;
+    }
+    mask = config->mask > config->coherent_mask ? config->mask : config->coherent_mask;
+    *device = empty;
+    device->dma = dma;
+    device->config = *config;
+    if (mask == 0 || cma_device_reach(device, mask, 0, &first, &last) != 0) {
+        *device = empty;
+        return CMA_ERANGE;
+    }
+    return 0;
+}
+
+int cma_device_to_bus(const struct cma_device *device, cma_paddr_t paddr, uint64_t nbytes,
+                      cma_daddr_t mask, cma_daddr_t *daddr)
+{
+    const struct cma_device_config *config = &device->config;
+    struct device_window window;
+    cma_paddr_t last, at = paddr;
+    cma_daddr_t first = 0, next = 0;
+    uint32_t i = 0;
+
+    if (nbytes == 0) {
+        return CMA_EINVAL;
+    }
+    if (!range_last(paddr, nbytes, &last)) {
+        return CMA_EOVERFLOW;
+    }
+    /* Each window that holds `at` carries it on; then the search begins again from the first. */
+    while (i < device_nwindows(config)) {
+        if (!device_window_below(config, i, mask, &window) ||
+            !range_contains(window.paddr, window.paddr_last, at, at)) {
+            i++;
+            continue;
+        }
+        if (at == paddr) {
+            first = window.daddr + (at - window.paddr);
+        } else if (window.daddr != next) {
+            return CMA_ERANGE;
+        }
+        if (last <= window.paddr_last) {
+            *daddr = first;
+            return 0;
+        }
+        at = window.paddr_last + 1;
+        next = window.daddr_last + 1;
+        i = 0;
+    }
+    return CMA_ERANGE;
+}
+
+int cma_device_from_bus(const struct cma_device *device, cma_daddr_t daddr, uint64_t nbytes,
+                        cma_paddr_t *paddr)
+{
+    const struct cma_device_config *config = &device->config;
+    struct device_window window;
+    cma_daddr_t last, at = daddr;
+    cma_paddr_t first = 0, next = 0;
+    uint32_t i = 0;
+
+    if (nbytes == 0) {
+        return CMA_EINVAL;
+    }
+    if (!range_last(daddr, nbytes, &last)) {
+        return CMA_EOVERFLOW;
+    }
+    while (i < device_nwindows(config)) {
+        if (!device_window(config, i, &window) ||
+            !range_contains(window.daddr, window.daddr_last, at, at)) {
+            i++;
+            continue;
+        }
+        if (at == daddr) {
+            first = window.paddr + (at - window.daddr);
+        } else if (window.paddr != next) {
+            return CMA_ERANGE;
+        }
+        if (last <= window.daddr_last) {
+            *paddr = first;
+            return 0;
+        }
+        at = window.daddr_last + 1;
+        next = window.paddr_last + 1;
+        i = 0;
+    }
+    return CMA_ERANGE;
+}
+
+/* The window that begins exactly behind `part`, on both sides. */
+static bool device_continues(const struct cma_device_config *config, cma_daddr_t mask,
+                             const struct device_window *part, struct device_window *next)
+{
+    uint32_t i;
+
+    if (part->paddr_last == CMA_PADDR_MAX || part->daddr_last >= mask) {
+        return false;
+    }
+    for (i = 0; i < device_nwindows(config); i++) {
+        if (device_window_below(config, i, mask, next) && next->paddr == part->paddr_last + 1 &&
+            next->daddr == part->daddr_last + 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The part with the lowest paddr at or above `from`. A part never begins inside another. */
+static bool device_part_from(const struct cma_device_config *config, cma_daddr_t mask,
+                             cma_paddr_t from, struct device_window *part)
+{
+    struct device_window window;
+    bool found = false;
+    uint32_t i;
+
+    for (i = 0; i < device_nwindows(config); i++) {
+        if (device_window_below(config, i, mask, &window) && window.paddr >= from &&
+            (!found || window.paddr < part->paddr)) {
+            *part = window;
+            found = true;
+        }
+    }
+    while (found && device_continues(config, mask, part, &window)) {
+        part->paddr_last = window.paddr_last;
+        part->daddr_last = window.daddr_last;
+    }
+    return found;
+}
+
+int cma__device_part(const struct cma_device *device, cma_daddr_t mask, uint32_t index,
+                     struct cma_device_part *part)
+{
+    const struct cma_device_config *config = &device->config;
+    struct device_window found;
+    cma_paddr_t from = 0;
+
+    while (device_part_from(config, mask, from, &found)) {
+        if (index == 0) {
+            part->first = found.paddr;
+            part->last = found.paddr_last;
+            part->bus_offset = found.daddr - found.paddr;
+            return 0;
+        }
+        if (found.paddr_last == CMA_PADDR_MAX) {
+            break;
+        }
+        from = found.paddr_last + 1;
+        index--;
+    }
+    return CMA_ENOENT;
+}
+
+int cma_device_reach(const struct cma_device *device, cma_daddr_t mask, uint32_t index,
+                     cma_paddr_t *first, cma_paddr_t *last)
+{
+    struct cma_device_part part;
+    int error = cma__device_part(device, mask, index, &part);
+
+    if (error == 0) {
+        *first = part.first;
+        *last = part.last;
+    }
+    return error;
+}
+
+int cma_dma_init(struct cma_dma *dma, struct cma_frames *frames, const struct cma_pages_ops *ops,
+                 struct cma_area *default_area)
+{
+    if (dma == NULL || frames == NULL || frames->port == NULL) {
+        return CMA_EINVAL;
+    }
+    dma->frames = frames;
+    dma->port = frames->port;
+    dma->ops = ops;
+    dma->default_area = default_area;
+    return 0;
+}

@@ -290,11 +290,13 @@ static void hook_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbyt
 {
     struct sim *sim = ctx;
     uint8_t bytes[SIM_CHUNK];
+    uint64_t npages = (nbytes + ((uint64_t)1 << sim->page_shift) - 1) >> sim->page_shift;
 
     hook_enter(sim, SIM_EVENT_COPY, from, hook_share_ns(SIM_COST_COPY_PAGE, nbytes));
     sim_enter(sim);
-    sim->stats.copied_pages += (nbytes + ((uint64_t)1 << sim->page_shift) - 1) >> sim->page_shift;
+    sim->stats.copied_pages += npages;
     sim_leave(sim);
+    sim_actor(sim)->copied_pages += npages;
     while (nbytes) {
         uint64_t n = nbytes < SIM_CHUNK ? nbytes : SIM_CHUNK;
         sim_cached_access(sim, SIM_OP_READ, from, bytes, n, false);

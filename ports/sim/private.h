@@ -68,6 +68,7 @@ struct sim_actor {
     uint64_t clock_ns;
     uint64_t random;
     uint32_t locks;        /* of libcma, held */
+    uint64_t copied_pages; /* by its calls of port->copy */
     const uint32_t *event; /* waited for */
     uint32_t seen;
     ucontext_t context;

@@ -113,6 +113,11 @@ uint32_t sim_self(struct sim *sim)
     return sim_actor(sim)->number;
 }
 
+uint64_t sim_self_copied_pages(struct sim *sim)
+{
+    return sim_actor(sim)->copied_pages;
+}
+
 void sim_trace(struct sim *sim, enum sim_event event, uint64_t value)
 {
     if (sim->threads)
@@ -387,6 +392,7 @@ void sim_spawn(struct sim *sim, const char *name, void (*run)(void *arg), void *
     actor->clock_ns = self->clock_ns;
     actor->random = sim_mix(&self->random);
     actor->locks = 0;
+    actor->copied_pages = 0;
     actor->started = false;
     actor->state = SIM_ACTOR_READY;
     if (actor->number >= sim->nactors)

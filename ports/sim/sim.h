@@ -116,6 +116,8 @@ void sim_sleep_ns(struct sim *sim, uint64_t ns);
 void sim_spend_ns(struct sim *sim, uint64_t ns);
 uint64_t sim_now_ns(struct sim *sim); /* of the fibre that runs; outside of fibres: the latest */
 uint32_t sim_self(struct sim *sim); /* number of the fibre or thread that runs, 1 up; 0: outside */
+/* Pages that the running fibre's own calls have copied (port->copy), since it was spawned. */
+uint64_t sim_self_copied_pages(struct sim *sim);
 uint64_t sim_random(struct sim *sim); /* the running fibre's own generator, seeded */
 /* A hash over all that has happened (hooks, accesses, switches, clocks): equal for equal seeds and
  * programs, whatever the compiler. With threads it has no meaning. */

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * model_mover.c - the port's hooks, the movers and a host's page allocator
+ *
+ * The movers judge the order freeze -> flush -> copy -> commit | abort. Between a freeze and the
+ * flush that follows, a late writer may still write (its processor has the old translation); after
+ * the flush nobody does. A copy that is taken too early therefore loses a write, and the next
+ * comparison of the contents finds it.
+ */
+#include "model.h"
+
+#include <string.h>
+
+static struct model_object *mover_object(struct model *model, uint32_t cookie)
+{
+    uint32_t index = cookie & 0x1fff;
+    struct model_object *object;
+
+    MODEL_REQUIRE(model, index <= MODEL_FRAMES_MAX, "a callback with the cookie %#x", cookie);
+    object = &model->objects[index];
+    MODEL_REQUIRE(model, object->live && object->cookie == cookie,
+                  "a callback about %#x, which its mover does not hold", cookie);
+    return object;
+}
+
+static struct model_object *mover_enter(struct model_mover *mover, const char *what,
+                                        cma_pfn_t pfn, uint32_t cookie)
+{
+    struct model *model = mover->model;
+    struct model_object *object = mover_object(model, cookie);
+
+    MODEL_REQUIRE(model, model->locked == 0, "%s is called with a lock held", what);
+    MODEL_REQUIRE(model, &model->movers[object->mover] == mover, "%s of another mover", what);
+    MODEL_REQUIRE(model, model_pfn(model, object->frame) == pfn,
+                  "%s names page %#llx, the data is at %#llx", what, (unsigned long long)pfn,
+                  (unsigned long long)model_pfn(model, object->frame));
+    MODEL_REQUIRE(model, !object->in_mover, "two callbacks at once for %#x", cookie);
+    MODEL_REQUIRE(model, object->pins == 0 && object->refs == 0,
+                  "%s of %#x, which has %u pins and %u references", what, cookie, object->pins,
+                  object->refs);
+    model->tally.hooks++;
+    return object;
+}
+
+static bool mover_refuses(struct model_mover *mover, const struct model_object *object)
+{
+    struct model *model = mover->model;
+
+    if (object->refuses)
+        return true;
+    return (mover->mover.flags & CMA_MOVER_MAY_REFUSE) != 0 &&
+           model_chance(model, mover->refusal_percent);
+}
+
+static int mover_freeze(void *ctx, cma_pfn_t pfn, uint32_t cookie)
+{
+    struct model_mover *mover = ctx;
+    struct model *model = mover->model;
+    struct model_object *object = mover_enter(mover, "freeze", pfn, cookie);
+
+    MODEL_REQUIRE(model, !object->frozen, "freeze of %#x, which is frozen", cookie);
+    MODEL_REQUIRE(model, model->nfrozen < 64, "more than 64 pages are frozen at once");
+    model->tally.freezes++;
+    object->in_mover = true;
+    model_nested(model, model->nested_percent);
+    object->in_mover = false;
+    if (object->dying) {
+        model->tally.enoents++;
+        model_note(model, "  freeze %#x: gone", cookie);
+        return CMA_ENOENT;
+    }
+    if (mover_refuses(mover, object)) {
+        model->tally.refusals++;
+        model_note(model, "  freeze %#x: refused", cookie);
+        return CMA_EBUSY;
+    }
+    object->frozen = true;
+    object->flushed = model->port.tlb_flush == NULL;
+    model->frozen[model->nfrozen++] = (uint32_t)(object - model->objects);
+    model_note(model, "  freeze %#x at %#llx", cookie, (unsigned long long)pfn);
+    return 0;
+}
+
+static void mover_thaw(struct model *model, struct model_object *object)
+{
+    uint32_t index = (uint32_t)(object - model->objects);
+
+    object->frozen = false;
+    for (uint32_t i = 0; i < model->nfrozen; i++) {
+        if (model->frozen[i] == index) {
+            model->frozen[i] = model->frozen[--model->nfrozen];
+            return;
+        }
+    }
+}
+
+static void mover_commit(void *ctx, cma_pfn_t from, cma_pfn_t to, uint32_t cookie)
+{
+    struct model_mover *mover = ctx;
+    struct model *model = mover->model;
+    struct model_object *object = mover_enter(mover, "commit", from, cookie);
+    uint32_t frame = model_frame_of(model, to);
+    const struct model_frame *f;
+
+    MODEL_REQUIRE(model, object->frozen, "commit of %#x without freeze", cookie);
+    MODEL_REQUIRE(model, frame != UINT32_MAX, "%#x is moved to %#llx, which is no memory", cookie,
+                  (unsigned long long)to);
+    f = &model->frames[frame];
+    MODEL_REQUIRE(model, f->object == 0, "%#x is moved to %#llx, which is held", cookie,
+                  (unsigned long long)to);
+    MODEL_REQUIRE(model, model_paddr_last(model, frame) <= mover->mover.paddr_last,
+                  "%#x is moved to %#llx, past its mover's limit", cookie, (unsigned long long)to);
+    MODEL_REQUIRE(model, f->place == MODEL_ORDINARY || model->areas[f->area].busy == 0 ||
+                             model->tally.nested > 0,
+                  "%#x is moved to %#llx, in an area that is being emptied", cookie,
+                  (unsigned long long)to);
+    MODEL_REQUIRE(model, !model->areas_only || f->host_out,
+                  "%#x is moved to %#llx, which the host did not give", cookie,
+                  (unsigned long long)to);
+    MODEL_REQUIRE(model, f->content == model_content(object->stamp, 0),
+                  "%#x is committed at %#llx before its data is there", cookie,
+                  (unsigned long long)to);
+    if (model->frames[object->frame].place == MODEL_AREA) {
+        struct model_tally *tally = &model->tally;
+
+        if (!tally->copied_outside || object->frame < tally->copied_first)
+            tally->copied_first = object->frame;
+        if (!tally->copied_outside || object->frame > tally->copied_last)
+            tally->copied_last = object->frame;
+        tally->copied_outside = true;
+    }
+    model->frames[frame].host_out = false;
+    model->frames[object->frame].object = 0;
+    model->frames[object->frame].host_free = false;
+    model_object_hold(model, (uint32_t)(object - model->objects), frame);
+    mover_thaw(model, object);
+    model->tally.commits++;
+    model->sums.moves++;
+    model_note(model, "  commit %#x %#llx -> %#llx", cookie, (unsigned long long)from,
+               (unsigned long long)to);
+    object->in_mover = true;
+    model_nested(model, model->nested_percent);
+    object->in_mover = false;
+}
+
+static void mover_abort(void *ctx, cma_pfn_t pfn, uint32_t cookie)
+{
+    struct model_mover *mover = ctx;
+    struct model *model = mover->model;
+    struct model_object *object = mover_enter(mover, "abort", pfn, cookie);
+
+    MODEL_REQUIRE(model, object->frozen, "abort of %#x without freeze", cookie);
+    mover_thaw(model, object);
+    model->tally.aborts++;
+    model_note(model, "  abort %#x", cookie);
+}
+
+static int mover_discard(void *ctx, cma_pfn_t pfn, uint32_t cookie)
+{
+    struct model_mover *mover = ctx;
+    struct model *model = mover->model;
+    struct model_object *object = mover_enter(mover, "discard", pfn, cookie);
+
+    MODEL_REQUIRE(model, object->kind == CMA_KIND_DROPPABLE && !object->frozen,
+                  "discard of %#x, which is %s", cookie,
+                  object->frozen ? "frozen" : "not droppable");
+    object->in_mover = true;
+    model_nested(model, model->nested_percent);
+    object->in_mover = false;
+    if (object->dying) {
+        model->tally.enoents++;
+        return CMA_ENOENT;
+    }
+    if (mover_refuses(mover, object)) {
+        model->tally.refusals++;
+        model_note(model, "  discard %#x: refused", cookie);
+        return CMA_EBUSY;
+    }
+    model_note(model, "  discard %#x at %#llx", cookie, (unsigned long long)pfn);
+    model->frames[object->frame].host_free = false;
+    model_object_end(model, (uint32_t)(object - model->objects));
+    model->tally.discards++;
+    model->sums.drops++;
+    return 0;
+}
+
+void model_movers_make(struct model *model)
+{
+    model->nmovers = 2 + (uint32_t)model_below(model, MODEL_MOVERS_MAX - 1);
+    for (uint32_t i = 0; i < model->nmovers; i++) {
+        struct model_mover *mover = &model->movers[i];
+        uint32_t frame = (uint32_t)model_below(model, model->nframes);
+        int number;
+
+        mover->model = model;
+        /* The first holds anything anywhere, so that each board can be filled. */
+        mover->holds_droppable = i == 0 || model_chance(model, 60);
+        mover->mover = (struct cma_mover){
+            .name = "mover",
+            .ctx = mover,
+            .paddr_last = i == 0 || model_chance(model, 60)
+                              ? CMA_PADDR_MAX
+                              : model_paddr_last(model, frame) - model_below(model, 2),
+            .flags = (i > 0 && model_chance(model, 50) ? CMA_MOVER_MAY_REFUSE : 0) |
+                     (model_chance(model, 20) ? CMA_MOVER_NEEDS_MEMORY : 0),
+            .freeze = mover_freeze,
+            .commit = mover_commit,
+            .abort = mover_abort,
+            .discard = mover->holds_droppable ? mover_discard : NULL,
+        };
+        mover->refusal_percent = model_chance(model, 50) ? model->fault_percent : 0;
+        number = cma_mover_register(&model->table, &mover->mover);
+        MODEL_REQUIRE(model, number > 0, "cma_mover_register: %d", number);
+        mover->number = (uint32_t)number;
+    }
+}
+
+/* --- the port ------------------------------------------------------------------------------ */
+
+static void port_enter(struct model *model, const char *hook)
+{
+    MODEL_REQUIRE(model, model->locked == 0, "the hook %s is called with a lock held", hook);
+    model->tally.hooks++;
+}
+
+static void port_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbytes)
+{
+    struct model *model = ctx;
+    uint64_t page = 1ull << model->port.page_shift;
+
+    port_enter(model, "copy");
+    MODEL_REQUIRE(model, nbytes == page && to % page == 0 && from % page == 0,
+                  "a copy of %llu bytes", (unsigned long long)nbytes);
+    {
+        uint32_t source = model_frame_of(model, from >> model->port.page_shift);
+        uint32_t target = model_frame_of(model, to >> model->port.page_shift);
+        const struct model_object *object;
+
+        MODEL_REQUIRE(model, source != UINT32_MAX && target != UINT32_MAX,
+                      "a copy of what is no memory");
+        MODEL_REQUIRE(model, model->frames[source].object != 0, "a copy of an empty page");
+        object = &model->objects[model->frames[source].object];
+        MODEL_REQUIRE(model, object->frozen, "a copy of a page that is not frozen");
+        MODEL_REQUIRE(model, model->frames[target].object == 0, "a copy onto a page that is held");
+        model->frames[target].content = model->frames[source].content;
+    }
+    model_nested(model, model->nested_percent);
+}
+
+static void port_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
+{
+    struct model *model = ctx;
+
+    (void)paddr;
+    (void)nbytes;
+    port_enter(model, "zero");
+}
+
+static void port_barrier(void *ctx)
+{
+    port_enter(ctx, "dma_barrier");
+}
+
+static void *port_vaddr(void *ctx, cma_paddr_t paddr)
+{
+    (void)ctx;
+    (void)paddr;
+    return NULL;
+}
+
+static void port_flush(void *ctx)
+{
+    struct model *model = ctx;
+
+    port_enter(model, "tlb_flush");
+    for (uint32_t i = 0; i < model->nfrozen; i++) {
+        struct model_object *object = &model->objects[model->frozen[i]];
+
+        if (!object->flushed && model_chance(model, 50))
+            model_object_write(model, model->frozen[i]);
+        object->flushed = true;
+    }
+    model_nested(model, model->nested_percent);
+}
+
+static uintptr_t port_lock(void *ctx, struct cma_lock *lock)
+{
+    struct model *model = ctx;
+
+    MODEL_REQUIRE(model, model->locked == 0, "two locks at once");
+    MODEL_REQUIRE(model, lock->word[0] == 0, "a lock is taken twice");
+    lock->word[0] = 1;
+    model->locked++;
+    return 0x5a5a;
+}
+
+static void port_unlock(void *ctx, struct cma_lock *lock, uintptr_t state)
+{
+    struct model *model = ctx;
+
+    MODEL_REQUIRE(model, lock->word[0] == 1 && state == 0x5a5a, "a lock is given back wrongly");
+    lock->word[0] = 0;
+    model->locked--;
+}
+
+static void port_wait(void *ctx, const uint32_t *event, uint32_t seen)
+{
+    struct model *model = ctx;
+
+    port_enter(model, "wait");
+    if (*event != seen)
+        return;
+    model->tally.waits++;
+    model->sums.slept++;
+    if (model_progress(model))
+        model->idle_waits = 0;
+    else
+        model->idle_waits++;
+    MODEL_REQUIRE(model, model->idle_waits < 100, "it waits for something that never comes");
+}
+
+static void port_wake(void *ctx, const uint32_t *event)
+{
+    (void)event;
+    port_enter(ctx, "wake");
+}
+
+void model_port_make(struct model *model)
+{
+    bool waits = model_chance(model, 70);
+
+    model->port = (struct cma_port){
+        .ctx = model,
+        .page_shift = 12 + (uint32_t)model_below(model, 5),
+        .cache_line_nbytes = 64,
+        .vaddr = port_vaddr,
+        .dma_barrier = port_barrier,
+        .tlb_flush = model_chance(model, 80) ? port_flush : NULL,
+        .copy = port_copy,
+        .zero = port_zero,
+        .lock = port_lock,
+        .unlock = port_unlock,
+        .wait = waits ? port_wait : NULL,
+        .wake = waits ? port_wake : NULL,
+    };
+}
+
+/* --- a host with an allocator of its own ----------------------------------------------------- */
+
+static int host_lend(void *ctx, cma_pfn_t pfn, uint32_t npages, enum cma_lend_class lend_class)
+{
+    struct model *model = ctx;
+    uint32_t frame = model_frame_of(model, pfn);
+
+    port_enter(model, "lend");
+    if (model_chance(model, model->fault_percent))
+        return CMA_ENOMEM;
+    for (uint32_t i = frame; i < frame + npages; i++) {
+        const struct model_frame *f = &model->frames[i];
+
+        MODEL_REQUIRE(model, f->place == MODEL_AREA && f->object == 0 && !f->host_free,
+                      "page %#llx is lent to the host although it is not idle",
+                      (unsigned long long)model_pfn(model, i));
+        MODEL_REQUIRE(model, model->areas[f->area].lend_class == lend_class,
+                      "lent with the class %d", lend_class);
+        model->frames[i].host_free = true;
+    }
+    return 0;
+}
+
+static void host_take_back(void *ctx, cma_pfn_t pfn, uint32_t npages)
+{
+    struct model *model = ctx;
+    uint32_t frame = model_frame_of(model, pfn);
+
+    port_enter(model, "take_back");
+    for (uint32_t i = frame; i < frame + npages; i++)
+        model->frames[i].host_free = false;
+}
+
+static int host_destination(void *ctx, const struct cma_destination *want, cma_pfn_t *pfn)
+{
+    struct model *model = ctx;
+
+    port_enter(model, "destination");
+    for (uint32_t i = model->nframes; i-- > 0;) {
+        struct model_frame *f = &model->frames[i];
+        bool good = f->place == MODEL_ORDINARY && f->object == 0 && !f->host_out;
+
+        if (good && model_paddr_last(model, i) <= want->paddr_last) {
+            f->host_out = true;
+            *pfn = model_pfn(model, i);
+            return 0;
+        }
+    }
+    return CMA_ENOMEM;
+}
+
+static void host_destination_put(void *ctx, cma_pfn_t pfn)
+{
+    struct model *model = ctx;
+    uint32_t frame = model_frame_of(model, pfn);
+
+    port_enter(model, "destination_put");
+    MODEL_REQUIRE(model, frame != UINT32_MAX && model->frames[frame].host_out,
+                  "page %#llx is given back, but was no destination", (unsigned long long)pfn);
+    model->frames[frame].host_out = false;
+}
+
+static uint64_t host_room(void *ctx, cma_paddr_t paddr_last)
+{
+    struct model *model = ctx;
+
+    port_enter(model, "room");
+    return model_room(model, paddr_last, false);
+}
+
+void model_host_make(struct model *model)
+{
+    model->host = (struct cma_pages_ops){
+        .ctx = model,
+        .lend = host_lend,
+        .take_back = host_take_back,
+        .destination = host_destination,
+        .destination_put = host_destination_put,
+        .room = host_room,
+    };
+}
+
+/* The host serves one of its own movers: a lent page if there is one, else one of its own. */
+int model_host_alloc(struct model *model, uint32_t mover, enum cma_kind kind, uint32_t *object)
+{
+    const struct cma_mover *m = &model->movers[mover].mover;
+    uint32_t start = (uint32_t)model_below(model, model->nframes);
+    struct cma_holder holder = {kind, model->movers[mover].number, 0};
+
+    for (uint32_t i = 0; i < model->nframes; i++) {
+        uint32_t frame = (start + i) % model->nframes;
+        struct model_frame *f = &model->frames[frame];
+        bool own = f->place == MODEL_ORDINARY && f->object == 0 && !f->host_out;
+
+        if (model_paddr_last(model, frame) > m->paddr_last || !(own || f->host_free))
+            continue;
+        if (f->host_free && model->areas[f->area].lend_class == CMA_LEND_SLOT && m->flags != 0)
+            continue;
+        *object = model_object_make(model);
+        holder.cookie = model->objects[*object].cookie;
+        if (f->host_free) {
+            int error = cma_frame_publish(&model->table, model_pfn(model, frame), &holder);
+
+            MODEL_REQUIRE(model, error == 0 || error == CMA_EAGAIN, "publish: %s",
+                          cma_strerror(error));
+            f->host_free = false;
+            if (error != 0) {
+                MODEL_REQUIRE(model, model->areas[f->area].busy > 0,
+                              "page %#llx was lent, but no claim has taken it back",
+                              (unsigned long long)model_pfn(model, frame));
+                model_object_end(model, *object);
+                continue;
+            }
+        }
+        model->objects[*object].kind = kind;
+        model->objects[*object].mover = mover;
+        model_object_hold(model, *object, frame);
+        model_object_write(model, *object);
+        return 0;
+    }
+    return CMA_ENOMEM;
+}
+
+int model_host_free(struct model *model, uint32_t object)
+{
+    uint32_t frame = model->objects[object].frame;
+    struct model_frame *f = &model->frames[frame];
+    int result;
+
+    if (f->place == MODEL_ORDINARY) {
+        if (model->objects[object].pins > 0)
+            return CMA_EBADF;
+        model_object_end(model, object);
+        return 0;
+    }
+    result = cma_frame_release(&model->table, model_pfn(model, frame));
+    if (result < 0)
+        return result;
+    model_object_end(model, object);
+    f->host_free = result == 1;
+    return 0;
+}

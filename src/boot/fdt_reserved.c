@@ -20,7 +20,7 @@
 #include "../base/range.h"
 #include "map.h"
 
-#include <string.h>
+#include "../base/mem.h"
 
 /* Private marks of a region that was refused: until when its memory is held. */
 #define RESERVED_HELD (1u << 30)

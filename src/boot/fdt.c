@@ -130,10 +130,10 @@ static int fdt_check_nodes(const void *dtb, struct cma_fdt_error *error)
     for (;;) {
         uint32_t tag = fdt_next_tag(dtb, offset, &next);
 
+        if (depth == 0 && tag == FDT_END && offset != 0 && next >= 0) {
+            return 0;
+        }
         if (depth == 0 && (tag == FDT_BEGIN_NODE) != (offset == 0)) {
-            if (tag == FDT_END && offset != 0) {
-                return 0;
-            }
             return fdt_fail(error, CMA_EINVAL, "there must be one root node, and nothing beside it",
                             start + (uint64_t)offset, node);
         }

@@ -10,6 +10,10 @@
  */
 
 /* base: ranges, bits, checks, errors. */
+#include "base/bitmap.c"
+#include "base/bittree.c"
+#include "base/port.c"
+#include "base/strerror.c"
 
 /* boot: what memory there is and who reserved it. -DCMA_NO_FDT leaves the device tree out: files
  * boot/fdt*.c stand in the one #ifndef of this file. */
@@ -23,8 +27,16 @@
 #endif
 
 /* frame: who holds each page; movers, migration, pins. */
+#include "frame/table.c"
+#include "frame/find.c"
+#include "frame/hold.c"
+#include "frame/pin.c"
+#include "frame/migrate.c"
+#include "frame/window.c"
+#include "frame/check.c"
 
 /* buddy: the page allocator that comes along. */
+#include "buddy/pages.c"
 
 /* cma: areas, windows, claims; contiguous ranges lent and taken back. */
 #include "cma/fit.c"

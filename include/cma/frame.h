@@ -210,6 +210,7 @@ struct cma_frames {
     struct cma_span *spans; /* in address order */
     uint32_t nspans;
     uint32_t block_order;
+    bool areas_only;
     struct cma_frame_record *records;
     uint32_t nrecords;
     struct cma_block *blocks;

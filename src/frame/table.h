@@ -23,6 +23,9 @@ void cma__span_unlock(struct cma_frames *frames, struct cma_span *span, uintptr_
 /* Changes the event and wakes who waits for it. No lock held. */
 void cma__frames_signal(struct cma_frames *frames);
 
+/* The last frame all of whose bytes lie up to paddr_last; false when there is none. */
+bool cma__frames_last_pfn(const struct cma_frames *frames, cma_paddr_t paddr_last, cma_pfn_t *last);
+
 /* Blocks of a span, by number inside the span; edge blocks are cut at the span's ends. */
 uint32_t cma__span_block_of(const struct cma_frames *frames, const struct cma_span *span,
                             cma_pfn_t pfn);
@@ -30,6 +33,10 @@ void cma__span_block_range(const struct cma_frames *frames, const struct cma_spa
                            uint32_t block, cma_pfn_t *first, uint32_t *npages);
 
 /* --- for src/buddy ------------------------------------------------------------------------- */
+
+/* Holder, mover and area fit together; `span` NULL: just holder and mover. Returns 0 or CMA_EINVAL. */
+int cma__holder_check(const struct cma_frames *frames, const struct cma_span *span,
+                      const struct cma_holder *holder);
 
 /* Where a run is wanted inside one span. */
 struct cma_run_want {
@@ -41,9 +48,21 @@ struct cma_run_want {
  * spans). Locked. Returns false when there is none. */
 bool cma__span_find_idle(const struct cma_frames *frames, const struct cma_span *span,
                          const struct cma_run_want *want, cma_pfn_t *pfn);
-/* Idle frames become held by `holder` (HEAD mark on the first). Locked. They must be idle. */
+/* The first idle run at or above *pfn, up to last: *pfn is where it begins (last + 1 with none) and
+ * its length is returned. Not locked: as last seen. */
+uint32_t cma__span_idle_run(const struct cma_frames *frames, const struct cma_span *span,
+                            cma_pfn_t *pfn, cma_pfn_t last);
+/* Frames up to last that may be handed out. Locked. */
+uint64_t cma__span_count_available(const struct cma_frames *frames, const struct cma_span *span,
+                                   cma_pfn_t last);
+/* Idle frames up to last of an ordinary span, and droppable ones that a destination can be made of.
+ * Not locked: as last seen. */
+uint64_t cma__span_count_spare(const struct cma_frames *frames, const struct cma_span *span,
+                               cma_pfn_t last);
+/* Idle frames become held by `holder` (HEAD mark on the first, and with a short reference if
+ * `referenced`). Locked. They must be idle. */
 void cma__span_hold(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                    uint64_t npages, const struct cma_holder *holder);
+                    uint64_t npages, const struct cma_holder *holder, bool referenced);
 /* An idle frame becomes nobody's (a destination that is taken), and back. Locked; who puts one back
  * calls cma__frames_signal once it has unlocked. */
 void cma__span_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn);
@@ -59,7 +78,8 @@ int cma__frames_reclaim(struct cma_frames *frames, cma_paddr_t paddr_last, cma_p
 
 /* --- for src/cma --------------------------------------------------------------------------- */
 
-/* What a window would cost, and what stands in it. Read without the lock: a hint. */
+/* What a window would cost, and what stands in it: a moment's truth for each block. The counts are
+ * complete only when there is no obstacle. Takes the lock for a block at a time. */
 struct cma_window_cost {
     uint64_t kept, droppable, idle;
     cma_paddr_t kept_paddr_last; /* the lowest address limit among the movers of kept frames */
@@ -70,7 +90,7 @@ struct cma_window_cost {
     bool obstacle_passes;  /* it goes by itself (short reference, move or claim in progress): the
                             * table's event tells when to look again */
 };
-void cma__window_cost(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
+void cma__window_cost(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                       uint64_t npages, struct cma_window_cost *cost);
 
 /*

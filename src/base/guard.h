@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * guard.h - assertions of checked builds, and a port's optional locks
+ *
+ * An assertion states what the code believes, never what a caller must be told: wrong arguments get
+ * an error code. -DCMA_CHECKED=1 makes a false one trap; otherwise it is compiled, for its types, and
+ * never run, so its condition must have no side effects.
+ */
+#ifndef CMA_BASE_GUARD_H
+#define CMA_BASE_GUARD_H
+
+#include <cma/port.h>
+
+#if defined(CMA_CHECKED) && CMA_CHECKED
+#define cma__assert(condition) ((condition) ? (void)0 : __builtin_trap())
+#else
+#define cma__assert(condition) ((void)sizeof((condition) ? 1 : 0))
+#endif
+
+static inline uintptr_t guard_lock(const struct cma_port *port, struct cma_lock *lock)
+{
+    return port->lock != NULL ? port->lock(port->ctx, lock) : 0;
+}
+
+static inline void guard_unlock(const struct cma_port *port, struct cma_lock *lock,
+                                uintptr_t state)
+{
+    if (port->unlock != NULL) {
+        port->unlock(port->ctx, lock, state);
+    }
+}
+
+static inline void guard_tlb_flush(const struct cma_port *port)
+{
+    if (port->tlb_flush != NULL) {
+        port->tlb_flush(port->ctx);
+    }
+}
+
+#endif

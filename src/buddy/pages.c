@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pages.c - the page allocator: which idle frame for whom
+ *
+ *                   zone 0                 zone 1 ...              areas
+ *      |unmovable ->      <- movable|unmovable ->  <- movable|  |lent block| idle ...
+ *
+ * Free memory is the frame table's idle bits; there is no list to fill, split or merge. A request
+ * goes from its highest zone down. Unmovable frames are taken from a zone's low end and movable ones
+ * from its high end, so a zone fills from both sides and what can't move stays together.
+ *
+ *      unmovable     ordinary
+ *      movable       ordinary, lent, a block that an area lends for it
+ *      droppable     lent, ordinary, a block that an area lends for it
+ *      destination   ordinary (floors do not hold it), lent, a droppable frame's place
+ *
+ * A floor keeps frames for destinations: floor_npages[z] of all idle frames up to the end of zone z.
+ * What is taken in a zone is missing in all sums from this zone up, so each of these is looked at.
+ */
+#include <cma/pages.h>
+
+#include "../base/atomic.h"
+#include "../base/bitmap.h"
+#include "../base/bits.h"
+#include "../base/bittree.h"
+#include "../base/guard.h"
+#include "../base/range.h"
+#include "../frame/table.h"
+
+/* How often one request asks one area for a further block, when others take what it lent. */
+#define PAGES_LENDS_MAX 8
+
+/* A request in frames. */
+struct pages_want {
+    struct cma_run_want run;
+    const struct cma_pages_request *request;
+    bool reachable; /* some span has a frame within the limits */
+    bool in_reach;  /* some span has enough of them */
+    bool floored;   /* a floor was in the way somewhere */
+};
+
+/* --- the request --------------------------------------------------------------------------- */
+
+/* Address limits to frames. False when no whole frame lies within. */
+static bool pages_limits(const struct cma_frames *frames, cma_paddr_t paddr_first,
+                         cma_paddr_t paddr_last, struct cma_run_want *run)
+{
+    uint32_t shift = frames->port->page_shift;
+
+    if (!cma__frames_last_pfn(frames, paddr_last, &run->last)) {
+        return false;
+    }
+    run->first = paddr_first >> shift;
+    if ((run->first << shift) != paddr_first) {
+        run->first++;
+    }
+    return run->first <= run->last;
+}
+
+static int pages_check_request(const struct cma_frames *frames,
+                               const struct cma_pages_request *request)
+{
+    uint64_t page = UINT64_C(1) << frames->port->page_shift;
+    cma_paddr_t last = request->paddr_last != 0 ? request->paddr_last : CMA_PADDR_MAX;
+
+    if (request->npages == 0 || cma__holder_check(frames, NULL, &request->holder) != CMA_OK) {
+        return CMA_EINVAL;
+    }
+    if (request->holder.kind != CMA_KIND_UNMOVABLE && request->npages != 1) {
+        return CMA_EINVAL;
+    }
+    if ((request->align_npages != 0 && !range_is_power_of_two(request->align_npages)) ||
+        request->paddr_first > last) {
+        return CMA_EINVAL;
+    }
+    if (request->boundary_nbytes != 0 &&
+        (!range_is_power_of_two(request->boundary_nbytes) || request->boundary_nbytes < page ||
+         request->npages > request->boundary_nbytes / page)) {
+        return CMA_EINVAL;
+    }
+    return CMA_OK;
+}
+
+/* Returns 0, CMA_EINVAL or CMA_ERANGE. */
+static int pages_want_init(const struct cma_pages *pages, const struct cma_pages_request *request,
+                           struct pages_want *want)
+{
+    const struct cma_frames *frames = pages->frames;
+    cma_paddr_t last = request->paddr_last != 0 ? request->paddr_last : CMA_PADDR_MAX;
+    int error = pages_check_request(frames, request);
+
+    if (error != CMA_OK) {
+        return error;
+    }
+    *want = (struct pages_want){.request = request};
+    if (request->holder.mover != 0) {
+        last = bits_min(last, frames->movers[request->holder.mover - 1]->paddr_last);
+    }
+    want->run.npages = request->npages;
+    want->run.align_npages = request->align_npages != 0 ? request->align_npages : 1;
+    want->run.boundary_npages = request->boundary_nbytes >> frames->port->page_shift;
+    want->run.from_top = request->holder.kind != CMA_KIND_UNMOVABLE;
+    return pages_limits(frames, request->paddr_first, last, &want->run) ? CMA_OK : CMA_ERANGE;
+}
+
+/* May the request have frames of this span at all, and has the span any in reach? */
+static bool pages_span_suits(const struct cma_frames *frames, struct cma_span *span,
+                             struct pages_want *want)
+{
+    const struct cma_pages_request *request = want->request;
+    cma_pfn_t first = bits_max(want->run.first, span->pfn);
+    cma_pfn_t last = bits_min(want->run.last, span->pfn + (span->npages - 1));
+
+    if (first > last ||
+        ((request->flags & CMA_PAGES_LINEAR) != 0 &&
+         (frames->zones[span->zone].flags & CMA_ZONE_UNMAPPED) != 0)) {
+        return false;
+    }
+    if (span->is_area != 0 &&
+        ((request->flags & CMA_PAGES_NO_LENT) != 0 ||
+         cma__holder_check(frames, span, &request->holder) != CMA_OK)) {
+        return false;
+    }
+    want->reachable = true;
+    want->in_reach |= last - first >= want->run.npages - 1;
+    return true;
+}
+
+/* --- where it goes ------------------------------------------------------------------------- */
+
+/* Idle frames from the lowest zone to the end of `zone`. Locked. */
+static uint64_t pages_idle_up_to(const struct cma_frames *frames, uint32_t zone)
+{
+    uint64_t npages = 0;
+
+    for (uint32_t i = 0; i <= zone; i++) {
+        npages += frames->zone_idle[i];
+    }
+    return npages;
+}
+
+/* Does every floor hold when npages of this zone are gone? Locked. */
+static bool pages_floor_holds(const struct cma_pages *pages, uint32_t zone, uint64_t npages)
+{
+    const struct cma_frames *frames = pages->frames;
+
+    for (uint32_t i = zone; i < frames->nzones; i++) {
+        uint64_t idle = pages_idle_up_to(frames, i);
+
+        if (idle < npages || idle - npages < pages->floor_npages[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void pages_hold(struct cma_pages *pages, struct cma_span *span,
+                       const struct pages_want *want, cma_pfn_t pfn)
+{
+    cma__span_hold(pages->frames, span, pfn, want->run.npages, &want->request->holder,
+                   (want->request->flags & CMA_PAGES_REF) != 0);
+}
+
+/* Spans of one zone, from the end where this kind of request begins. The lock is held. */
+static bool pages_try_zone(struct cma_pages *pages, struct pages_want *want, uint32_t zone,
+                           cma_pfn_t *pfn)
+{
+    struct cma_frames *frames = pages->frames;
+    bool floored = frames->zone_idle[zone] != 0 &&
+                   !pages_floor_holds(pages, zone, want->run.npages);
+
+    for (uint32_t i = 0; i < frames->nspans; i++) {
+        struct cma_span *span =
+            &frames->spans[want->run.from_top ? frames->nspans - 1 - i : i];
+
+        if (span->is_area != 0 || span->zone != zone || !pages_span_suits(frames, span, want)) {
+            continue;
+        }
+        if (floored) {
+            want->floored = true;
+            continue;
+        }
+        if (cma__span_find_idle(frames, span, &want->run, pfn)) {
+            pages_hold(pages, span, want, *pfn);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool pages_try_ordinary(struct cma_pages *pages, struct pages_want *want, cma_pfn_t *pfn)
+{
+    struct cma_frames *frames = pages->frames;
+    uintptr_t state = guard_lock(frames->port, &frames->lock);
+    bool found = false;
+
+    for (uint32_t zone = frames->nzones; zone-- > 0 && !found;) {
+        found = pages_try_zone(pages, want, zone, pfn);
+    }
+    guard_unlock(frames->port, &frames->lock, state);
+    return found;
+}
+
+static bool pages_try_lent(struct cma_pages *pages, struct pages_want *want, cma_pfn_t *pfn)
+{
+    struct cma_frames *frames = pages->frames;
+
+    for (uint32_t i = frames->nspans; i-- > 0;) {
+        struct cma_span *span = &frames->spans[i];
+        uintptr_t state;
+        bool found;
+
+        if (span->is_area == 0 || !pages_span_suits(frames, span, want)) {
+            continue;
+        }
+        state = cma__span_lock(frames, span);
+        found = cma__span_find_idle(frames, span, &want->run, pfn);
+        if (found) {
+            pages_hold(pages, span, want, *pfn);
+        }
+        cma__span_unlock(frames, span, state);
+        if (found) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Has areas lend further blocks until one of them has a frame for the request. */
+static bool pages_try_lenders(struct cma_pages *pages, struct pages_want *want, cma_pfn_t *pfn)
+{
+    const struct cma_pages_request *request = want->request;
+
+    if ((request->flags & (CMA_PAGES_NO_LENT | CMA_PAGES_NO_LEND)) != 0) {
+        return false;
+    }
+    for (struct cma_lender *lender = pages->lenders; lender != NULL; lender = lender->next) {
+        /* Others may be quicker than we, and what was lent may be out of our reach. */
+        for (uint32_t i = 0; i < PAGES_LENDS_MAX; i++) {
+            if (!lender->lend(lender->ctx, request->holder.kind)) {
+                break;
+            }
+            if (pages_try_lent(pages, want, pfn)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool pages_try(struct cma_pages *pages, struct pages_want *want, cma_pfn_t *pfn)
+{
+    switch (want->request->holder.kind) {
+    case CMA_KIND_UNMOVABLE:
+        return pages_try_ordinary(pages, want, pfn);
+    case CMA_KIND_MOVABLE:
+        return pages_try_ordinary(pages, want, pfn) || pages_try_lent(pages, want, pfn) ||
+               pages_try_lenders(pages, want, pfn);
+    default:
+        return pages_try_lent(pages, want, pfn) || pages_try_ordinary(pages, want, pfn) ||
+               pages_try_lenders(pages, want, pfn);
+    }
+}
+
+/* --- refusals ------------------------------------------------------------------------------ */
+
+/*
+ * On failure only: idle frames in reach, and the longest run of them. Walks idle bits span by span
+ * without the lock, as last seen.
+ */
+static uint64_t pages_survey(const struct cma_frames *frames, struct pages_want *want,
+                             uint64_t *longest)
+{
+    uint64_t idle = 0;
+
+    *longest = 0;
+    for (uint32_t i = 0; i < frames->nspans; i++) {
+        struct cma_span *span = &frames->spans[i];
+        cma_pfn_t at = bits_max(want->run.first, span->pfn);
+        cma_pfn_t last = bits_min(want->run.last, span->pfn + (span->npages - 1));
+
+        if (span->is_area != 0 || !pages_span_suits(frames, span, want)) {
+            continue;
+        }
+        while (at <= last) {
+            uint32_t run = cma__span_idle_run(frames, span, &at, last);
+
+            idle += run;
+            *longest = bits_max(*longest, run);
+            at += run;
+        }
+    }
+    return idle;
+}
+
+/* Counts a request that ended, well or not. */
+static void pages_count(struct cma_pages *pages, const struct cma_pages_request *request, bool found)
+{
+    struct cma_frames *frames = pages->frames;
+    uintptr_t state = guard_lock(frames->port, &frames->lock);
+
+    pages->stats.requests++;
+    pages->stats.refused += found ? 0 : 1;
+    pages->stats.demand += !found && request->holder.kind != CMA_KIND_UNMOVABLE ? 1 : 0;
+    guard_unlock(frames->port, &frames->lock, state);
+}
+
+static int pages_refuse(struct cma_refusal *refusal, int code, enum cma_reason reason,
+                        uint64_t longest)
+{
+    if (refusal != NULL) {
+        *refusal = (struct cma_refusal){
+            .code = code,
+            .reason = reason,
+            .pfn = CMA_PFN_NONE,
+            .free_run_npages = longest,
+            .possible_run_npages = longest,
+        };
+    }
+    return code;
+}
+
+static int pages_explain(struct cma_pages *pages, struct pages_want *want,
+                         struct cma_refusal *refusal)
+{
+    uint64_t longest;
+
+    if (!want->reachable) {
+        return pages_refuse(refusal, CMA_ERANGE, CMA_REASON_UNREACHABLE, 0);
+    }
+    if (!want->in_reach) {
+        return pages_refuse(refusal, CMA_ENOMEM, CMA_REASON_TOO_LARGE, 0);
+    }
+    if (want->run.npages == 1) {
+        return pages_refuse(refusal, CMA_ENOMEM,
+                            want->floored ? CMA_REASON_FLOOR : CMA_REASON_NO_MEMORY, 0);
+    }
+    if (pages_survey(pages->frames, want, &longest) < want->run.npages) {
+        return pages_refuse(refusal, CMA_ENOMEM, CMA_REASON_NO_MEMORY, longest);
+    }
+    if (want->floored) {
+        return pages_refuse(refusal, CMA_ENOMEM, CMA_REASON_FLOOR, longest);
+    }
+    return pages_refuse(refusal, CMA_ENOSPC, CMA_REASON_HELD, longest);
+}
+
+/* --- the public interface ------------------------------------------------------------------ */
+
+int cma_pages_alloc(struct cma_pages *pages, const struct cma_pages_request *request,
+                    cma_pfn_t *pfn, struct cma_refusal *refusal)
+{
+    struct pages_want want;
+    int error = pages_want_init(pages, request, &want);
+    bool found;
+
+    if (error == CMA_EINVAL) {
+        return pages_refuse(refusal, error, CMA_REASON_ARGUMENT, 0);
+    }
+    if (error == CMA_ERANGE) {
+        pages_count(pages, request, false);
+        return pages_refuse(refusal, error, CMA_REASON_UNREACHABLE, 0);
+    }
+    found = pages_try(pages, &want, pfn);
+    pages_count(pages, request, found);
+    return found ? CMA_OK : pages_explain(pages, &want, refusal);
+}
+
+int cma_pages_free(struct cma_pages *pages, cma_pfn_t pfn, uint64_t npages, uint32_t owner)
+{
+    struct cma_frames *frames = pages->frames;
+    struct cma_span *span = cma__span_of(frames, pfn);
+    uintptr_t state;
+    int result;
+
+    if (span == NULL) {
+        return CMA_ENOENT;
+    }
+    state = cma__span_lock(frames, span);
+    result = cma__span_free(frames, span, pfn, npages, owner);
+    cma__span_unlock(frames, span, state);
+    if (result == 1) {
+        cma__frames_signal(frames);
+        result = CMA_OK;
+    }
+    return result;
+}
+
+void cma_pages_add_lender(struct cma_pages *pages, struct cma_lender *lender)
+{
+    struct cma_lender **link = &pages->lenders;
+
+    while (*link != NULL) {
+        link = &(*link)->next;
+    }
+    lender->next = NULL;
+    *link = lender;
+}
+
+/* Idle frames of lent blocks in reach, of spans that claims leave alone with `quiet`. */
+static uint64_t pages_lent_idle(const struct cma_pages *pages, cma_pfn_t last, bool quiet)
+{
+    struct cma_frames *frames = pages->frames;
+    uint64_t npages = 0;
+
+    for (uint32_t i = 0; i < frames->nspans; i++) {
+        struct cma_span *span = &frames->spans[i];
+        uintptr_t state;
+
+        if (span->is_area == 0 || span->pfn > last ||
+            (quiet && (atom_load(&span->emptying) != 0 || span->lend_class != CMA_LEND_ORDINARY))) {
+            continue;
+        }
+        state = cma__span_lock(frames, span);
+        npages += cma__span_count_available(frames, span, last);
+        cma__span_unlock(frames, span, state);
+    }
+    return npages;
+}
+
+void cma_pages_stats(struct cma_pages *pages, struct cma_pages_stats *stats)
+{
+    struct cma_frames *frames = pages->frames;
+    uint64_t lent = pages_lent_idle(pages, CMA_PFN_NONE, false);
+    uintptr_t state = guard_lock(frames->port, &frames->lock);
+
+    *stats = pages->stats;
+    for (uint32_t i = 0; i < frames->nzones; i++) {
+        stats->zone_idle_npages[i] = frames->zone_idle[i];
+    }
+    guard_unlock(frames->port, &frames->lock, state);
+    stats->lent_idle_npages = lent;
+}
+
+/* --- what areas and devices ask for -------------------------------------------------------- */
+
+static bool pages_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t last,
+                       cma_pfn_t *pfn)
+{
+    struct cma_run_want run = {.npages = 1, .align_npages = 1, .last = last, .from_top = true};
+    uintptr_t state = cma__span_lock(frames, span);
+    /* A claim counts itself before it isolates, so with the lock held this is the truth. */
+    bool found = (span->is_area == 0 || atom_load(&span->emptying) == 0) &&
+                 cma__span_find_idle(frames, span, &run, pfn);
+
+    if (found) {
+        cma__span_take(frames, span, *pfn);
+    }
+    cma__span_unlock(frames, span, state);
+    return found;
+}
+
+static int pages_destination(void *ctx, const struct cma_destination *want, cma_pfn_t *pfn)
+{
+    struct cma_pages *pages = ctx;
+    struct cma_frames *frames = pages->frames;
+    bool pinned = (want->flags & CMA_DESTINATION_PINNED) != 0;
+    uintptr_t state;
+    cma_pfn_t last;
+
+    if (!cma__frames_last_pfn(frames, want->paddr_last, &last)) {
+        return CMA_ENOMEM;
+    }
+    /* Spans are in address order: from the top is from the highest zone. */
+    for (uint32_t i = frames->nspans; i-- > 0;) {
+        if (frames->spans[i].is_area == 0 && pages_take(frames, &frames->spans[i], last, pfn)) {
+            return CMA_OK;
+        }
+    }
+    for (uint32_t i = frames->nspans; i-- > 0 && !pinned;) {
+        struct cma_span *span = &frames->spans[i];
+
+        if (span->is_area != 0 && span->lend_class == CMA_LEND_ORDINARY &&
+            pages_take(frames, span, last, pfn)) {
+            return CMA_OK;
+        }
+    }
+    if (cma__frames_reclaim(frames, want->paddr_last, pfn) != CMA_OK) {
+        return CMA_ENOMEM;
+    }
+    state = guard_lock(frames->port, &frames->lock);
+    pages->stats.reclaimed++;
+    guard_unlock(frames->port, &frames->lock, state);
+    return CMA_OK;
+}
+
+static void pages_destination_put(void *ctx, cma_pfn_t pfn)
+{
+    struct cma_pages *pages = ctx;
+    struct cma_frames *frames = pages->frames;
+    struct cma_span *span = cma__span_of(frames, pfn);
+    uintptr_t state = cma__span_lock(frames, span);
+
+    cma__span_put(frames, span, pfn);
+    cma__span_unlock(frames, span, state);
+    cma__frames_signal(frames);
+}
+
+/*
+ * Zones that end within the limit are read from their counts; the one that the limit cuts is counted
+ * block by block.
+ */
+static uint64_t pages_room(void *ctx, cma_paddr_t paddr_last)
+{
+    struct cma_pages *pages = ctx;
+    struct cma_frames *frames = pages->frames;
+    uint64_t npages = 0;
+    uint32_t cut = 0;
+    uintptr_t state;
+    cma_pfn_t last;
+
+    if (!cma__frames_last_pfn(frames, paddr_last, &last)) {
+        return 0;
+    }
+    state = guard_lock(frames->port, &frames->lock);
+    while (cut < frames->nzones && frames->zones[cut].last <= paddr_last) {
+        npages += frames->zone_idle[cut] + frames->zone_droppable[cut];
+        cut++;
+    }
+    guard_unlock(frames->port, &frames->lock, state);
+    for (uint32_t i = 0; i < frames->nspans; i++) {
+        struct cma_span *span = &frames->spans[i];
+
+        if (span->is_area == 0 && span->zone >= cut && span->pfn <= last) {
+            npages += cma__span_count_spare(frames, span, last);
+        }
+    }
+    return npages + pages_lent_idle(pages, last, true);
+}
+
+static int pages_floor(void *ctx, cma_paddr_t paddr_last, uint64_t npages)
+{
+    struct cma_pages *pages = ctx;
+    struct cma_frames *frames = pages->frames;
+    uint32_t zone = 0;
+    int error = CMA_OK;
+    uintptr_t state;
+
+    while (zone < frames->nzones && frames->zones[zone].last != paddr_last) {
+        zone++;
+    }
+    if (zone == frames->nzones) {
+        return CMA_EINVAL;
+    }
+    state = guard_lock(frames->port, &frames->lock);
+    if (npages > pages->floor_npages[zone] && pages_idle_up_to(frames, zone) < npages) {
+        error = CMA_ENOMEM;
+    } else {
+        pages->floor_npages[zone] = npages;
+    }
+    guard_unlock(frames->port, &frames->lock, state);
+    return error;
+}
+
+static int pages_ops_alloc(void *ctx, const struct cma_pages_request *request, cma_pfn_t *pfn,
+                           struct cma_refusal *refusal)
+{
+    return cma_pages_alloc(ctx, request, pfn, refusal);
+}
+
+static int pages_ops_free(void *ctx, cma_pfn_t pfn, uint32_t npages, uint32_t owner)
+{
+    return cma_pages_free(ctx, pfn, npages, owner);
+}
+
+int cma_pages_init(struct cma_pages *pages, struct cma_frames *frames)
+{
+    if (pages == NULL || frames == NULL || frames->areas_only) {
+        return CMA_EINVAL;
+    }
+    *pages = (struct cma_pages){
+        .frames = frames,
+        .ops =
+            {
+                .ctx = pages,
+                .destination = pages_destination,
+                .destination_put = pages_destination_put,
+                .room = pages_room,
+                .floor = pages_floor,
+                .alloc = pages_ops_alloc,
+                .free = pages_ops_free,
+            },
+    };
+    cma_frames_set_ops(frames, &pages->ops);
+    return CMA_OK;
+}
+
+const struct cma_pages_ops *cma_pages_ops(const struct cma_pages *pages)
+{
+    return &pages->ops;
+}

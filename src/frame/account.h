@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * account.h - the table's books: what the files of this folder share among themselves
+ *
+ * Each frame's state is written in up to four places: idle bit, record, block counts, zone counts.
+ * Only these functions write the last two, so that they can't part. All are called with the span's
+ * lock held.
+ */
+#ifndef CMA_FRAME_ACCOUNT_H
+#define CMA_FRAME_ACCOUNT_H
+
+#include "table.h"
+
+static inline cma_pfn_t span_last(const struct cma_span *span)
+{
+    return span->pfn + (span->npages - 1);
+}
+
+static inline struct cma_frame_record *span_record(const struct cma_frames *frames,
+                                                   const struct cma_span *span, cma_pfn_t pfn)
+{
+    return &frames->records[span->record + (uint32_t)(pfn - span->pfn)];
+}
+
+static inline struct cma_block *span_block(const struct cma_frames *frames,
+                                           const struct cma_span *span, uint32_t block)
+{
+    return &frames->blocks[span->block + block];
+}
+
+/* The number of the idle bit of a frame: blocks begin at multiples of their size. */
+static inline uint32_t span_bit(const struct cma_frames *frames, const struct cma_span *span,
+                                cma_pfn_t pfn)
+{
+    uint32_t order = frames->block_order;
+    uint32_t skipped = (uint32_t)(span->pfn & ((UINT32_C(1) << order) - 1));
+
+    return (span->block << order) + skipped + (uint32_t)(pfn - span->pfn);
+}
+
+/* Can the mover's word be relied on: it neither refuses nor needs memory to let go? */
+bool cma__mover_is_sure(const struct cma_frames *frames, uint32_t mover);
+
+/* A frame with this word is one that a destination can be made of: droppable, in ordinary memory, not
+ * pinned, of a sure mover. */
+bool cma__frame_is_spare(const struct cma_frames *frames, const struct cma_span *span,
+                         uint32_t word);
+
+/* Idle bits of a run, of any length inside the span, with all counts and trees. */
+void cma__account_idle(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                       uint64_t npages, bool idle);
+/* A held frame with this word is there from now on, or not any more. */
+void cma__account_held(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                       uint32_t word, bool there);
+/* A held frame's word has changed: kind or pins. */
+void cma__account_change(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                         uint32_t before, uint32_t after);
+
+/* A block of an area is lent or not. */
+void cma__account_lent(struct cma_frames *frames, struct cma_span *span, uint32_t block, bool lent);
+
+/* The record of a frame that is nobody's is written: it is held from now on. */
+void cma__frame_enter(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                      uint32_t word, uint32_t cookie);
+/*
+ * A held frame loses its holder. An isolated one is the claim's then; another one is idle again, or
+ * nobody's for a moment with `take`. Returns true if it was isolated.
+ */
+bool cma__frame_leave(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn, bool take);
+
+/*
+ * Freezes a frame that its mover may be asked about: movable or droppable, without pins and
+ * references, isolated exactly if `isolated`. Returns 0 and the word before; CMA_ENOENT (nobody holds
+ * it), CMA_EAGAIN (frozen), CMA_EBUSY (pins, references, or the other claim state), CMA_EBADF.
+ */
+int cma__frame_freeze(struct cma_frame_record *record, bool isolated, uint32_t *word);
+void cma__frame_thaw(struct cma_frame_record *record);
+
+/* Moves a frame out of its area and pins it at its new place. */
+int cma__frame_move_pinned(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                           cma_pfn_t *pinned);
+
+#endif

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * table.c - the frame table: how it is laid out and built, and how its books are kept
+ *
+ * Storage holds, in this order: spans, records (8 bytes a frame), blocks (8 bytes each), idle bits,
+ * and two sets of bit trees over blocks. Blocks begin at multiples of their size in the physical
+ * address space, so a span may begin and end with a part of one; idle bits and blocks are given
+ * whole to the span all the same, so no two spans share a word and each span's lock is enough.
+ *
+ * The size of blocks is a trade: a small board pays for the cut blocks at the ends of its spans, a
+ * large one for the number of blocks. Unless told, the table takes what needs least.
+ */
+#include "table.h"
+
+#include "../base/atomic.h"
+#include "../base/bitmap.h"
+#include "../base/bits.h"
+#include "../base/bittree.h"
+#include "../base/guard.h"
+#include "account.h"
+#include "word.h"
+
+#define TABLE_ORDER_MIN 5
+#define TABLE_ORDER_MAX 12
+#define TABLE_NPAGES_MAX (UINT64_C(1) << 31)
+
+/* What the storage has to hold. */
+struct table_plan {
+    uint32_t order;
+    uint64_t nspans, nrecords, nblocks, ntree_words;
+    uint64_t nbytes;
+};
+
+/* --- layout -------------------------------------------------------------------------------- */
+
+/* The whole pages inside [base, last]. False when there are none. */
+static bool table_whole_pages(cma_paddr_t base, cma_paddr_t last, uint32_t shift,
+                              cma_pfn_t *first_pfn, cma_pfn_t *last_pfn)
+{
+    uint64_t mask = (UINT64_C(1) << shift) - 1;
+    uint64_t end = (last >> shift) + ((last & mask) == mask ? 1 : 0);
+
+    *first_pfn = (base >> shift) + ((base & mask) != 0 ? 1 : 0);
+    if (end <= *first_pfn) {
+        return false;
+    }
+    *last_pfn = end - 1;
+    return true;
+}
+
+/* The zone of a frame, and the last frame that this zone has. A page that a zone's end cuts belongs
+ * to the zone above: whoever reaches the lower one can't reach all of it. */
+static uint32_t table_zone_of(const struct cma_zone *zones, uint32_t nzones, uint32_t shift,
+                              cma_pfn_t pfn, cma_pfn_t *last_pfn)
+{
+    cma_pfn_t first;
+
+    for (uint32_t i = 0; i + 1 < nzones; i++) {
+        if (table_whole_pages(0, zones[i].last, shift, &first, last_pfn) && pfn <= *last_pfn) {
+            return i;
+        }
+    }
+    *last_pfn = CMA_PADDR_MAX >> shift;
+    return nzones - 1;
+}
+
+/* The next run of whole pages that the table covers. */
+static bool table_next_piece(const struct cma_map *map, const struct cma_frames_config *config,
+                             struct cma_map_cursor *cursor, cma_pfn_t *first, cma_pfn_t *last,
+                             bool *is_area)
+{
+    struct cma_range piece;
+
+    while (cma_map_next(map, cursor, &piece)) {
+        *is_area = piece.kind == CMA_RANGE_AREA;
+        if ((*is_area || (piece.kind == CMA_RANGE_MEMORY && !config->areas_only)) &&
+            table_whole_pages(piece.base, piece.base + (piece.nbytes - 1),
+                              config->port->page_shift, first, last)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint32_t table_nblocks(cma_pfn_t first, cma_pfn_t last, uint32_t order)
+{
+    return (uint32_t)((last >> order) - (first >> order)) + 1;
+}
+
+/* Adds the spans of one piece to the plan, and writes them when there is a table to write to. */
+static bool table_add_piece(struct table_plan *plan, const struct cma_frames_config *config,
+                            cma_pfn_t first, cma_pfn_t last, bool is_area,
+                            struct cma_span *spans)
+{
+    uint64_t limit = is_area ? CMA__CLAIM_NPAGES_MAX : TABLE_NPAGES_MAX;
+
+    if (last - first >= limit) {
+        return false;
+    }
+    while (first <= last) {
+        struct cma_zone all = {.last = CMA_PADDR_MAX};
+        const struct cma_zone *zones = config->zones != NULL ? config->zones : &all;
+        uint32_t nzones = config->zones != NULL ? config->nzones : 1;
+        cma_pfn_t zone_last;
+        uint32_t zone = table_zone_of(zones, nzones, config->port->page_shift,
+                                      is_area ? last : first, &zone_last);
+        cma_pfn_t span_end = is_area ? last : bits_min(last, zone_last);
+        uint32_t nblocks = table_nblocks(first, span_end, plan->order);
+
+        if (spans != NULL) {
+            spans[plan->nspans] = (struct cma_span){
+                .pfn = first,
+                .npages = (uint32_t)(span_end - first) + 1,
+                .record = (uint32_t)plan->nrecords,
+                .block = (uint32_t)plan->nblocks,
+                .nblocks = nblocks,
+                .tree = (uint32_t)plan->ntree_words,
+                .zone = zone,
+                .is_area = is_area ? 1 : 0,
+                .lend_class = CMA_LEND_NONE,
+            };
+        }
+        plan->nspans++;
+        plan->nrecords += span_end - first + 1;
+        plan->nblocks += nblocks;
+        plan->ntree_words += cma__bittree_words(nblocks);
+        if (plan->nrecords > TABLE_NPAGES_MAX ||
+            plan->nblocks << plan->order > TABLE_NPAGES_MAX * 2 - 1) {
+            return false;
+        }
+        first = span_end + 1;
+    }
+    return true;
+}
+
+static uint64_t table_round_8(uint64_t nbytes)
+{
+    return (nbytes + 7) & ~UINT64_C(7);
+}
+
+/* Plans a table of one block order. False when it can't be. */
+static bool table_plan_order(struct table_plan *plan, const struct cma_map *map,
+                             const struct cma_frames_config *config, uint32_t order)
+{
+    struct cma_map_cursor cursor = {0};
+    cma_pfn_t first, last;
+    bool is_area;
+
+    *plan = (struct table_plan){.order = order};
+    while (table_next_piece(map, config, &cursor, &first, &last, &is_area)) {
+        if (!table_add_piece(plan, config, first, last, is_area, NULL)) {
+            return false;
+        }
+    }
+    plan->nbytes = plan->nspans * sizeof(struct cma_span) +
+                   plan->nrecords * sizeof(struct cma_frame_record) +
+                   plan->nblocks * sizeof(struct cma_block) +
+                   (plan->nblocks << order) / 32 * sizeof(uint32_t) +
+                   plan->ntree_words * 2 * sizeof(uint32_t);
+    plan->nbytes = table_round_8(plan->nbytes);
+    return plan->nbytes <= SIZE_MAX;
+}
+
+static bool table_config_ok(const struct cma_map *map, const struct cma_frames_config *config)
+{
+    if (map == NULL || config == NULL || cma_port_check(config->port) != CMA_OK) {
+        return false;
+    }
+    if (config->block_order != 0 &&
+        (config->block_order < TABLE_ORDER_MIN || config->block_order > TABLE_ORDER_MAX)) {
+        return false;
+    }
+    if (config->zones == NULL) {
+        return config->nzones == 0;
+    }
+    if (config->nzones == 0 || config->nzones > CMA_ZONES_MAX ||
+        config->zones[config->nzones - 1].last != CMA_PADDR_MAX) {
+        return false;
+    }
+    for (uint32_t i = 1; i < config->nzones; i++) {
+        if (config->zones[i].last <= config->zones[i - 1].last) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool table_plan(struct table_plan *plan, const struct cma_map *map,
+                       const struct cma_frames_config *config)
+{
+    struct table_plan other;
+
+    if (!table_config_ok(map, config)) {
+        return false;
+    }
+    if (config->block_order != 0) {
+        return table_plan_order(plan, map, config, config->block_order);
+    }
+    if (!table_plan_order(plan, map, config, 9)) {
+        return false;
+    }
+    for (uint32_t order = 8; order >= 7; order--) {
+        if (table_plan_order(&other, map, config, order) && other.nbytes < plan->nbytes) {
+            *plan = other;
+        }
+    }
+    return true;
+}
+
+uint64_t cma_frames_size(const struct cma_map *map, const struct cma_frames_config *config)
+{
+    struct table_plan plan;
+
+    return table_plan(&plan, map, config) ? plan.nbytes : 0;
+}
+
+int cma_frames_init(struct cma_frames *frames, const struct cma_map *map,
+                    const struct cma_frames_config *config, void *storage, uint64_t nbytes)
+{
+    struct table_plan plan, done;
+    struct cma_map_cursor cursor = {0};
+    cma_pfn_t first, last;
+    bool is_area;
+
+    if (frames == NULL || !table_plan(&plan, map, config) || (uintptr_t)storage % 8 != 0) {
+        return CMA_EINVAL;
+    }
+    if (nbytes < plan.nbytes || (storage == NULL && plan.nbytes != 0)) {
+        return CMA_ENOMEM;
+    }
+    __builtin_memset(storage, 0, (size_t)plan.nbytes);
+    *frames = (struct cma_frames){
+        .port = config->port,
+        .spans = storage,
+        .nspans = (uint32_t)plan.nspans,
+        .block_order = plan.order,
+        .areas_only = config->areas_only,
+        .nrecords = (uint32_t)plan.nrecords,
+        .nblocks = (uint32_t)plan.nblocks,
+        .zones = {{.last = CMA_PADDR_MAX}},
+        .nzones = 1,
+        .nbytes = plan.nbytes,
+    };
+    frames->records = (struct cma_frame_record *)(frames->spans + frames->nspans);
+    frames->blocks = (struct cma_block *)(frames->records + frames->nrecords);
+    frames->idle = (uint32_t *)(frames->blocks + frames->nblocks);
+    frames->available = frames->idle + (plan.nblocks << plan.order) / 32;
+    frames->reclaim = frames->available + plan.ntree_words;
+    if (config->zones != NULL) {
+        frames->nzones = config->nzones;
+        for (uint32_t i = 0; i < config->nzones; i++) {
+            frames->zones[i] = config->zones[i];
+        }
+    }
+    done = (struct table_plan){.order = plan.order};
+    while (table_next_piece(map, config, &cursor, &first, &last, &is_area)) {
+        /* The same steps as in the plan: they can't fail now. */
+        (void)table_add_piece(&done, config, first, last, is_area, frames->spans);
+    }
+    for (uint32_t i = 0; i < frames->nspans; i++) {
+        struct cma_span *span = &frames->spans[i];
+
+        cma__account_idle(frames, span, span->pfn, span->npages, true);
+    }
+    return CMA_OK;
+}
+
+void cma_frames_set_ops(struct cma_frames *frames, const struct cma_pages_ops *ops)
+{
+    frames->ops = ops;
+}
+
+/* --- spans and blocks ---------------------------------------------------------------------- */
+
+struct cma_span *cma__span_of(const struct cma_frames *frames, cma_pfn_t pfn)
+{
+    uint32_t low = 0, high = frames->nspans;
+
+    /* The first span behind pfn; the one before it is the only one that can have it. */
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (frames->spans[middle].pfn <= pfn) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == 0 || pfn - frames->spans[low - 1].pfn >= frames->spans[low - 1].npages) {
+        return NULL;
+    }
+    return &frames->spans[low - 1];
+}
+
+bool cma__frames_last_pfn(const struct cma_frames *frames, cma_paddr_t paddr_last, cma_pfn_t *last)
+{
+    cma_pfn_t first;
+
+    return table_whole_pages(0, paddr_last, frames->port->page_shift, &first, last);
+}
+
+static struct cma_lock *table_lock_of(struct cma_frames *frames, struct cma_span *span)
+{
+    return span->is_area != 0 ? &span->lock : &frames->lock;
+}
+
+uintptr_t cma__span_lock(struct cma_frames *frames, struct cma_span *span)
+{
+    return guard_lock(frames->port, table_lock_of(frames, span));
+}
+
+void cma__span_unlock(struct cma_frames *frames, struct cma_span *span, uintptr_t state)
+{
+    guard_unlock(frames->port, table_lock_of(frames, span), state);
+}
+
+uint32_t cma__span_block_of(const struct cma_frames *frames, const struct cma_span *span,
+                            cma_pfn_t pfn)
+{
+    return (uint32_t)((pfn >> frames->block_order) - (span->pfn >> frames->block_order));
+}
+
+void cma__span_block_range(const struct cma_frames *frames, const struct cma_span *span,
+                           uint32_t block, cma_pfn_t *first, uint32_t *npages)
+{
+    uint32_t order = frames->block_order;
+    cma_pfn_t start = ((span->pfn >> order) + block) << order;
+    cma_pfn_t last = bits_min(start + ((UINT64_C(1) << order) - 1), span_last(span));
+
+    *first = bits_max(start, span->pfn);
+    *npages = (uint32_t)(last - *first) + 1;
+}
+
+/* --- the books ----------------------------------------------------------------------------- */
+
+/* The block's bits in the trees follow its counts. */
+static void table_refresh(struct cma_frames *frames, struct cma_span *span, uint32_t number)
+{
+    const struct cma_block *block = span_block(frames, span, number);
+    uint32_t *available = frames->available + span->tree;
+    uint32_t *reclaim = frames->reclaim + span->tree;
+    bool lent = (block->flags & CMA_BLOCK_LENT) != 0;
+
+    if (block->idle != 0 && (span->is_area == 0 || lent)) {
+        cma__bittree_set(available, span->nblocks, number);
+    } else {
+        cma__bittree_clear(available, span->nblocks, number);
+    }
+    if (block->droppable != 0 && span->is_area == 0) {
+        cma__bittree_set(reclaim, span->nblocks, number);
+    } else {
+        cma__bittree_clear(reclaim, span->nblocks, number);
+    }
+}
+
+void cma__account_idle(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                       uint64_t npages, bool idle)
+{
+    cma_pfn_t last = pfn + (npages - 1);
+
+    for (cma_pfn_t at = pfn; at <= last;) {
+        uint32_t number = cma__span_block_of(frames, span, at);
+        struct cma_block *block = span_block(frames, span, number);
+        cma_pfn_t block_last = at | ((UINT64_C(1) << frames->block_order) - 1);
+        uint32_t n = (uint32_t)(bits_min(last, block_last) - at) + 1;
+        uint32_t bit = span_bit(frames, span, at);
+
+        cma__assert(cma__bitmap_count(frames->idle, bit, bit + (n - 1)) == (idle ? 0 : n));
+        if (idle) {
+            cma__bitmap_set(frames->idle, bit, bit + (n - 1));
+            atom_poke16(&block->idle, (uint16_t)(block->idle + n));
+        } else {
+            cma__bitmap_clear(frames->idle, bit, bit + (n - 1));
+            atom_poke16(&block->idle, (uint16_t)(block->idle - n));
+        }
+        table_refresh(frames, span, number);
+        at += n;
+    }
+    if (span->is_area == 0) {
+        frames->zone_idle[span->zone] += idle ? npages : 0 - npages;
+    }
+}
+
+void cma__account_lent(struct cma_frames *frames, struct cma_span *span, uint32_t block, bool lent)
+{
+    uint16_t *flags = &span_block(frames, span, block)->flags;
+
+    atom_poke16(flags, (uint16_t)(lent ? *flags | CMA_BLOCK_LENT : *flags & ~CMA_BLOCK_LENT));
+    table_refresh(frames, span, block);
+}
+
+bool cma__mover_is_sure(const struct cma_frames *frames, uint32_t mover)
+{
+    return mover != 0 && (frames->movers[mover - 1]->flags &
+                          (CMA_MOVER_MAY_REFUSE | CMA_MOVER_NEEDS_MEMORY)) == 0;
+}
+
+bool cma__frame_is_spare(const struct cma_frames *frames, const struct cma_span *span,
+                         uint32_t word)
+{
+    return span->is_area == 0 && word_kind(word) == CMA_KIND_DROPPABLE && (word & WORD_PINS) == 0 &&
+           cma__mover_is_sure(frames, word_mover(word));
+}
+
+void cma__account_held(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                       uint32_t word, bool there)
+{
+    uint32_t number = cma__span_block_of(frames, span, pfn);
+    struct cma_block *block = span_block(frames, span, number);
+    uint32_t one = there ? 1 : UINT32_MAX;
+
+    if (word_kind(word) == CMA_KIND_MOVABLE) {
+        atom_poke16(&block->kept, (uint16_t)(block->kept + one));
+    } else if (word_kind(word) == CMA_KIND_DROPPABLE) {
+        atom_poke16(&block->droppable, (uint16_t)(block->droppable + one));
+    }
+    if (cma__frame_is_spare(frames, span, word)) {
+        frames->zone_droppable[span->zone] += there ? 1 : UINT64_MAX;
+    }
+    if (span->is_area != 0 && block->kept == 0 && block->droppable == 0 &&
+        (frames->ops == NULL || frames->ops->take_back == NULL)) {
+        atom_poke16(&block->flags, (uint16_t)(block->flags & ~CMA_BLOCK_LENT));
+    }
+    table_refresh(frames, span, number);
+}
+
+void cma__account_change(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                         uint32_t before, uint32_t after)
+{
+    /* In this order a block is at no moment without holders. */
+    cma__account_held(frames, span, pfn, after, true);
+    cma__account_held(frames, span, pfn, before, false);
+}
+
+void cma__frame_enter(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                      uint32_t word, uint32_t cookie)
+{
+    struct cma_frame_record *record = span_record(frames, span, pfn);
+    struct cma_block *block = span_block(frames, span, cma__span_block_of(frames, span, pfn));
+
+    cma__assert(word_is_held(word));
+    cma__assert(atom_peek(&record->word) == 0);
+    atom_poke(&record->cookie, cookie);
+    atom_store(&record->word, word);
+    if (span->is_area != 0) {
+        /* A destination may come into a block that was given back meanwhile: it is lent again. */
+        atom_poke16(&block->flags, (uint16_t)(block->flags | CMA_BLOCK_LENT));
+    }
+    cma__account_held(frames, span, pfn, word, true);
+}
+
+bool cma__frame_leave(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn, bool take)
+{
+    struct cma_frame_record *record = span_record(frames, span, pfn);
+    uint32_t word = atom_peek(&record->word);
+
+    cma__assert(word_is_held(word));
+    atom_store(&record->word, 0);
+    cma__account_held(frames, span, pfn, word, false);
+    if ((word & WORD_ISOLATED) != 0) {
+        return true;
+    }
+    if (take) {
+        (void)atom_add(&span->passing, 1);
+    } else {
+        cma__account_idle(frames, span, pfn, 1, true);
+    }
+    return false;
+}

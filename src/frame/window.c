@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * window.c - a claim's view of an area: cost, isolate, restore, hand over, release
+ *
+ * All of it goes block by block, each under the span's lock for one block's time. The block's counts
+ * come first: where nobody has borrowed, a block is a few words of idle bits, and no record of it is
+ * read or written. An idle frame is isolated by being taken (its idle bit goes), a held one by a mark
+ * in its word; so a claim that gives up finds out from idle bits and words alone what to put back.
+ */
+#include "table.h"
+
+#include "../base/atomic.h"
+#include "../base/bitmap.h"
+#include "../base/bits.h"
+#include "../base/guard.h"
+#include "account.h"
+#include "word.h"
+
+/* The part of [pfn, last] that lies in the block of pfn. */
+static uint32_t window_part(const struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t last)
+{
+    cma_pfn_t block_last = pfn | ((UINT64_C(1) << frames->block_order) - 1);
+
+    return (uint32_t)(bits_min(last, block_last) - pfn) + 1;
+}
+
+static bool window_is_empty(const struct cma_block *block)
+{
+    return atom_peek16(&block->kept) == 0 && atom_peek16(&block->droppable) == 0;
+}
+
+/* --- what it costs ------------------------------------------------------------------------- */
+
+/* Frames that nobody's data is in: idle, or taken. The taken run that ends the search is followed
+ * upwards to its end in the block: no window may begin in it. */
+static void window_cost_empty(const struct cma_frames *frames, const struct cma_span *span,
+                              cma_pfn_t pfn, uint32_t npages, struct cma_window_cost *cost)
+{
+    uint32_t number = cma__span_block_of(frames, span, pfn);
+    uint32_t bit = span_bit(frames, span, pfn);
+    uint32_t taken = cma__bitmap_highest(frames->idle, bit, bit + (npages - 1), false);
+    cma_pfn_t first;
+    uint32_t block_npages, block_bit, end;
+
+    if (taken == CMA__BIT_NONE) {
+        cost->idle += npages;
+        return;
+    }
+    cma__span_block_range(frames, span, number, &first, &block_npages);
+    block_bit = span_bit(frames, span, first);
+    end = cma__bitmap_lowest(frames->idle, taken, block_bit + (block_npages - 1), true);
+    if (end == CMA__BIT_NONE) {
+        end = block_bit + block_npages;
+    }
+    cost->obstacle = first + (end - 1 - block_bit);
+    cost->obstacle_claimed = true;
+    cost->obstacle_passes = atom_load(&span->passing) != 0;
+}
+
+/* One frame that is not idle. */
+static void window_cost_frame(const struct cma_frames *frames, const struct cma_span *span,
+                              cma_pfn_t pfn, struct cma_window_cost *cost)
+{
+    uint32_t word = atom_load(&span_record(frames, span, pfn)->word);
+    bool held = word_is_held(word);
+
+    if (word_is_lendable(word) &&
+        (word & (WORD_FROZEN | WORD_ISOLATED | WORD_PINS | WORD_REFS)) == 0) {
+        if (word_kind(word) == CMA_KIND_DROPPABLE) {
+            cost->droppable++;
+        } else {
+            cost->kept++;
+            cost->kept_paddr_last = bits_min(cost->kept_paddr_last,
+                                             frames->movers[word_mover(word) - 1]->paddr_last);
+        }
+        return;
+    }
+    cost->obstacle = pfn;
+    cost->obstacle_claimed = !held || (word & WORD_ISOLATED) != 0;
+    cost->obstacle_passes =
+        held ? (word & WORD_PINS) == 0 && (word & (WORD_FROZEN | WORD_ISOLATED | WORD_REFS)) != 0
+             : atom_load(&span->passing) != 0;
+}
+
+static void window_cost_part(const struct cma_frames *frames, const struct cma_span *span,
+                             cma_pfn_t pfn, uint32_t npages, struct cma_window_cost *cost)
+{
+    uint32_t number = cma__span_block_of(frames, span, pfn);
+    uint32_t bit = span_bit(frames, span, pfn);
+
+    if (window_is_empty(span_block(frames, span, number))) {
+        window_cost_empty(frames, span, pfn, npages, cost);
+        return;
+    }
+    for (uint32_t i = npages; i-- > 0 && cost->obstacle == CMA_PFN_NONE;) {
+        if (bitmap_test(frames->idle, bit + i)) {
+            cost->idle++;
+        } else {
+            window_cost_frame(frames, span, pfn + i, cost);
+        }
+    }
+}
+
+void cma__window_cost(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                      uint64_t npages, struct cma_window_cost *cost)
+{
+    cma_pfn_t last = pfn + (npages - 1);
+
+    *cost = (struct cma_window_cost){.kept_paddr_last = CMA_PADDR_MAX, .obstacle = CMA_PFN_NONE};
+    /* From the top: the highest obstacle saves looking at all windows below it. */
+    for (;;) {
+        cma_pfn_t block_first = last & ~((UINT64_C(1) << frames->block_order) - 1);
+        cma_pfn_t first = bits_max(block_first, pfn);
+        uintptr_t state = cma__span_lock(frames, span);
+
+        window_cost_part(frames, span, first, (uint32_t)(last - first) + 1, cost);
+        cma__span_unlock(frames, span, state);
+        if (first == pfn || cost->obstacle != CMA_PFN_NONE) {
+            return;
+        }
+        last = first - 1;
+    }
+}
+
+/* --- isolate and restore ------------------------------------------------------------------- */
+
+/* Marks one held frame for the claim; false when it can't leave. */
+static bool window_mark(struct cma_frame_record *record)
+{
+    uint32_t word = atom_load(&record->word);
+
+    do {
+        if (!word_is_lendable(word) ||
+            (word & (WORD_FROZEN | WORD_ISOLATED | WORD_PINS | WORD_REFS)) != 0) {
+            return false;
+        }
+    } while (!atom_swap_if(&record->word, &word, word | WORD_ISOLATED));
+    return true;
+}
+
+/* All idle frames of a part of a block are taken, or all frames that nobody has are idle again. */
+static void window_set_idle(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                            uint32_t npages, bool idle)
+{
+    uint32_t base = span_bit(frames, span, pfn);
+    bool empty = window_is_empty(span_block(frames, span, cma__span_block_of(frames, span, pfn)));
+    uint32_t i = 0;
+
+    while (i < npages) {
+        uint32_t run = 0;
+
+        while (i + run < npages &&
+               (empty || atom_peek(&span_record(frames, span, pfn + i + run)->word) == 0) &&
+               bitmap_test(frames->idle, base + i + run) != idle) {
+            run++;
+        }
+        if (run != 0) {
+            cma__account_idle(frames, span, pfn + i, run, idle);
+        }
+        i += run + 1;
+    }
+}
+
+static int window_isolate_part(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                               uint32_t npages, cma_pfn_t *obstacle)
+{
+    uint32_t base = span_bit(frames, span, pfn);
+
+    for (uint32_t i = 0; i < npages; i++) {
+        if (bitmap_test(frames->idle, base + i) ||
+            window_mark(span_record(frames, span, pfn + i))) {
+            continue;
+        }
+        *obstacle = pfn + i;
+        /* What is held below was marked by us: nobody else marks here while we have the lock. */
+        while (i-- > 0) {
+            if (!bitmap_test(frames->idle, base + i)) {
+                (void)atom_and(&span_record(frames, span, pfn + i)->word, ~WORD_ISOLATED);
+            }
+        }
+        return CMA_EBUSY;
+    }
+    window_set_idle(frames, span, pfn, npages, false);
+    return CMA_OK;
+}
+
+int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                        uint32_t npages, cma_pfn_t *obstacle)
+{
+    uintptr_t state = cma__span_lock(frames, span);
+    int error;
+
+    cma__assert(npages == window_part(frames, pfn, pfn + (npages - 1)));
+    error = window_isolate_part(frames, span, pfn, npages, obstacle);
+    cma__span_unlock(frames, span, state);
+    return error;
+}
+
+static void window_restore_part(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                                uint32_t npages)
+{
+    if (!window_is_empty(span_block(frames, span, cma__span_block_of(frames, span, pfn)))) {
+        for (uint32_t i = 0; i < npages; i++) {
+            struct cma_frame_record *record = span_record(frames, span, pfn + i);
+
+            if (word_is_held(atom_peek(&record->word))) {
+                cma__assert((atom_peek(&record->word) & WORD_ISOLATED) != 0);
+                (void)atom_and(&record->word, ~WORD_ISOLATED);
+            }
+        }
+    }
+    window_set_idle(frames, span, pfn, npages, true);
+}
+
+void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                         uint64_t npages)
+{
+    cma_pfn_t end = pfn + npages;
+
+    while (pfn < end) {
+        uint32_t part = window_part(frames, pfn, end - 1);
+        uintptr_t state = cma__span_lock(frames, span);
+
+        window_restore_part(frames, span, pfn, part);
+        cma__span_unlock(frames, span, state);
+        pfn += part;
+    }
+    cma__frames_signal(frames);
+}
+
+/* --- buffers ------------------------------------------------------------------------------- */
+
+void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                       uint64_t npages, uint32_t owner)
+{
+    struct cma_frame_record *record = span_record(frames, span, pfn);
+    uintptr_t state = cma__span_lock(frames, span);
+
+    cma__assert(npages != 0 && npages <= CMA__CLAIM_NPAGES_MAX);
+    cma__assert(atom_peek(&record->word) == 0);
+    atom_poke(&record->cookie, owner);
+    atom_store(&record->word, (uint32_t)CMA_KIND_CLAIMED | (uint32_t)npages << WORD_NPAGES_SHIFT);
+    cma__span_unlock(frames, span, state);
+}
+
+int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                        uint64_t npages, uint32_t owner)
+{
+    struct cma_frame_record *record = span_record(frames, span, pfn);
+    cma_pfn_t end = pfn + npages;
+    uintptr_t state = cma__span_lock(frames, span);
+    uint32_t word = atom_peek(&record->word);
+    int error = CMA_OK;
+
+    if (word_kind(word) != CMA_KIND_CLAIMED) {
+        error = CMA_EBADF;
+    } else if (word_npages(word) != npages) {
+        error = CMA_EINVAL;
+    } else if (atom_peek(&record->cookie) != owner) {
+        error = CMA_EPERM;
+    } else {
+        /* The buffer is no more; until all of its blocks are idle, who sees one of them waits. */
+        atom_store(&record->word, 0);
+        (void)atom_add(&span->passing, (uint32_t)npages);
+    }
+    cma__span_unlock(frames, span, state);
+    if (error != CMA_OK) {
+        return error;
+    }
+    while (pfn < end) {
+        uint32_t part = window_part(frames, pfn, end - 1);
+
+        state = cma__span_lock(frames, span);
+        cma__account_idle(frames, span, pfn, part, true);
+        (void)atom_sub(&span->passing, part);
+        cma__span_unlock(frames, span, state);
+        pfn += part;
+    }
+    cma__frames_signal(frames);
+    return CMA_OK;
+}
+
+void cma__block_lend(struct cma_frames *frames, struct cma_span *span, uint32_t block, bool lent)
+{
+    uintptr_t state = cma__span_lock(frames, span);
+
+    cma__account_lent(frames, span, block, lent);
+    cma__span_unlock(frames, span, state);
+}

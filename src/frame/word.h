@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * word.h - the 32-bit word of a frame's record
+ *
+ *      31        22 21        12 11     6   5        4      3    2    0
+ *     | references |    pins    | mover |isolated|frozen|head|  kind |   held frames
+ *     |                       npages                         |claimed|   first frame of a buffer
+ *     |                          0                           |  none |   all others
+ *
+ * Who may change what:
+ *   kind, isolated, pins   with the span's lock held, by compare-and-swap all the same
+ *   references             anybody, by compare-and-swap, on held frames neither frozen nor isolated
+ *   frozen                 set by compare-and-swap where there are neither pins nor references (and
+ *                          isolated is what the mover of it expects); cleared by who set it
+ * So a frozen frame's word belongs to who froze it, and a word of kind none or claimed to who has the
+ * lock. `head` marks the first frame of an allocation.
+ */
+#ifndef CMA_FRAME_WORD_H
+#define CMA_FRAME_WORD_H
+
+#include <cma/frame.h>
+
+#define WORD_KIND 7u
+#define WORD_HEAD (1u << 3)
+#define WORD_FROZEN (1u << 4)
+#define WORD_ISOLATED (1u << 5)
+#define WORD_MOVER_SHIFT 6
+#define WORD_MOVER (63u << WORD_MOVER_SHIFT)
+#define WORD_PIN (1u << 12)
+#define WORD_PINS (1023u << 12)
+#define WORD_REF (1u << 22)
+#define WORD_REFS (1023u << 22)
+#define WORD_NPAGES_SHIFT 3
+
+_Static_assert(CMA_MOVERS_MAX <= 63, "a mover's number fits into its field");
+
+static inline enum cma_kind word_kind(uint32_t word)
+{
+    return (enum cma_kind)(word & WORD_KIND);
+}
+
+/* Somebody's data, that can be asked to move or not: not free, not claimed. */
+static inline bool word_is_held(uint32_t word)
+{
+    enum cma_kind kind = word_kind(word);
+
+    return kind >= CMA_KIND_UNMOVABLE && kind <= CMA_KIND_DROPPABLE;
+}
+
+static inline bool word_is_lendable(uint32_t word)
+{
+    enum cma_kind kind = word_kind(word);
+
+    return kind == CMA_KIND_MOVABLE || kind == CMA_KIND_DROPPABLE;
+}
+
+static inline uint32_t word_mover(uint32_t word)
+{
+    return (word & WORD_MOVER) >> WORD_MOVER_SHIFT;
+}
+
+static inline uint32_t word_of(const struct cma_holder *holder)
+{
+    return (uint32_t)holder->kind | holder->mover << WORD_MOVER_SHIFT;
+}
+
+static inline uint32_t word_npages(uint32_t word)
+{
+    return word >> WORD_NPAGES_SHIFT;
+}
+
+#endif

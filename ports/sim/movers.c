@@ -221,6 +221,7 @@ static int store_discard(void *ctx, cma_pfn_t pfn, uint32_t cookie)
             STORE_COUNT(store, lost_bytes, store->page_nbytes);
         object->state = STORE_ABSENT;
         object->pfn = CMA_PFN_NONE;
+        STORE_COUNT(store, present, -1);
     }
     if (result == CMA_OK)
         STORE_COUNT(store, dropped, 1);
@@ -418,6 +419,7 @@ static int store_populate(struct sim_store *store, uint32_t id, struct store_obj
     } else if (object->state == STORE_ALLOCATING) {
         object->state = STORE_PRESENT;
         object->pfn = pfn;
+        STORE_COUNT(store, present, 1);
     }
     sim_unlock(store->sim, &object->mutex);
     return result;
@@ -556,6 +558,8 @@ int sim_store_remove(struct sim_store *store, uint32_t id)
         if (object->state == STORE_PRESENT)
             result = cma_pages_free(store->pages, object->pfn, 1, id);
         if (result == CMA_OK) {
+            if (object->state == STORE_PRESENT)
+                STORE_COUNT(store, present, -1);
             object->state = STORE_UNUSED;
             object->pfn = CMA_PFN_NONE;
             object->dirty = false;
@@ -768,6 +772,11 @@ void sim_store_counts(struct sim_store *store, struct sim_store_counts *counts)
     sim_store_walk(store, store_tally_one, &tally);
     counts->absent = tally.absent;
     counts->dirty = tally.dirty;
+}
+
+uint64_t sim_store_present(const struct sim_store *store)
+{
+    return __atomic_load_n(&store->counts.present, __ATOMIC_RELAXED);
 }
 
 uint32_t sim_store_mover(const struct sim_store *store)

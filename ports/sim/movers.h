@@ -99,9 +99,10 @@ void sim_store_walk(struct sim_store *store,
                     bool (*visit)(void *arg, const struct sim_store_object *object), void *arg);
 
 struct sim_store_counts {
-    uint64_t live;   /* objects, dropped ones included */
-    uint64_t absent; /* of them dropped now */
-    uint64_t dirty;  /* of them dirty (page cache) */
+    uint64_t live;    /* objects, dropped ones included */
+    uint64_t present; /* of them with a page */
+    uint64_t absent;  /* of them dropped now */
+    uint64_t dirty;   /* of them dirty (page cache) */
     uint64_t added, removed, rewritten, written_back, refilled;
     uint64_t frozen, moved, aborted, dropped; /* callbacks that did it */
     uint64_t refused;                         /* callbacks that answered CMA_EBUSY */
@@ -110,5 +111,7 @@ struct sim_store_counts {
     uint64_t lost_bytes;
 };
 void sim_store_counts(struct sim_store *store, struct sim_store_counts *counts);
+/* The objects that have a page, without looking at each. */
+uint64_t sim_store_present(const struct sim_store *store);
 
 #endif

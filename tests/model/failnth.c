@@ -161,6 +161,11 @@ static int failnth_claim_part(struct machine *machine)
     return failnth_claim(machine, 20);
 }
 
+static int failnth_claim_most(struct machine *machine)
+{
+    return failnth_claim(machine, 50);
+}
+
 static int failnth_claim_whole(struct machine *machine)
 {
     return failnth_claim(machine, 64);
@@ -168,7 +173,7 @@ static int failnth_claim_whole(struct machine *machine)
 
 static int failnth_claim_steps(struct machine *machine)
 {
-    struct cma_area_request request = {.npages = 40, .owner = 9};
+    struct cma_area_request request = {.npages = 60, .owner = 9};
     struct cma_claim claim;
     int error = cma_claim_start(&claim, &machine->areas[0], &request);
 
@@ -178,7 +183,7 @@ static int failnth_claim_steps(struct machine *machine)
             error = 0;
     }
     if (error == 0)
-        MACHINE_REQUIRE(cma_area_release(&machine->areas[0], claim.pfn, 40, 9) == 0, "release");
+        MACHINE_REQUIRE(cma_area_release(&machine->areas[0], claim.pfn, 60, 9) == 0, "release");
     return error;
 }
 
@@ -254,7 +259,7 @@ static const struct failnth_script failnth_scripts[] = {
     {"pin a movable page", failnth_movable, failnth_pin, true, false},
     {"pin a droppable page", failnth_droppable, failnth_pin, true, false},
     {"pin where room is short", failnth_tight_pin, failnth_pin, true, false},
-    {"claim a part of movable pages", failnth_movable, failnth_claim_part, false, false},
+    {"claim most of an area", failnth_movable, failnth_claim_most, false, false},
     {"claim a part of movable pages, area full", failnth_all_movable, failnth_claim_part, false,
      false},
     {"claim all of movable pages", failnth_all_movable, failnth_claim_whole, false, false},

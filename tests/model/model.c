@@ -57,6 +57,8 @@ static void run_board(struct model *model, uint64_t ops)
 {
     model_board_make(model);
     model_check(model);
+    model_fill(model);
+    model_check(model);
     for (model->step = 0; model->step < ops; model->step++) {
         model_operation(model);
         model_check(model);

@@ -50,6 +50,7 @@ struct model_frame {
     uint8_t area;
     bool lent;    /* as last seen */
     bool taken;   /* isolated by a claim that is in progress, as last computed */
+    bool booked;  /* in the window of a claim in progress: not for other claims */
     bool host_free; /* areas only: in the host's free lists */
     bool host_out;  /* areas only: given as a destination, not published yet */
     uint16_t span; /* maximal run of one place, zone (ordinary) or area */
@@ -79,6 +80,7 @@ struct model_claim {
     struct cma_claim claim;
     bool running; /* between start and its end */
     bool inside;  /* a step of it runs right now */
+    uint32_t refusals; /* of movers, since it began */
     uint32_t area;
 };
 
@@ -143,6 +145,7 @@ struct model {
     uint32_t idle_waits; /* waits in a row that brought nothing */
     struct model_tally tally;
     uint32_t fill_percent;
+    bool filling; /* what is lent is not known exactly */
     struct model_sums sums;
 };
 
@@ -182,6 +185,7 @@ bool model_claim_possible(struct model *model, uint32_t area,
                           const struct cma_area_request *request, uint32_t *frame);
 
 /* model_ops.c: one random operation, and what other threads may do inside a hook */
+void model_fill(struct model *model);
 void model_operation(struct model *model);
 void model_nested(struct model *model, uint32_t percent);
 bool model_progress(struct model *model); /* something a waiter may wait for; false: nothing left */

@@ -32,6 +32,8 @@ static void claim_request(struct model *model, uint32_t area, struct cma_area_re
         request->paddr_last =
             model_paddr_last(model, a->first + (uint32_t)model_below(model, a->npages)) -
             model_below(model, 3);
+    if (request->paddr_last != 0 && request->paddr_last < request->paddr_first)
+        request->paddr_first = 0;
     if (model_chance(model, 20)) {
         request->boundary_nbytes = 1ull << model->port.page_shift;
         while (request->boundary_nbytes >> model->port.page_shift < request->npages)
@@ -110,7 +112,7 @@ static bool claim_paused(const struct model *model, uint32_t area)
 }
 
 static void claim_lost(struct model *model, uint32_t area, const struct cma_area_request *request,
-                       int error, const struct cma_refusal *refusal)
+                       int error, const struct cma_refusal *refusal, uint32_t refusals)
 {
     struct model_area *a = &model->areas[area];
     bool quiet = claim_quiet(model);
@@ -124,7 +126,8 @@ static void claim_lost(struct model *model, uint32_t area, const struct cma_area
                              error == CMA_ERANGE || error == CMA_EAGAIN,
                   "a claim is refused with %s", claim_name(error));
     MODEL_REQUIRE(model, error != CMA_EAGAIN || (request->flags & CMA_CLAIM_NOWAIT) != 0 ||
-                             model->port.wait == NULL || claim_paused(model, area),
+                             model->port.wait == NULL || claim_paused(model, area) ||
+                             refusals > 0,
                   "a claim that may wait is told to try again");
     a->refused++;
     model->sums.claim_refusals++;
@@ -174,7 +177,7 @@ static void claim_whole(struct model *model)
         return;
     }
     MODEL_REQUIRE(model, pfn == CMA_PFN_NONE, "a refused claim names a page");
-    claim_lost(model, area, &request, error, &refusal);
+    claim_lost(model, area, &request, error, &refusal, model->tally.refusals);
 }
 
 static void claim_begin(struct model *model, uint32_t index)
@@ -188,6 +191,7 @@ static void claim_begin(struct model *model, uint32_t index)
     memset(&claim->claim, 0xa5, sizeof claim->claim);
     error = cma_claim_start(&claim->claim, &model->areas[claim->area].area, &request);
     claim_note(model, "start in", claim->area, &request, error, 0);
+    claim->refusals = 0;
     if (error == 0) {
         claim->running = true;
         model->areas[claim->area].busy++;
@@ -211,7 +215,9 @@ bool model_claim_advance(struct model *model, uint32_t index)
     if (!claim->running || claim->inside)
         return false;
     claim->inside = true;
+    claim->refusals -= model->tally.refusals;
     error = cma_claim_step(&claim->claim, budget);
+    claim->refusals += model->tally.refusals;
     claim->inside = false;
     claim_note(model, "step in", claim->area, &claim->claim.request, error,
                error == 0 ? claim->claim.pfn : 0);
@@ -226,7 +232,8 @@ bool model_claim_advance(struct model *model, uint32_t index)
     } else {
         MODEL_REQUIRE(model, claim->claim.state == CMA_CLAIM_REFUSED,
                       "a claim is refused in state %d", claim->claim.state);
-        claim_lost(model, claim->area, &claim->claim.request, error, &claim->claim.refusal);
+        claim_lost(model, claim->area, &claim->claim.request, error, &claim->claim.refusal,
+                   claim->refusals);
     }
     return true;
 }
@@ -283,11 +290,12 @@ static void claim_release(struct model *model)
 
     if (object == 0)
         return;
+    /* A host gets the pages back inside the call: they are nobody's by then. */
+    model_object_end(model, object);
     error = cma_area_release(&a->area, model_pfn(model, o->frame), o->npages, o->cookie);
     model_note(model, "release %u pages at %#llx: %s", o->npages,
                (unsigned long long)model_pfn(model, o->frame), claim_name(error));
     MODEL_REQUIRE(model, error == 0, "release: %s", claim_name(error));
-    model_object_end(model, object);
     a->released++;
     if (model_chance(model, 20)) {
         error = cma_area_release(&a->area, model_pfn(model, o->frame), o->npages, o->cookie);

@@ -82,9 +82,11 @@ static void ops_limits(struct model *model, cma_paddr_t *first, cma_paddr_t *las
     if (model_chance(model, 25))
         *last = model_paddr_last(model, (uint32_t)model_below(model, model->nframes)) -
                 model_below(model, 3);
+    if (*last != 0 && *last < *first)
+        *first = 0;
     if (model_chance(model, 15)) {
         *boundary = 1ull << model->port.page_shift;
-        while (*boundary >> model->port.page_shift < npages && model_chance(model, 95))
+        while (*boundary >> model->port.page_shift < npages)
             *boundary *= 2;
         *boundary <<= model_below(model, 4);
     }
@@ -132,6 +134,8 @@ static void ops_pages_request(struct model *model, enum cma_kind kind, uint32_t 
         request->holder.mover = model->movers[mover].number;
         if (limit != CMA_PADDR_MAX && (request->paddr_last == 0 || request->paddr_last > limit))
             request->paddr_last = limit;
+        if (request->paddr_last != 0 && request->paddr_last < request->paddr_first)
+            request->paddr_first = 0;
         if (model_chance(model, 5))
             request->flags |= CMA_PAGES_NO_LENT;
         if (model_chance(model, 5))
@@ -590,7 +594,9 @@ static void ops_floor(struct model *model)
     error = ops->floor(ops->ctx, model->zones[zone].last, npages);
     model_note(model, "floor of zone %u: %llu pages: %s", zone, (unsigned long long)npages,
                ops_name(error));
-    MODEL_REQUIRE(model, error == (npages <= idle ? 0 : CMA_ENOMEM), "a floor of %llu: %s",
+    MODEL_REQUIRE(model, error == (npages <= idle || npages <= model->floor_npages[zone]
+                                           ? 0
+                                           : CMA_ENOMEM), "a floor of %llu: %s",
                   (unsigned long long)npages, ops_name(error));
     if (error == 0)
         model->floor_npages[zone] = npages;
@@ -655,6 +661,18 @@ static void ops_lend(struct model *model)
                       "did not lend although a block has idle pages");
 }
 
+/* Without a comparison after each: boards begin as full as they will be. */
+void model_fill(struct model *model)
+{
+    uint32_t wanted = model->nframes * (uint32_t)model_below(model, 100) / 100;
+
+    memset(&model->tally, 0, sizeof model->tally);
+    model->filling = true;
+    for (uint32_t i = 0; i < wanted; i++)
+        ops_alloc(model);
+    model->filling = false;
+}
+
 void model_operation(struct model *model)
 {
     uint64_t kind = model_below(model, 100);
@@ -664,7 +682,7 @@ void model_operation(struct model *model)
     model->depth = 0;
     model->idle_waits = 0;
     if (model->step % 256 == 0)
-        model->fill_percent = 40 + (uint32_t)model_below(model, 70);
+        model->fill_percent = 50 + (uint32_t)model_below(model, 70);
     if (kind < 45) {
         for (uint32_t i = 0; i < 16; i++)
             held += model->frames[model_below(model, model->nframes)].object != 0;

@@ -100,12 +100,14 @@ void model_object_end(struct model *model, uint32_t index)
 static void state_taken(struct model *model)
 {
     for (uint32_t i = 0; i < model->nframes; i++)
-        model->frames[i].taken = false;
+        model->frames[i].taken = model->frames[i].booked = false;
     for (uint32_t i = 0; i < MODEL_CLAIMS_MAX; i++) {
         const struct cma_claim *claim = &model->claims[i].claim;
 
-        if (!model->claims[i].running)
+        if (!model->claims[i].running || claim->pfn == CMA_PFN_NONE)
             continue;
+        for (uint64_t j = 0; j < claim->request.npages; j++)
+            model->frames[claim->pfn - model->base + j].booked = true;
         for (uint64_t j = 0; j < claim->isolated; j++)
             model->frames[claim->pfn - model->base + j].taken = true;
     }
@@ -287,7 +289,7 @@ static bool state_willing(const struct model *model, const struct model_object *
 }
 
 /* Frames up to paddr_last that an evacuation could take: idle ordinary ones, droppable ones there
- * (of movers whose word can be relied on), and with lent_too the idle lent ones of areas that nobody empties. */
+ * (of movers whose word can be relied on), and with lent_too the idle lent ones of ordinary areas that nobody empties. */
 uint64_t model_room(const struct model *model, cma_paddr_t paddr_last, bool lent_too)
 {
     uint64_t room = 0;
@@ -303,7 +305,8 @@ uint64_t model_room(const struct model *model, cma_paddr_t paddr_last, bool lent
                     model->movers[object->mover].mover.flags == 0 &&
                     state_willing(model, object);
         else if (f->place == MODEL_AREA && lent_too && !model->areas_only)
-            room += f->object == 0 && f->lent && !f->taken && model->areas[f->area].busy == 0;
+            room += f->object == 0 && f->lent && !f->taken && model->areas[f->area].busy == 0 &&
+                    model->areas[f->area].lend_class == CMA_LEND_ORDINARY;
     }
     return room;
 }
@@ -395,7 +398,8 @@ bool model_run_fits(const struct model *model, const struct cma_pages_request *r
         any.flags &= ~CMA_PAGES_NO_LEND;
         return cma_frame_info(&model->table, model_pfn(model, frame), &info) == 0 && info.lent &&
                (model->areas[f->area].busy > 0 || state_lendable(model, frame, &any)) &&
-               ((request->flags & CMA_PAGES_NO_LEND) == 0 || f->lent || model->depth > 0);
+               ((request->flags & CMA_PAGES_NO_LEND) == 0 || f->lent || model->depth > 0 ||
+                model->filling);
     }
     for (uint32_t i = 0; i < model->nframes; i++) {
         if (model->frames[i].place == MODEL_ORDINARY && model->frames[i].object == 0)
@@ -459,7 +463,7 @@ bool model_claim_possible(struct model *model, uint32_t index,
         bool held = f->object != 0;
 
         blocked[i + 1] = (uint16_t)(blocked[i] +
-                                    (f->taken || f->host_out ||
+                                    (f->booked || f->host_out ||
                                      (held && !state_willing(model, object))));
         for (uint32_t m = 0; m < model->nmovers; m++) {
             kept[m][i + 1] = (uint16_t)(kept[m][i] +

@@ -17,6 +17,7 @@
 #define WINDOWS_THREADS 4
 #define WINDOWS_HELD 4
 #define WINDOWS_NPAGES 32
+#define WINDOWS_MAY_KEEP 600 /* every second object below it: 300 pages at most */
 
 struct windows {
     struct machine *machine;
@@ -33,13 +34,17 @@ static void windows_churn(struct windows *windows)
     for (uint32_t i = 0; i < 8; i++) {
         uint64_t random = machine_random(&windows->random);
         uint32_t index = (uint32_t)(random >> 8) % (machine->nobjects / 2) * 2;
+        bool may_keep = index < WINDOWS_MAY_KEEP;
 
         if (random % 4 != 0)
-            (void)machine_object_alloc(machine, index,
-                                       random % 4 == 1 ? CMA_KIND_DROPPABLE : CMA_KIND_MOVABLE,
-                                       random >> 2);
+            (void)machine_object_alloc(
+                machine, index,
+                random % 4 == 1 && may_keep ? CMA_KIND_MOVABLE : CMA_KIND_DROPPABLE, random >> 2);
+        if (random % 16 == 0)
+            (void)machine_object_free(machine, index);
         (void)machine_object_ref(machine, index);
-        (void)machine_object_rewrite(machine, index, random);
+        if (may_keep)
+            (void)machine_object_rewrite(machine, index, random);
     }
 }
 
@@ -92,13 +97,14 @@ static uint64_t windows_number(const char *text)
 
 int main(int argc, char **argv)
 {
-    /* The area begins at a multiple of 32 pages (the machine begins at 7 of 32). There is room for
-     * all objects outside of it, so a lack of room is never the reason. */
+    /* The area begins at a multiple of 32 pages (the machine begins at 7 of 32). Outside of it are
+     * 560 pages: fewer than all objects want, so the area is lent, and many more than there can be
+     * pages that must be kept, so a lack of room is never the reason. */
     static const struct machine_config config = {
-        .npages = 1700,
+        .npages = 560 + WINDOWS_THREADS * WINDOWS_HELD * WINDOWS_NPAGES,
         .areas = {{25, WINDOWS_THREADS * WINDOWS_HELD * WINDOWS_NPAGES}},
         .nareas = 1,
-        .nobjects = 1000,
+        .nobjects = 1600,
         .refusal_percent = 0,
     };
     static struct machine machine;

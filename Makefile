@@ -44,7 +44,8 @@ CONFIGS := release checked asan tsan clang
 FLAGS_release := -O2
 FLAGS_checked := -O1 -DCMA_CHECKED=1
 FLAGS_asan := -O1 -DCMA_CHECKED=1 $(SANITIZERS)
-FLAGS_tsan := -O1 -DCMA_CHECKED=1 -fsanitize=thread
+# TSan does not see fences; where one orders more than a test's hook, TSan reports a race.
+FLAGS_tsan := -O1 -DCMA_CHECKED=1 -fsanitize=thread -Wno-tsan
 FLAGS_clang := -O2
 CC_clang := $(CLANG)
 

@@ -14,6 +14,11 @@
  *      droppable     lent, ordinary, a block that an area lends for it
  *      destination   ordinary (floors do not hold it), lent, a droppable frame's place
  *
+ * Address limits of movers nest: data with a lower limit can go to fewer frames. So a destination is
+ * looked for above the next lower limit first, from all three sources, and only then below it. Taken
+ * in any order, destinations then suffice for a window exactly if for each limit there are as many
+ * frames below it as data that needs them, which is what a claim asks of room().
+ *
  * A floor keeps frames for destinations: floor_npages[z] of all idle frames up to the end of zone z.
  * What is taken in a zone is missing in all sums from this zone up, so each of these is looked at.
  */
@@ -26,9 +31,6 @@
 #include "../base/guard.h"
 #include "../base/range.h"
 #include "../frame/table.h"
-
-/* How often one request asks one area for a further block, when others take what it lent. */
-#define PAGES_LENDS_MAX 8
 
 /* A request in frames. */
 struct pages_want {
@@ -235,8 +237,9 @@ static bool pages_try_lenders(struct cma_pages *pages, struct pages_want *want, 
         return false;
     }
     for (struct cma_lender *lender = pages->lenders; lender != NULL; lender = lender->next) {
-        /* Others may be quicker than we, and what was lent may be out of our reach. */
-        for (uint32_t i = 0; i < PAGES_LENDS_MAX; i++) {
+        /* Others may be quicker than we, and what was lent may be out of our reach: an area has at
+         * most so many blocks to give. */
+        for (uint32_t i = 0; i < pages->frames->nblocks; i++) {
             if (!lender->lend(lender->ctx, request->holder.kind)) {
                 break;
             }
@@ -433,10 +436,11 @@ void cma_pages_stats(struct cma_pages *pages, struct cma_pages_stats *stats)
 
 /* --- what areas and devices ask for -------------------------------------------------------- */
 
-static bool pages_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t last,
-                       cma_pfn_t *pfn)
+static bool pages_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t first,
+                       cma_pfn_t last, cma_pfn_t *pfn)
 {
-    struct cma_run_want run = {.npages = 1, .align_npages = 1, .last = last, .from_top = true};
+    struct cma_run_want run = {
+        .npages = 1, .align_npages = 1, .first = first, .last = last, .from_top = true};
     uintptr_t state = cma__span_lock(frames, span);
     /* A claim counts itself before it isolates, so with the lock held this is the truth. */
     bool found = (span->is_area == 0 || atom_load(&span->emptying) == 0) &&
@@ -449,20 +453,34 @@ static bool pages_take(struct cma_frames *frames, struct cma_span *span, cma_pfn
     return found;
 }
 
-static int pages_destination(void *ctx, const struct cma_destination *want, cma_pfn_t *pfn)
+/* The highest limit of a mover below `limit`; false when there is none. */
+static bool pages_lower_limit(const struct cma_frames *frames, cma_paddr_t limit,
+                              cma_paddr_t *lower)
 {
-    struct cma_pages *pages = ctx;
-    struct cma_frames *frames = pages->frames;
-    bool pinned = (want->flags & CMA_DESTINATION_PINNED) != 0;
-    uintptr_t state;
-    cma_pfn_t last;
+    bool found = false;
 
-    if (!cma__frames_last_pfn(frames, want->paddr_last, &last)) {
-        return CMA_ENOMEM;
+    for (uint32_t i = 0; i < frames->nmovers; i++) {
+        cma_paddr_t other = frames->movers[i]->paddr_last;
+
+        if (other < limit && (!found || other > *lower)) {
+            *lower = other;
+            found = true;
+        }
     }
+    return found;
+}
+
+/* A destination in [first, last]. */
+static int pages_destination_within(struct cma_pages *pages, cma_pfn_t first, cma_pfn_t last,
+                                    bool pinned, cma_pfn_t *pfn)
+{
+    struct cma_frames *frames = pages->frames;
+    uintptr_t state;
+
     /* Spans are in address order: from the top is from the highest zone. */
     for (uint32_t i = frames->nspans; i-- > 0;) {
-        if (frames->spans[i].is_area == 0 && pages_take(frames, &frames->spans[i], last, pfn)) {
+        if (frames->spans[i].is_area == 0 &&
+            pages_take(frames, &frames->spans[i], first, last, pfn)) {
             return CMA_OK;
         }
     }
@@ -470,17 +488,43 @@ static int pages_destination(void *ctx, const struct cma_destination *want, cma_
         struct cma_span *span = &frames->spans[i];
 
         if (span->is_area != 0 && span->lend_class == CMA_LEND_ORDINARY &&
-            pages_take(frames, span, last, pfn)) {
+            pages_take(frames, span, first, last, pfn)) {
             return CMA_OK;
         }
     }
-    if (cma__frames_reclaim(frames, want->paddr_last, pfn) != CMA_OK) {
+    if (cma__frames_reclaim(frames, first, last, pfn) != CMA_OK) {
         return CMA_ENOMEM;
     }
     state = guard_lock(frames->port, &frames->lock);
     pages->stats.reclaimed++;
     guard_unlock(frames->port, &frames->lock, state);
     return CMA_OK;
+}
+
+static int pages_destination(void *ctx, const struct cma_destination *want, cma_pfn_t *pfn)
+{
+    struct cma_pages *pages = ctx;
+    const struct cma_frames *frames = pages->frames;
+    bool pinned = (want->flags & CMA_DESTINATION_PINNED) != 0;
+    cma_paddr_t limit = want->paddr_last;
+    cma_pfn_t last, lower_last;
+    bool lower;
+
+    do {
+        cma_pfn_t first = 0;
+
+        if (!cma__frames_last_pfn(frames, limit, &last)) {
+            return CMA_ENOMEM;
+        }
+        lower = pages_lower_limit(frames, limit, &limit);
+        if (lower && cma__frames_last_pfn(frames, limit, &lower_last)) {
+            first = lower_last + 1;
+        }
+        if (first <= last && pages_destination_within(pages, first, last, pinned, pfn) == CMA_OK) {
+            return CMA_OK;
+        }
+    } while (lower);
+    return CMA_ENOMEM;
 }
 
 static void pages_destination_put(void *ctx, cma_pfn_t pfn)

@@ -344,9 +344,9 @@ int cma__frame_move_pinned(struct cma_frames *frames, struct cma_span *span, cma
     return CMA_OK;
 }
 
-/* The highest droppable frame up to `last` that nothing holds in place. Locked. */
+/* The highest droppable frame in [wanted, last] that nothing holds in place. Locked. */
 static bool migrate_find_droppable(const struct cma_frames *frames, const struct cma_span *span,
-                                   cma_pfn_t last, cma_pfn_t *pfn)
+                                   cma_pfn_t wanted, cma_pfn_t last, cma_pfn_t *pfn)
 {
     uint32_t number = cma__span_block_of(frames, span, last);
 
@@ -359,7 +359,8 @@ static bool migrate_find_droppable(const struct cma_frames *frames, const struct
             return false;
         }
         cma__span_block_range(frames, span, number, &first, &npages);
-        for (cma_pfn_t at = bits_min(last, first + (npages - 1)) + 1; at-- > first;) {
+        for (cma_pfn_t at = bits_min(last, first + (npages - 1)) + 1;
+             at-- > bits_max(first, wanted);) {
             uint32_t word = atom_load(&span_record(frames, span, at)->word);
 
             if (word_kind(word) == CMA_KIND_DROPPABLE &&
@@ -368,18 +369,18 @@ static bool migrate_find_droppable(const struct cma_frames *frames, const struct
                 return true;
             }
         }
-        if (number-- == 0) {
+        if (first <= wanted || number-- == 0) {
             return false;
         }
     }
 }
 
-static int migrate_reclaim_span(struct cma_frames *frames, struct cma_span *span, cma_pfn_t last,
-                                cma_pfn_t *pfn)
+static int migrate_reclaim_span(struct cma_frames *frames, struct cma_span *span, cma_pfn_t first,
+                                cma_pfn_t last, cma_pfn_t *pfn)
 {
     for (;;) {
         uintptr_t state = cma__span_lock(frames, span);
-        bool found = migrate_find_droppable(frames, span, last, pfn);
+        bool found = migrate_find_droppable(frames, span, first, last, pfn);
 
         cma__span_unlock(frames, span, state);
         if (!found) {
@@ -390,25 +391,21 @@ static int migrate_reclaim_span(struct cma_frames *frames, struct cma_span *span
             return CMA_OK;
         }
         /* Each frame is asked once: downwards only. */
-        if (*pfn == span->pfn) {
+        if (*pfn == first) {
             return CMA_ENOMEM;
         }
         last = *pfn - 1;
     }
 }
 
-int cma__frames_reclaim(struct cma_frames *frames, cma_paddr_t paddr_last, cma_pfn_t *pfn)
+int cma__frames_reclaim(struct cma_frames *frames, cma_pfn_t first, cma_pfn_t last, cma_pfn_t *pfn)
 {
-    cma_pfn_t last;
-
-    if (!cma__frames_last_pfn(frames, paddr_last, &last)) {
-        return CMA_ENOMEM;
-    }
     for (uint32_t i = frames->nspans; i-- > 0;) {
         struct cma_span *span = &frames->spans[i];
 
-        if (span->is_area == 0 && span->pfn <= last &&
-            migrate_reclaim_span(frames, span, bits_min(last, span_last(span)), pfn) == CMA_OK) {
+        if (span->is_area == 0 && span->pfn <= last && span_last(span) >= first &&
+            migrate_reclaim_span(frames, span, bits_max(first, span->pfn),
+                                 bits_min(last, span_last(span)), pfn) == CMA_OK) {
             return CMA_OK;
         }
     }

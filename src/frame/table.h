@@ -71,10 +71,11 @@ void cma__span_put(struct cma_frames *frames, struct cma_span *span, cma_pfn_t p
  * cma_pages_free, and 1 instead of 0 when a claim was waiting for it: then signal. */
 int cma__span_free(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn, uint64_t npages,
                    uint32_t owner);
-/* Discards one droppable frame of ordinary spans with an address up to paddr_last, through its mover;
- * the frame is then taken (neither idle nor held) and *pfn. Returns 0 or CMA_ENOMEM (there is none
- * that its mover gives up). No lock held. */
-int cma__frames_reclaim(struct cma_frames *frames, cma_paddr_t paddr_last, cma_pfn_t *pfn);
+/* Discards one droppable frame of ordinary spans in [first, last], through its mover; the frame is
+ * then taken (neither idle nor held) and *pfn. Returns 0 or CMA_ENOMEM (there is none that its mover
+ * gives up). No lock held. */
+int cma__frames_reclaim(struct cma_frames *frames, cma_pfn_t first, cma_pfn_t last,
+                        cma_pfn_t *pfn);
 
 /* --- for src/cma --------------------------------------------------------------------------- */
 

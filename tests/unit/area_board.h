@@ -53,7 +53,8 @@ struct board {
     uint64_t *content;
     pthread_mutex_t event_lock;
     pthread_cond_t event_changed;
-    bool can_wait;
+    bool jitter; /* threads give way at a quarter of the locks */
+    uint32_t jitter_step;
 
     struct cma_mover mover, low_mover;
     uint32_t mover_number, low_mover_number;
@@ -109,7 +110,12 @@ static void board_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
 
 static uintptr_t board_lock(void *ctx, struct cma_lock *lock)
 {
-    (void)ctx;
+    struct board *board = ctx;
+
+    if (board->jitter && (__atomic_add_fetch(&board->jitter_step, 1, __ATOMIC_RELAXED) *
+                          0x9e3779b9u) >> 30 == 0) {
+        sched_yield();
+    }
     while (__atomic_exchange_n(&lock->word[0], 1, __ATOMIC_ACQUIRE) != 0) {
         sched_yield();
     }

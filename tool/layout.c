@@ -17,10 +17,10 @@ static void layout_help(void)
 {
     fputs("usage: cma layout BOARD [options]\n"
           "\n"
-          "Prints the board's memory as a Linux kernel of its architecture would lay it out: which\n"
-          "ranges are areas (lent to data while idle), pools, hidden from the CPU (no-map) or\n"
-          "reserved; then each device with the memory it gets and the addresses it reaches; then\n"
-          "the problems: what was refused or ignored, and why.\n"
+          "Prints the board's memory as a Linux kernel of its architecture would lay it out:\n"
+          "which ranges are areas (lent to data while idle), pools, hidden from the CPU (no-map)\n"
+          "or reserved; then each device with the memory it gets and the addresses it reaches;\n"
+          "then the problems: what was refused or ignored, and why.\n"
           "\n"
           "BOARD is a .dtb file, or a .dts that is compiled with dtc on the way.\n"
           "\n",
@@ -242,7 +242,7 @@ static void layout_text_map(struct board *board)
 
 static void layout_text_devices(struct board *board)
 {
-    printf("\n%" PRIu32 " devices with memory of their own, or behind a bus that limits or shifts\n",
+    printf("\n%" PRIu32 " devices have memory of their own or a bus that limits or shifts\n",
            board->fdt.ndevices);
     for (uint32_t i = 0; i < board->fdt.ndevices; i++) {
         const struct cma_fdt_device *device = &board->fdt.devices[i];
@@ -310,7 +310,7 @@ int verb_layout(int argc, char **argv)
         }
     }
     if (optind + 1 != argc) {
-        fprintf(stderr, "cma: layout wants one BOARD, a .dtb or .dts file; see cma layout --help\n");
+        fputs("cma: layout wants one BOARD, a .dtb or .dts file; see cma layout --help\n", stderr);
         return EXIT_USAGE;
     }
     options.file = argv[optind];

@@ -6,7 +6,7 @@
  * configuration asks for it, after everything else has its place. The steps are Linux's
  * (linux/kernel/dma/contiguous.c and mm/cma.c are where to compare behaviour):
  *     size up to the granule, the window's end down to it, the window cut at the DMA limit and at
- *     the end of memory; a window as long as the area means "exactly there"; else the highest place.
+ *     the end of memory; a window as long as the area means "exactly there"; else the highest.
  * An odd size with a base therefore fails: rounded up it no longer fits the window that it set.
  */
 #include <cma/boot.h>

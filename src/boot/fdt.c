@@ -3,7 +3,7 @@
  * fdt.c - reads a flattened device tree: checks, nodes, memory
  *
  * A flattened tree is a stream: finding a node's parent means starting from the root again. So the
- * tree is walked once, top down, with a stack of at most CMA_FDT_MAX_DEPTH open nodes, and each node
+ * tree is walked once, top down, with a stack of at most CMA_FDT_MAX_DEPTH open nodes, and each
  * leaves a small record (offset, parent, phandle, cells, what its status and buses say). Everything
  * later works on these records, in which parents stand before their children.
  *
@@ -333,7 +333,7 @@ static uint8_t fdt_read_flags(const struct cma_fdt *fdt, uint32_t offset,
     if (fdt_has_string(fdt, offset, "interconnect-names", "dma-mem")) {
         flags |= FDT_NODE_DMA_MEM;
     }
-    /* An I2C device has an address too, but no way to memory: its bus has addresses without size. */
+    /* An I2C device has an address too, but no way to memory: addresses there have no size. */
     if (!parent) {
         flags |= FDT_NODE_MAPPED;
     } else if ((parent->flags & FDT_NODE_MAPPED) &&

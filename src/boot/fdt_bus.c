@@ -4,11 +4,11 @@
  *
  *     device --daddr--> bus B [dma-ranges] --> bus A [dma-ranges] --> memory (paddr)
  *
- * An entry of dma-ranges maps a part of a bus's addresses to its parent's. A bus without it, or with
- * an empty one, passes addresses on as they are. The windows of a bus are its own entries cut and
- * shifted by every bus above, so what a device sees is found once a bus, not once a device. The way
- * up is the parent node, except where a "dma-mem" interconnect names another one; such a way can lead
- * in a circle, so every climb is bounded.
+ * An entry of dma-ranges maps a part of a bus's addresses to its parent's. A bus without it, or
+ * with an empty one, passes addresses on as they are. The windows of a bus are its own entries cut
+ * and shifted by every bus above, so what a device sees is found once a bus, not once a device. The
+ * way up is the parent node, except where a "dma-mem" interconnect names another one; such a way
+ * can lead in a circle, so every climb is bounded.
  */
 #include "fdt.h"
 

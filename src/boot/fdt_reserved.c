@@ -167,24 +167,34 @@ static bool reserved_area_fits(struct reserved *res, struct cma_fdt_region *regi
     return true;
 }
 
+/* Where the default of the region's sort is remembered; NULL where it does not ask to be it. */
+static const char **reserved_default_place(struct reserved *res,
+                                           const struct cma_fdt_region *region)
+{
+    if (region->kind == CMA_RANGE_AREA) {
+        return reserved_has(res, region, "linux,cma-default") ? &res->default_area : NULL;
+    }
+    if (region->kind == CMA_RANGE_COHERENT_POOL) {
+        return reserved_has(res, region, "linux,dma-default") ? &res->default_pool : NULL;
+    }
+    return NULL;
+}
+
 /* The first default stays: which one would, differs between kernels. */
 static void reserved_set_default(struct reserved *res, struct cma_fdt_region *region)
 {
-    bool area = region->kind == CMA_RANGE_AREA;
-    const char *property = area ? "linux,cma-default" : "linux,dma-default";
-    const char **taken = area ? &res->default_area : &res->default_pool;
+    const char **taken = reserved_default_place(res, region);
     struct cma_problem spare;
 
-    if ((!area && region->kind != CMA_RANGE_COHERENT_POOL) ||
-        !reserved_has(res, region, property)) {
-        return;
+    if (taken && *taken) {
+        reserved_report(res, region,
+                        region->kind == CMA_RANGE_AREA ? "linux,cma-default" : "linux,dma-default",
+                        CMA_PROBLEM_SECOND, &spare)
+            ->other = *taken;
+    } else if (taken) {
+        *taken = cma__fdt_name(res->fdt, region->node);
+        region->flags |= CMA_RANGE_DEFAULT;
     }
-    if (*taken) {
-        reserved_report(res, region, property, CMA_PROBLEM_SECOND, &spare)->other = *taken;
-        return;
-    }
-    *taken = cma__fdt_name(res->fdt, region->node);
-    region->flags |= CMA_RANGE_DEFAULT;
 }
 
 /* ---- putting ranges into the map ----------------------------------------------------------- */
@@ -293,6 +303,7 @@ static int reserved_place(struct reserved *res, struct cma_fdt_region *region)
 {
     cma_paddr_t last = region->base + (region->nbytes - 1);
     enum cma_map_place place = cma_map_place(res->map, region->base, last);
+    const char **standing = reserved_default_place(res, region);
     struct cma_range taken = {0};
     struct cma_problem spare;
     int error;
@@ -312,6 +323,8 @@ static int reserved_place(struct reserved *res, struct cma_fdt_region *region)
     do {
         struct cma_range range = reserved_range(res, region);
 
+        /* The map keeps a copy: it must be told now what the region becomes once it is made. */
+        range.flags |= standing && !*standing ? CMA_RANGE_DEFAULT : 0;
         error = cma_map_reserve(res->map, &range, &taken);
     } while (error == CMA_EEXIST && reserved_settle(res, region, &taken));
     if (error == CMA_EEXIST) {

@@ -13,6 +13,7 @@ static const struct verb {
     const char *summary;
 } verbs[] = {
     {"layout", verb_layout, "print a board's memory as its kernel would lay it out"},
+    {"run", verb_run, "run the board in a simulator, with live data and streaming devices"},
 };
 
 static void main_help(FILE *out)
@@ -20,7 +21,8 @@ static void main_help(FILE *out)
     fputs("usage: cma VERB BOARD [options]\n"
           "\n"
           "Devices such as cameras and displays need memory in one piece, at addresses they can\n"
-          "reach. cma shows, from a board's device tree, what memory is kept for them.\n"
+          "reach. cma shows, from a board's device tree, what memory is kept for them, and how it\n"
+          "serves them while everybody else uses it.\n"
           "BOARD is a device tree: a .dtb file, or a .dts source that is compiled with dtc.\n"
           "\n"
           "verbs:\n",

@@ -4,5 +4,6 @@
 #define CMA_TOOL_VERBS_H
 
 int verb_layout(int argc, char **argv);
+int verb_run(int argc, char **argv);
 
 #endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* report.c - what `cma run` says to people */
+#include "run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Text out of a tree may hold anything: only what prints goes to a terminal. */
+static void report_name(const char *text)
+{
+    for (size_t i = 0; text[i] != '\0'; i++)
+        putchar((unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i]);
+}
+
+static void report_device_name(const struct run_device *device)
+{
+    report_name(device->path[0] != '\0' ? device->path : "camera (added for this run)");
+}
+
+/* "99.87 %" of a part in a whole. */
+static const char *report_percent(uint64_t part, uint64_t whole, char text[32])
+{
+    uint64_t ratio = run_ratio(part, whole);
+
+    if (whole == 0)
+        snprintf(text, 32, "none");
+    else
+        snprintf(text, 32, "%" PRIu64 ".%02" PRIu64 " %%", ratio / 100, ratio % 100);
+    return text;
+}
+
+static void report_area(struct run *run, const struct run_area *area)
+{
+    struct cma_area_stats stats;
+    char size[16];
+
+    cma_area_stats(area->area, &stats);
+    printf("area ");
+    report_name(area->range->name);
+    printf(": %s at %#" PRIx64, board_size(area->range->nbytes, size), area->range->base);
+    printf("%s, for\n", (area->range->flags & CMA_RANGE_DEFAULT) != 0 ? ", the default" : "");
+    for (uint32_t i = 0; i < run->ndevices; i++) {
+        const struct run_device *device = &run->devices[i];
+
+        if (device->area != area)
+            continue;
+        printf("    ");
+        report_device_name(device);
+        if (device->format != NULL)
+            printf(", %s pictures in %d buffers of %" PRIu64 " pages", device->format->name,
+                   RUN_NBUFFERS, device->picture_npages);
+        else
+            printf(", which stays idle: %s", device->idle_because);
+        putchar('\n');
+    }
+}
+
+void report_text_board(struct run *run)
+{
+    const struct cma_range *memory;
+    uint64_t total = 0;
+    char size[16];
+
+    for (uint32_t i = 0; (memory = cma_map_memory(&run->board.map, i)) != NULL; i++)
+        total += memory->nbytes;
+    report_name(run->board.fdt.model[0] != '\0' ? run->board.fdt.model : "(no model name)");
+    printf("\n%s of memory, run for %" PRIu64 " simulated seconds with seed %" PRIu64 "\n",
+           board_size(total, size), run->options.seconds, run->options.seed);
+    if (run->area_added)
+        puts("The board keeps no memory for devices: an area was added for this run.");
+    if (run->camera_added)
+        puts("No device of the board has an area: a camera was added for this run.");
+    putchar('\n');
+    for (uint32_t i = 0; i < run->nareas; i++)
+        report_area(run, &run->areas[i]);
+}
+
+static void report_pictures(struct run *run)
+{
+    static const char *const moments[RUN_MOMENTS] = {"filled", "at work", "after"};
+
+    puts("\nWhat was in the areas, each in 64 characters:\n"
+         "    .  nothing    d  page cache, can be dropped    m  programs' data, has to be carried\n"
+         "    #  a device's buffers");
+    for (uint32_t i = 0; i < run->nareas; i++) {
+        const struct run_area *area = &run->areas[i];
+
+        putchar('\n');
+        report_name(area->range->name);
+        putchar('\n');
+        for (int moment = 0; moment < RUN_MOMENTS; moment++)
+            if (area->pictures[moment][0] != '\0')
+                printf("    %-8s |%s|\n", moments[moment], area->pictures[moment]);
+    }
+}
+
+static void report_requests(struct run *run)
+{
+    struct run_result *result = &run->result;
+
+    printf("\nrequests       %" PRIu64 " buffers asked for, %" PRIu64 " given, %" PRIu64
+           " refused\n",
+           result->requests, result->succeeded, result->failed);
+    for (const struct run_failure *failure = result->failures; failure != NULL;
+         failure = failure->next) {
+        printf("    %" PRIu64 " x  ", failure->count);
+        report_device_name(failure->device);
+        printf(": %" PRIu64 " pages: %s (%s); first after %" PRIu64 " ms\n", failure->npages,
+               cma_reason_name(failure->refusal.reason), cma_strerror(failure->refusal.code),
+               failure->at_us / 1000);
+        if (failure->refusal.free_run_npages != 0 || failure->refusal.possible_run_npages != 0)
+            printf("         then the longest empty run was %" PRIu64
+                   " pages, the longest that could be emptied %" PRIu64 "\n",
+                   failure->refusal.free_run_npages, failure->refusal.possible_run_npages);
+    }
+    if (result->questions != 0)
+        printf("    a naive search over all frames agrees with %" PRIu64 " of these refusals%s\n",
+               result->questions - result->disagreements,
+               result->disagreements != 0 ? ": THE OTHERS ARE A BUG" : "");
+    printf("latency        median %" PRIu64 " us, 99 of 100 within %" PRIu64 " us, worst %" PRIu64
+           " us (simulated)\n",
+           run_quantile(&result->latency_ns, 500) / 1000,
+           run_quantile(&result->latency_ns, 990) / 1000,
+           run_quantile(&result->latency_ns, 1000) / 1000);
+    printf("    page copies for it: median %" PRIu64 ", 99 of 100 within %" PRIu64
+           ", worst %" PRIu64 "\n",
+           run_quantile(&result->copies, 500), run_quantile(&result->copies, 990),
+           run_quantile(&result->copies, 1000));
+}
+
+static void report_streams(struct run *run)
+{
+    uint64_t starts = 0, pictures = 0, late = 0;
+
+    for (uint32_t i = 0; i < run->ndevices; i++) {
+        starts += run->devices[i].starts;
+        pictures += run->devices[i].pictures;
+        late += run->devices[i].late;
+    }
+    printf("streams        started %" PRIu64 " times, %" PRIu64 " pictures, %" PRIu64
+           " of them late\n",
+           starts, pictures, late);
+}
+
+void report_text(struct run *run)
+{
+    struct run_result *result = &run->result;
+    uint64_t copied = 0, dropped = 0, idle = 0, lent = 0;
+    char percent[32], demand[32], cache[32];
+
+    for (uint32_t i = 0; i < run->nareas; i++) {
+        struct cma_area_stats stats;
+
+        cma_area_stats(run->areas[i].area, &stats);
+        copied += stats.copied_npages;
+        dropped += stats.dropped_npages;
+        idle += run->areas[i].idle_frame_us;
+        lent += run->areas[i].lent_frame_us;
+    }
+    printf("\nfilled         %" PRIu64 " of %" PRIu64 " pages (%s), %s of them page cache\n",
+           result->pages_live, result->pages_all,
+           report_percent(result->pages_live, result->pages_all, percent),
+           report_percent(result->pages_droppable, result->pages_live, cache));
+    report_pictures(run);
+    report_requests(run);
+    report_streams(run);
+    printf("moved          %" PRIu64 " pages copied out of areas, %" PRIu64 " dropped\n", copied,
+           dropped);
+    printf("lent           %s of the areas' frames that no device had held data\n"
+           "    while data waited for memory, which was %s of the time\n",
+           report_percent(lent, idle, percent),
+           report_percent(result->demand_us, result->load_us, demand));
+    printf("bytes lost     %" PRIu64 " (all bytes of %" PRIu64 " pages and %" PRIu64
+           " buffers were compared)\n",
+           result->bytes_lost, result->pages_checked, result->succeeded);
+    if (result->violation != NULL)
+        printf("THE BOOKS ARE WRONG: %s\n", result->violation);
+}

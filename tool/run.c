@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * run.c - `cma run BOARD`: boots a board in the simulator and puts it to work
+ */
+#include "run.h"
+#include "verbs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RUN_SECONDS 5
+#define RUN_SECONDS_MAX 100000
+
+static void run_help(void)
+{
+    fputs("usage: cma run BOARD [options]\n"
+          "\n"
+          "Boots the board in a simulator, fills its memory to the brim with live data, and has its\n"
+          "devices stream video, stop and start again. A device's memory is lent to that data\n"
+          "while the device is idle, and has to be given back in one piece when it starts. Every\n"
+          "page and every picture carries a pattern, and in the end every byte is compared.\n"
+          "\n"
+          "Each device with an area streams NV12 pictures with 6 buffers, in the largest of 1080p,\n"
+          "720p, VGA and QVGA whose six buffers fit the area. If no device has one, a camera is\n"
+          "added on the default area; if there is no area at all, one is added too, and said so.\n"
+          "The devices may use their areas only, so that each refusal is seen.\n"
+          "\n"
+          "  --seconds N          how long the devices work, in simulated seconds. Default: 5\n"
+          "  --fill PERCENT       how much of free and lent memory is filled. Default: 90. The rest\n"
+          "                       is held back by the page allocator, and the programs always\n"
+          "                       want more than they get\n"
+          "  --droppable PERCENT  how much of that is page cache, which may be dropped, rather than\n"
+          "                       programs' pages, which have to be carried. Default: 50\n"
+          "  --seed N             another run: the same seed is the same run to the last bit.\n"
+          "                       Default: 1\n",
+          stdout);
+    fputs(board_options_help, stdout);
+    fputs("\n"
+          "What is printed:\n"
+          "  requests     buffers that devices asked for; a refusal has a reason, and a second,\n"
+          "               naive search over all frames says whether it was right\n"
+          "  latency      from asking to having, in simulated microseconds (a table of costs, not\n"
+          "               a measurement of silicon), and how many pages were copied for it\n"
+          "  lent share   of the areas' frames that no device had, how many held somebody's data,\n"
+          "               averaged over the simulated time in which data waited for memory\n"
+          "  bytes lost   bytes of pages and pictures that were not what they had to be\n"
+          "\n"
+          "examples:\n"
+          "  cma run examples/boards/omap1-camera.dts\n"
+          "  cma run board.dtb --memory 2G --cmdline cma=64M --droppable 0 --json\n"
+          "\n"
+          "exit codes: 0 done (refusals are results); 1 a byte was lost, or the books were wrong;\n"
+          "            2 bad usage or a tree that can't be read\n",
+          stdout);
+}
+
+void run_die(const char *why)
+{
+    fprintf(stderr, "cma: %s on this machine\n", why);
+    exit(EXIT_USAGE);
+}
+
+void *run_calloc(size_t count, size_t nbytes)
+{
+    void *memory = calloc(count, nbytes);
+
+    if (memory == NULL)
+        run_die("not enough memory");
+    return memory;
+}
+
+void run_sample(struct run_samples *samples, uint64_t value)
+{
+    if (samples->count == samples->max) {
+        samples->max = samples->max != 0 ? 2 * samples->max : 256;
+        samples->values = realloc(samples->values, samples->max * sizeof(*samples->values));
+        if (samples->values == NULL)
+            run_die("not enough memory");
+    }
+    samples->values[samples->count++] = value;
+}
+
+static int run_compare(const void *left, const void *right)
+{
+    const uint64_t *a = left, *b = right;
+
+    return (*a > *b) - (*a < *b);
+}
+
+uint64_t run_quantile(struct run_samples *samples, unsigned per_mille)
+{
+    size_t rank = (samples->count * per_mille + 999) / 1000;
+
+    if (samples->count == 0)
+        return 0;
+    qsort(samples->values, samples->count, sizeof(*samples->values), run_compare);
+    return samples->values[rank != 0 ? rank - 1 : 0];
+}
+
+uint64_t run_ratio(uint64_t part, uint64_t whole)
+{
+    while (part > UINT64_MAX / 10000) {
+        part /= 2;
+        whole /= 2;
+    }
+    return whole != 0 ? part * 10000 / whole : 0;
+}
+
+enum { RUN_SECONDS_OPTION = BOARD_OPTION_LAST, RUN_FILL, RUN_DROPPABLE, RUN_SEED };
+
+static int run_number(const char *name, const char *value, uint64_t least, uint64_t most,
+                      uint64_t *number)
+{
+    if (board_number(value, number) == 0 && *number >= least && *number <= most)
+        return 0;
+    fprintf(stderr, "cma: --%s %s: a number from %llu to %llu is wanted\n", name, value,
+            (unsigned long long)least, (unsigned long long)most);
+    return EXIT_USAGE;
+}
+
+static int run_option(struct run_options *options, int option, const char *value)
+{
+    switch (option) {
+    case RUN_SECONDS_OPTION:
+        return run_number("seconds", value, 1, RUN_SECONDS_MAX, &options->seconds);
+    case RUN_FILL:
+        return run_number("fill", value, 0, 100, &options->fill);
+    case RUN_DROPPABLE:
+        return run_number("droppable", value, 0, 100, &options->droppable);
+    case RUN_SEED:
+        return run_number("seed", value, 0, UINT64_MAX, &options->seed);
+    default:
+        return board_option(&options->board, option, value);
+    }
+}
+
+/* Returns 0, an exit code, or -1: help was printed. */
+static int run_parse(struct run_options *options, int argc, char **argv)
+{
+    static const struct option longs[] = {
+        BOARD_OPTIONS,
+        {"seconds", required_argument, NULL, RUN_SECONDS_OPTION},
+        {"fill", required_argument, NULL, RUN_FILL},
+        {"droppable", required_argument, NULL, RUN_DROPPABLE},
+        {"seed", required_argument, NULL, RUN_SEED},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option, error;
+
+    while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+        if (option == 'h') {
+            run_help();
+            return -1;
+        }
+        error = option == '?' ? EXIT_USAGE : run_option(options, option, optarg);
+        if (error != 0) {
+            fputs("cma: see cma run --help\n", stderr);
+            return error;
+        }
+    }
+    if (optind != argc - 1) {
+        fputs(optind == argc ? "cma: run: which board? A .dtb or .dts file\n"
+                             : "cma: run: one board at a time\n",
+              stderr);
+        fputs("cma: see cma run --help\n", stderr);
+        return EXIT_USAGE;
+    }
+    options->board.file = argv[optind];
+    return 0;
+}
+
+static int run_board(struct run *run)
+{
+    int error = run_boot(run);
+
+    if (error != 0)
+        return error;
+    if (!run->options.board.json)
+        report_text_board(run);
+    fflush(stdout);
+    run_fill(run);
+    for (uint32_t i = 0; i < run->nareas; i++)
+        run_picture(run, &run->areas[i], RUN_BEFORE);
+    run_load(run);
+    for (uint32_t i = 0; i < run->nareas; i++)
+        run_picture(run, &run->areas[i], RUN_AFTER);
+    run_verify(run);
+    if (!run->options.board.json)
+        report_text(run);
+    else if (report_json(run) != 0)
+        return EXIT_USAGE;
+    return run->result.bytes_lost != 0 || run->result.violation != NULL ? EXIT_LOST : 0;
+}
+
+int verb_run(int argc, char **argv)
+{
+    struct run run = {
+        .options = {.seed = 1, .seconds = RUN_SECONDS, .fill = 90, .droppable = 50},
+    };
+    int error = run_parse(&run.options, argc, argv);
+
+    if (error != 0)
+        return error < 0 ? 0 : error;
+    error = board_load(&run.board, &run.options.board);
+    if (error == 0)
+        error = run_board(&run);
+    run_free(&run);
+    return error;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * run.h - one run of a board in the simulator, as the files of `cma run` share it
+ *
+ *     run.c         the verb: options, the order of things
+ *     run_boot.c    map -> simulator -> libcma -> devices
+ *     run_load.c    who holds the memory: programs and the page cache; how much of an area is lent
+ *     run_stream.c  the devices: six buffers each, pictures in and out, stop and start again
+ *     oracle.c      a second opinion on each refusal
+ *     report.c      what is printed, report_json.c as JSON
+ *
+ * Everything that a result depends on is simulated: the same seed is the same run, bit for bit.
+ */
+#ifndef CMA_TOOL_RUN_H
+#define CMA_TOOL_RUN_H
+
+#include "../ports/sim/movers.h"
+#include "../ports/sim/sim.h"
+#include "../ports/sim/simdev.h"
+#include "board.h"
+#include "oracle.h"
+#include "progress.h"
+
+#include <cma/system.h>
+
+enum {
+    RUN_NBUFFERS = 6, /* what a camera's driver usually asks for */
+    RUN_PICTURE = 64, /* characters in the picture of an area */
+    RUN_NSTORES = 3
+};
+
+/* What was asked for. */
+struct run_options {
+    struct board_options board;
+    uint64_t seed;
+    uint64_t seconds;   /* simulated */
+    uint64_t fill;      /* percent */
+    uint64_t droppable; /* percent of what fills */
+};
+
+/* Values to take the median of. */
+struct run_samples {
+    uint64_t *values;
+    size_t count, max;
+};
+
+/* When an area was drawn. */
+enum run_moment { RUN_BEFORE, RUN_DURING, RUN_AFTER, RUN_MOMENTS };
+
+struct run_area {
+    struct cma_area *area;
+    const struct cma_range *range; /* of the map */
+    char pictures[RUN_MOMENTS][RUN_PICTURE + 1];
+    uint64_t claimed_npages[RUN_MOMENTS], kept_npages[RUN_MOMENTS], droppable_npages[RUN_MOMENTS];
+    /* frames times nanoseconds, while there is demand */
+    uint64_t idle_frame_us; /* not in a device's hands */
+    uint64_t lent_frame_us; /* of these, with somebody's data in them */
+};
+
+/* Refusals of one device for one reason. */
+struct run_failure {
+    struct run_failure *next;
+    const struct run_device *device;
+    struct cma_refusal refusal; /* the first of them */
+    uint64_t npages, at_us, count;
+};
+
+struct run_format {
+    const char *name;
+    uint32_t width, height;
+};
+
+struct run_buffer {
+    struct cma_coherent memory;
+    uint64_t picture; /* number of the picture in it; 0: none */
+    bool live;
+};
+
+struct run_device {
+    struct run *run;
+    const char *path; /* "" for the camera that was added */
+    const struct cma_fdt_device *node; /* NULL for that camera */
+    struct cma_device dma;
+    struct simdev bus;
+    struct run_area *area;
+    const struct run_format *format; /* NULL: it does not stream */
+    const char *idle_because;        /* then */
+    uint64_t picture_nbytes, picture_npages;
+    uint64_t random;
+    struct run_buffer buffers[RUN_NBUFFERS];
+    uint64_t requests, succeeded, failed;
+    uint64_t starts, pictures, late; /* streams begun; pictures shown; of these, late */
+    uint64_t bytes_wrong;
+};
+
+struct run_result {
+    uint64_t requests, succeeded, failed;
+    struct run_failure *failures;
+    struct run_samples latency_ns, copies; /* of each request */
+    uint64_t disagreements, questions;     /* the oracle's */
+    uint64_t bytes_lost, pages_checked;
+    uint64_t pages_live, pages_droppable, pages_all; /* when memory was full the first time */
+    uint64_t demand_us, load_us;
+    const char *violation; /* what a check of all structures found; NULL: all is well */
+    uint64_t trace;
+};
+
+struct run {
+    struct run_options options;
+    struct board board;
+    struct sim *sim;
+    struct cma_system system;
+    void *storage;
+    struct cma_zone zones[CMA_ZONES_MAX];
+    uint32_t nzones;
+    cma_paddr_t linear_last;
+    bool area_added, camera_added;
+    struct run_area *areas;
+    uint32_t nareas;
+    struct run_device *devices;
+    uint32_t ndevices;
+    struct sim_store *stores[RUN_NSTORES]; /* page cache, programs, handles */
+    struct load *load;                     /* run_load.c's own */
+    struct oracle_board oracle;
+    struct progress progress;
+    struct run_result result;
+    uint64_t began_ns, ends_ns; /* of the load */
+    bool full;                  /* a request for a page was refused: there is demand */
+    uint32_t streaming;         /* devices that have not ended yet */
+};
+
+/* run.c */
+void run_die(const char *why); /* the host has no memory left: says so, exit code 2 */
+void *run_calloc(size_t count, size_t nbytes);
+void run_sample(struct run_samples *samples, uint64_t value);
+/* The value that `per_mille` of the samples don't exceed; sorts them. 0 when there are none. */
+uint64_t run_quantile(struct run_samples *samples, unsigned per_mille);
+/* part of whole in steps of 0.0001, rounded down; 0 when whole is 0 */
+uint64_t run_ratio(uint64_t part, uint64_t whole);
+
+/* run_boot.c. Returns 0, or EXIT_USAGE after a message. */
+int run_boot(struct run *run);
+void run_free(struct run *run);
+/* Draws the area as it is now. */
+void run_picture(struct run *run, struct run_area *area, enum run_moment moment);
+
+/* run_load.c */
+void run_fill(struct run *run);
+void run_load(struct run *run);
+void run_verify(struct run *run);
+void run_load_free(struct run *run);
+
+/* run_stream.c: the fibre of a device; arg is a struct run_device. */
+void run_stream(void *arg);
+
+/* report.c, report_json.c */
+void report_text_board(struct run *run);
+void report_text(struct run *run);
+int report_json(struct run *run);
+
+#endif

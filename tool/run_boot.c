@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * run_boot.c - from the board's map to a machine that runs
+ *
+ * The simulator gets the board's RAM at its addresses; libcma gets the map and, as zones, the
+ * addresses where a bus ends or (32-bit ARM) the linear mapping does. A zone's end that lies inside an
+ * area is moved below it, for an area stays in one piece.
+ */
+#include "run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BOOT_ARM_LINEAR 0x2f800000ull /* 760 MiB: Linux's, with its default split of 3 to 1 GiB */
+
+static const struct run_format boot_formats[] = {
+    {"1080p", 1920, 1080},
+    {"720p", 1280, 720},
+    {"VGA", 640, 480},
+    {"QVGA", 320, 240},
+};
+
+/* --- what the tree does not say ----------------------------------------------------------------- */
+
+/* The area that a device's memory-region names first, or NULL. */
+static const struct cma_range *boot_device_area(struct run *run,
+                                                const struct cma_fdt_device *device)
+{
+    for (uint32_t i = 0; i < device->nregions; i++) {
+        const struct cma_range *range;
+
+        for (uint32_t k = 0; (range = cma_map_reserved(&run->board.map, k)) != NULL; k++)
+            if (range->kind == CMA_RANGE_AREA && range->id == device->regions[i])
+                return range;
+    }
+    return NULL;
+}
+
+/* The area for a camera that the tree does not have: the default one, else any. */
+static const struct cma_range *boot_some_area(struct run *run)
+{
+    const struct cma_range *range, *some = NULL;
+
+    for (uint32_t i = 0; (range = cma_map_reserved(&run->board.map, i)) != NULL; i++) {
+        if (range->kind != CMA_RANGE_AREA)
+            continue;
+        if ((range->flags & CMA_RANGE_DEFAULT) != 0)
+            return range;
+        if (some == NULL)
+            some = range;
+    }
+    return some;
+}
+
+/* A board that keeps no memory for devices gets an area, and is told so. */
+static int boot_add_area(struct run *run)
+{
+    uint64_t spare = cma_map_free_nbytes(&run->board.map);
+    struct cma_range range = {
+        .kind = CMA_RANGE_AREA,
+        .flags = CMA_RANGE_DEFAULT | CMA_RANGE_DYNAMIC,
+        .name = "added for this run",
+        .id = CMA_NODE_NONE,
+    };
+
+    /* 32 MiB hold six pictures of 1080p; a small board gives an eighth. */
+    range.nbytes = spare / 8 < 32u << 20 ? spare / 8 : 32u << 20;
+    range.nbytes &= ~((1ull << 20) - 1);
+    while (range.nbytes != 0 &&
+           cma_map_find(&run->board.map, range.nbytes, 1ull << 20, 0, run->board.rules.dma_last,
+                        false, &range.base) != 0)
+        range.nbytes = range.nbytes / 2 & ~((1ull << 20) - 1);
+    if (range.nbytes == 0 || cma_map_reserve(&run->board.map, &range, NULL) != 0) {
+        fprintf(stderr, "cma: %s: no area, and no room to add one\n",
+                run->options.board.file);
+        return EXIT_USAGE;
+    }
+    run->area_added = true;
+    return 0;
+}
+
+/* --- zones ------------------------------------------------------------------------------------ */
+
+/* Moves a zone's end out of areas; page multiples. CMA_PADDR_MAX when nothing is left of it. */
+static cma_paddr_t boot_zone_end(const struct run *run, cma_paddr_t last)
+{
+    uint64_t page = 1ull << run->board.page_shift;
+    const struct cma_range *memory = cma_map_memory(&run->board.map, 0);
+    const struct cma_range *range;
+
+    if (last == CMA_PADDR_MAX)
+        return last;
+    if ((last & (page - 1)) != page - 1)
+        last = (last & ~(page - 1)) - 1;
+    for (uint32_t i = 0; (range = cma_map_reserved(&run->board.map, i)) != NULL; i++)
+        if (range->kind == CMA_RANGE_AREA && last >= range->base &&
+            last - range->base < range->nbytes - 1)
+            last = (range->base & ~(page - 1)) - 1;
+    return last < memory->base ? CMA_PADDR_MAX : last;
+}
+
+static void boot_add_zone(struct run *run, cma_paddr_t last)
+{
+    uint32_t at = 0;
+
+    while (at < run->nzones && run->zones[at].last < last)
+        at++;
+    if (run->nzones == CMA_ZONES_MAX || (at < run->nzones && run->zones[at].last == last))
+        return;
+    for (uint32_t i = run->nzones; i > at; i--)
+        run->zones[i] = run->zones[i - 1];
+    run->zones[at] = (struct cma_zone){.last = last};
+    run->nzones++;
+}
+
+static void boot_zones(struct run *run)
+{
+    const struct cma_range *memory, *first = cma_map_memory(&run->board.map, 0);
+    cma_paddr_t top = 0;
+
+    for (uint32_t i = 0; (memory = cma_map_memory(&run->board.map, i)) != NULL; i++)
+        top = memory->base + (memory->nbytes - 1);
+    boot_add_zone(run, CMA_PADDR_MAX);
+    if (run->board.rules.arch == CMA_ARCH_ARM && top - first->base >= BOOT_ARM_LINEAR) {
+        run->linear_last = boot_zone_end(run, first->base + (BOOT_ARM_LINEAR - 1));
+        if (run->linear_last == CMA_PADDR_MAX)
+            run->linear_last = 0;
+        else
+            boot_add_zone(run, run->linear_last);
+    }
+    for (uint32_t i = 0; i < run->board.fdt.ndevices; i++) {
+        const struct cma_fdt_device *device = &run->board.fdt.devices[i];
+
+        if (device->limited && device->dma_last < top)
+            boot_add_zone(run, boot_zone_end(run, device->dma_last));
+    }
+    for (uint32_t i = 0; i < run->nzones; i++)
+        if (run->linear_last != 0 && run->zones[i].last > run->linear_last)
+            run->zones[i].flags = CMA_ZONE_UNMAPPED;
+}
+
+/* --- the machine --------------------------------------------------------------------------------- */
+
+static int boot_sim(struct run *run)
+{
+    uint64_t page = 1ull << run->board.page_shift;
+    struct sim_memory *memory = run_calloc(run->board.map.nmemory, sizeof(*memory));
+    struct sim_config config = {
+        .seed = run->options.seed,
+        .memory = memory,
+        .page_shift = run->board.page_shift,
+        .linear_last = run->linear_last,
+    };
+    const struct cma_range *range;
+
+    for (uint32_t i = 0; (range = cma_map_memory(&run->board.map, i)) != NULL; i++) {
+        cma_paddr_t base = (range->base + (page - 1)) & ~(page - 1);
+        uint64_t cut = base - range->base;
+
+        if (range->nbytes < cut + page)
+            continue;
+        memory[config.nmemory].base = base;
+        memory[config.nmemory++].nbytes = (range->nbytes - cut) & ~(page - 1);
+    }
+    run->sim = sim_create(&config);
+    free(memory);
+    return run->sim != NULL ? 0 : EXIT_USAGE;
+}
+
+static void boot_unmap(struct run *run)
+{
+    const struct cma_port *port = sim_port(run->sim);
+    uint64_t page = 1ull << run->board.page_shift;
+    const struct cma_range *range;
+
+    for (uint32_t i = 0; (range = cma_map_reserved(&run->board.map, i)) != NULL; i++) {
+        cma_paddr_t base = (range->base + (page - 1)) & ~(page - 1);
+        uint64_t cut = base - range->base;
+        uint64_t nbytes = range->nbytes > cut ? (range->nbytes - cut) & ~(page - 1) : 0;
+
+        if (range->kind != CMA_RANGE_NO_MAP || nbytes == 0 ||
+            !sim_is_memory(run->sim, base, nbytes) || port->vaddr(port->ctx, base) == NULL ||
+            port->vaddr(port->ctx, base + nbytes - 1) == NULL)
+            continue;
+        port->set_attr(port->ctx, base, nbytes, CMA_ATTR_NONE);
+    }
+    port->tlb_flush(port->ctx);
+}
+
+static int boot_system(struct run *run)
+{
+    struct cma_system_config config = {
+        .port = sim_port(run->sim),
+        .zones = run->zones,
+        .nzones = run->nzones,
+    };
+    uint64_t nbytes = cma_system_size(&run->board.map, &config);
+    int error;
+
+    run->storage = nbytes != 0 ? run_calloc(1, nbytes) : NULL;
+    error = cma_system_init(&run->system, &run->board.map, &config, run->storage, nbytes);
+    if (error != 0) {
+        fprintf(stderr, "cma: %s: this memory can't be run: %s\n", run->options.board.file,
+                cma_strerror(error));
+        return EXIT_USAGE;
+    }
+    run->nareas = run->system.nareas;
+    run->areas = run_calloc(run->nareas + 1, sizeof(*run->areas));
+    for (uint32_t i = 0; i < run->nareas; i++)
+        run->areas[i].area = &run->system.areas[i];
+    run->oracle = (struct oracle_board){
+        .frames = &run->system.frames,
+        .map = &run->board.map,
+        .page_shift = run->board.page_shift,
+    };
+    return 0;
+}
+
+/* Areas of the system and ranges of the map belong together by address. */
+static struct run_area *boot_area(struct run *run, const struct cma_range *range)
+{
+    uint64_t page = 1ull << run->board.page_shift;
+    cma_paddr_t base = (range->base + (page - 1)) & ~(page - 1);
+    const struct cma_area *area = cma_system_area(&run->system, base);
+
+    for (uint32_t i = 0; i < run->nareas; i++)
+        if (run->areas[i].area == area)
+            return &run->areas[i];
+    return NULL;
+}
+
+/* --- devices ------------------------------------------------------------------------------------ */
+
+/* The longest part of the area that the device reaches, in pages. */
+static uint64_t boot_reachable(const struct run *run, const struct run_device *device)
+{
+    const struct cma_range *range = device->area->range;
+    cma_paddr_t first, last, top = range->base + (range->nbytes - 1);
+    uint64_t longest = 0;
+
+    for (uint32_t i = 0; cma_device_reach(&device->dma, UINT64_MAX, i, &first, &last) == 0; i++) {
+        if (first > top || last < range->base)
+            continue;
+        first = first > range->base ? first : range->base;
+        last = last < top ? last : top;
+        if (((last - first) + 1) >> run->board.page_shift > longest)
+            longest = ((last - first) + 1) >> run->board.page_shift;
+    }
+    return longest;
+}
+
+static void boot_choose_format(const struct run *run, struct run_device *device)
+{
+    uint64_t page = 1ull << run->board.page_shift;
+    uint64_t npages = boot_reachable(run, device);
+
+    for (size_t i = 0; i < sizeof(boot_formats) / sizeof(boot_formats[0]); i++) {
+        /* NV12: a byte of brightness for each dot, two of colour for each four dots. */
+        uint64_t nbytes = 3ull * boot_formats[i].width * boot_formats[i].height / 2;
+
+        if (RUN_NBUFFERS * ((nbytes + page - 1) / page) > npages)
+            continue;
+        device->format = &boot_formats[i];
+        device->picture_nbytes = nbytes;
+        device->picture_npages = (nbytes + page - 1) / page;
+        return;
+    }
+}
+
+static void boot_add_device(struct run *run, const struct cma_fdt_device *node,
+                            const struct cma_range *range)
+{
+    struct run_device *device = &run->devices[run->ndevices];
+    struct cma_device_config config = {
+        .owner = run->ndevices + 1,
+        .mask = UINT64_MAX, /* the tree tells what the buses allow, not what the device can */
+        .coherent_mask = UINT64_MAX,
+        .flags = CMA_DEVICE_AREA_ONLY, /* so that each refusal of an area is seen */
+    };
+    struct simdev_config bus = {0};
+    bool coherent = node != NULL ? node->coherent : run->board.rules.coherent;
+
+    device->run = run;
+    device->node = node;
+    device->area = boot_area(run, range);
+    if (device->area == NULL)
+        return;
+    device->path = strdup(node != NULL ? board_path(&run->board, node->node) : "");
+    if (device->path == NULL)
+        run_die("no memory");
+    run->ndevices++;
+    config.name = device->path;
+    config.windows = node != NULL ? node->windows : NULL;
+    config.nwindows = node != NULL ? node->nwindows : 0;
+    config.area = device->area->area;
+    config.flags |= coherent ? CMA_DEVICE_COHERENT : 0;
+    if (config.nwindows > SIMDEV_WINDOWS_MAX) {
+        device->idle_because = "its bus has more windows than the simulated device can have";
+        return;
+    }
+    if (cma_device_init(&device->dma, &run->system.dma, &config) != 0) {
+        device->idle_because = "it reaches no memory at all";
+        return;
+    }
+    bus.name = device->path;
+    bus.windows = config.windows;
+    bus.nwindows = config.nwindows;
+    bus.snoops = coherent;
+    simdev_init(&device->bus, run->sim, &bus);
+    device->random = run->options.seed * 1000 + config.owner;
+    boot_choose_format(run, device);
+    if (device->format == NULL)
+        device->idle_because = "its area is too small, or too far away, for six pictures of QVGA";
+}
+
+static void boot_devices(struct run *run, const struct cma_range *camera)
+{
+    run->devices = run_calloc(run->board.fdt.ndevices + 1, sizeof(*run->devices));
+    for (uint32_t i = 0; i < run->board.fdt.ndevices; i++) {
+        const struct cma_fdt_device *node = &run->board.fdt.devices[i];
+        const struct cma_range *range = boot_device_area(run, node);
+
+        if (range != NULL)
+            boot_add_device(run, node, range);
+    }
+    if (run->ndevices == 0) {
+        run->camera_added = true;
+        boot_add_device(run, NULL, camera);
+    }
+}
+
+int run_boot(struct run *run)
+{
+    const struct cma_range *range;
+    int error;
+
+    error = boot_some_area(run) == NULL ? boot_add_area(run) : 0;
+    if (error != 0)
+        return error;
+    boot_zones(run);
+    error = boot_sim(run);
+    if (error != 0)
+        return error;
+    boot_unmap(run);
+    error = boot_system(run);
+    if (error != 0)
+        return error;
+    for (uint32_t i = 0; (range = cma_map_reserved(&run->board.map, i)) != NULL; i++) {
+        struct run_area *area = range->kind == CMA_RANGE_AREA ? boot_area(run, range) : NULL;
+
+        if (area != NULL)
+            area->range = range;
+    }
+    boot_devices(run, boot_some_area(run));
+    return 0;
+}
+
+void run_free(struct run *run)
+{
+    while (run->result.failures != NULL) {
+        struct run_failure *failure = run->result.failures;
+
+        run->result.failures = failure->next;
+        free(failure);
+    }
+    for (uint32_t i = 0; i < run->ndevices; i++)
+        free((void *)(uintptr_t)run->devices[i].path);
+    run_load_free(run);
+    free(run->result.latency_ns.values);
+    free(run->result.copies.values);
+    free(run->devices);
+    free(run->areas);
+    free(run->storage);
+    if (run->sim != NULL)
+        sim_destroy(run->sim);
+    board_free(&run->board);
+}
+
+/* --- pictures ---------------------------------------------------------------------------------- */
+
+struct boot_canvas {
+    struct run_area *area;
+    cma_pfn_t pfn;
+    uint64_t npages;
+    uint64_t counts[RUN_PICTURE][4]; /* idle, droppable, kept, the device's */
+};
+
+/* Spreads one holder over the cells. */
+static bool boot_paint(void *ctx, const struct cma_area_holder *holder)
+{
+    struct boot_canvas *canvas = ctx;
+    int colour = holder->kind == CMA_KIND_CLAIMED     ? 3
+                 : holder->kind == CMA_KIND_MOVABLE   ? 2
+                 : holder->kind == CMA_KIND_DROPPABLE ? 1
+                                                      : 0;
+
+    for (uint64_t i = 0; i < holder->npages; i++) {
+        uint64_t at = holder->pfn + i - canvas->pfn;
+
+        if (at < canvas->npages)
+            canvas->counts[at * RUN_PICTURE / canvas->npages][colour]++;
+    }
+    return true;
+}
+
+void run_picture(struct run *run, struct run_area *area, enum run_moment moment)
+{
+    static const char letters[] = ".dm#";
+    uint64_t page = 1ull << run->board.page_shift;
+    struct boot_canvas canvas = {.area = area};
+    struct cma_area_stats stats;
+
+    cma_area_stats(area->area, &stats);
+    area->claimed_npages[moment] = stats.claimed_npages;
+    area->kept_npages[moment] = stats.kept_npages;
+    area->droppable_npages[moment] = stats.droppable_npages;
+    canvas.pfn = (area->range->base + (page - 1)) >> run->board.page_shift;
+    canvas.npages = stats.npages;
+    cma_area_walk(area->area, boot_paint, &canvas);
+    for (int cell = 0; cell < RUN_PICTURE; cell++) {
+        int most = 0;
+
+        for (int colour = 1; colour < 4; colour++)
+            if (canvas.counts[cell][colour] > canvas.counts[cell][most])
+                most = colour;
+        area->pictures[moment][cell] = letters[most];
+    }
+    area->pictures[moment][RUN_PICTURE] = '\0';
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * run_stream.c - a device at work: start, stream, stop, start again
+ *
+ * A start asks for six coherent buffers, as a camera's driver does. Thirty times a second the device
+ * writes a picture into one of them by DMA, the CPU reads every byte of it through its own mapping,
+ * writes the first page anew, and the device reads that back. Nothing is synchronised in between: the
+ * memory is coherent, or the bytes are wrong. Pictures are numbers that follow from device, picture
+ * and place, so a byte of another picture, of an old one or of somebody's page is noticed.
+ */
+#include "run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define STREAM_MS 1000000ull
+#define STREAM_PERIOD_NS (1000000000ull / 30)
+#define STREAM_CHUNK 4096u
+
+static uint64_t stream_mix(uint64_t value)
+{
+    value += 0x9e3779b97f4a7c15ull;
+    value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9ull;
+    value = (value ^ value >> 27) * 0x94d049bb133111ebull;
+    return value ^ value >> 31;
+}
+
+static uint64_t stream_random(struct run_device *device, uint64_t below)
+{
+    device->random = stream_mix(device->random);
+    return device->random % below;
+}
+
+/* Bytes [at, at + STREAM_CHUNK) of a picture; 0 is the picture of zeros that a new buffer shows. */
+static void stream_paint(const struct run_device *device, uint64_t picture, uint64_t at,
+                         uint64_t *words)
+{
+    uint64_t word = stream_mix(device->dma.config.owner ^ picture << 16 ^ at << 32);
+    uint64_t step = stream_mix(word) | 1;
+
+    for (size_t i = 0; i < STREAM_CHUNK / sizeof(*words); i++) {
+        words[i] = picture != 0 ? word : 0;
+        word += step;
+    }
+}
+
+static uint64_t stream_differ(const void *left, const void *right, uint64_t nbytes)
+{
+    const uint8_t *a = left, *b = right;
+    uint64_t count = 0;
+
+    if (memcmp(a, b, nbytes) == 0)
+        return 0;
+    for (uint64_t i = 0; i < nbytes; i++)
+        count += a[i] != b[i];
+    return count;
+}
+
+static uint64_t stream_chunk(const struct run_buffer *buffer, uint64_t at)
+{
+    uint64_t left = buffer->memory.nbytes - at;
+
+    return left < STREAM_CHUNK ? left : STREAM_CHUNK;
+}
+
+static void *stream_at(const struct run_buffer *buffer, uint64_t at)
+{
+    return (void *)((uintptr_t)buffer->memory.vaddr + at);
+}
+
+/* The device writes a picture. What its bus refuses counts as lost. */
+static void stream_capture(struct run_device *device, struct run_buffer *buffer, uint64_t picture)
+{
+    uint64_t words[STREAM_CHUNK / sizeof(uint64_t)];
+
+    for (uint64_t at = 0; at < buffer->memory.nbytes; at += STREAM_CHUNK) {
+        uint64_t nbytes = stream_chunk(buffer, at);
+
+        stream_paint(device, picture, at, words);
+        if (!simdev_write(&device->bus, buffer->memory.daddr + at, words, nbytes))
+            device->bytes_wrong += nbytes;
+    }
+    buffer->picture = picture;
+}
+
+/* The CPU reads all of a buffer and compares it with what must be in it. */
+static void stream_look(struct run_device *device, const struct run_buffer *buffer)
+{
+    uint64_t want[STREAM_CHUNK / sizeof(uint64_t)], seen[STREAM_CHUNK / sizeof(uint64_t)];
+
+    for (uint64_t at = 0; at < buffer->memory.nbytes; at += STREAM_CHUNK) {
+        uint64_t nbytes = stream_chunk(buffer, at);
+
+        stream_paint(device, buffer->picture, at, want);
+        sim_read(device->run->sim, stream_at(buffer, at), seen, nbytes);
+        device->bytes_wrong += stream_differ(want, seen, nbytes);
+    }
+}
+
+/* The other direction: the CPU draws into the picture, the device shows it. */
+static void stream_show(struct run_device *device, struct run_buffer *buffer, uint64_t picture)
+{
+    uint64_t words[STREAM_CHUNK / sizeof(uint64_t)], shown[STREAM_CHUNK / sizeof(uint64_t)];
+    uint64_t nbytes = stream_chunk(buffer, 0);
+
+    stream_paint(device, picture + (1ull << 40), 0, words);
+    sim_write(device->run->sim, buffer->memory.vaddr, words, nbytes);
+    device->run->system.dma.port->dma_barrier(device->run->system.dma.port->ctx);
+    if (!simdev_read(&device->bus, buffer->memory.daddr, shown, nbytes))
+        memset(shown, 0xff, sizeof(shown));
+    device->bytes_wrong += stream_differ(words, shown, nbytes);
+    stream_paint(device, picture, 0, words);
+    sim_write(device->run->sim, buffer->memory.vaddr, words, nbytes);
+    device->run->system.dma.port->dma_barrier(device->run->system.dma.port->ctx);
+}
+
+/* Was the "no" right? */
+static void stream_ask_oracle(struct run_device *device)
+{
+    struct run *run = device->run;
+    struct oracle_question question = {
+        .area_pfn = (device->area->range->base + ((1ull << run->board.page_shift) - 1)) >>
+                    run->board.page_shift,
+        .area_npages = 0,
+        .npages = device->picture_npages,
+        .align_npages = 1,
+    };
+    struct cma_area_stats stats;
+    struct oracle_answer answer;
+    bool possible = false;
+
+    cma_area_stats(device->area->area, &stats);
+    question.area_npages = stats.npages;
+    for (uint32_t i = 0; !possible && cma_device_reach(&device->dma, UINT64_MAX, i,
+                                                       &question.paddr_first,
+                                                       &question.paddr_last) == 0; i++) {
+        if (oracle_ask(&run->oracle, &question, &answer) != 0)
+            run_die("no memory for the oracle");
+        possible = answer.possible;
+    }
+    run->result.questions++;
+    run->result.disagreements += possible;
+}
+
+static void stream_refused(struct run_device *device, const struct cma_refusal *refusal)
+{
+    struct run *run = device->run;
+    struct run_failure **link = &run->result.failures;
+
+    device->failed++;
+    run->result.failed++;
+    stream_ask_oracle(device);
+    while (*link != NULL && ((*link)->device != device ||
+                             (*link)->refusal.reason != refusal->reason ||
+                             (*link)->refusal.code != refusal->code))
+        link = &(*link)->next;
+    if (*link == NULL) {
+        *link = run_calloc(1, sizeof(**link));
+        (*link)->device = device;
+        (*link)->refusal = *refusal;
+        (*link)->npages = device->picture_npages;
+        (*link)->at_us = (sim_now_ns(run->sim) - run->began_ns) / 1000;
+    }
+    (*link)->count++;
+}
+
+/* Asks for one buffer. */
+static bool stream_ask(struct run_device *device, struct run_buffer *buffer)
+{
+    struct run *run = device->run;
+    struct cma_coherent_request request = {.nbytes = device->picture_nbytes};
+    struct cma_refusal refusal = {.pfn = CMA_PFN_NONE};
+    uint64_t copied = sim_self_copied_pages(run->sim);
+    uint64_t began = sim_now_ns(run->sim);
+    int error = cma_dma_alloc_coherent(&device->dma, &request, &buffer->memory, &refusal);
+
+    run_sample(&run->result.latency_ns, sim_now_ns(run->sim) - began);
+    run_sample(&run->result.copies, sim_self_copied_pages(run->sim) - copied);
+    device->requests++;
+    run->result.requests++;
+    if (error != 0) {
+        refusal.code = error;
+        stream_refused(device, &refusal);
+        return false;
+    }
+    device->succeeded++;
+    run->result.succeeded++;
+    buffer->live = true;
+    buffer->picture = 0;
+    stream_look(device, buffer); /* all zeros, whatever was there before */
+    return true;
+}
+
+/* Gives all buffers back, in any order, each looked at once more. */
+static void stream_stop(struct run_device *device)
+{
+    uint64_t first = stream_random(device, RUN_NBUFFERS);
+
+    for (uint64_t i = 0; i < RUN_NBUFFERS; i++) {
+        struct run_buffer *buffer = &device->buffers[(first + i * 5) % RUN_NBUFFERS];
+
+        if (!buffer->live)
+            continue;
+        stream_look(device, buffer);
+        buffer->live = false;
+        if (cma_dma_free_coherent(&device->dma, &buffer->memory) != 0)
+            device->run->result.violation = "a device could not give its buffer back";
+    }
+}
+
+static bool stream_over(const struct run_device *device)
+{
+    return sim_now_ns(device->run->sim) >= device->run->ends_ns;
+}
+
+/* Pictures until the stream ends. */
+static void stream_pictures(struct run_device *device, uint64_t until_ns)
+{
+    struct sim *sim = device->run->sim;
+    uint64_t due = sim_now_ns(sim);
+
+    for (uint64_t turn = 0; sim_now_ns(sim) < until_ns && !stream_over(device); turn++) {
+        struct run_buffer *buffer = &device->buffers[turn % RUN_NBUFFERS];
+        uint64_t picture = ++device->pictures;
+
+        stream_capture(device, buffer, picture);
+        stream_look(device, buffer);
+        stream_show(device, buffer, picture);
+        due += STREAM_PERIOD_NS;
+        if (sim_now_ns(sim) < due)
+            sim_sleep_ns(sim, due - sim_now_ns(sim));
+        else
+            device->late++;
+    }
+}
+
+void run_stream(void *arg)
+{
+    struct run_device *device = arg;
+    struct run *run = device->run;
+
+    sim_sleep_ns(run->sim, (1 + stream_random(device, 50)) * STREAM_MS);
+    while (!stream_over(device)) {
+        uint64_t got = 0;
+
+        for (uint64_t i = 0; i < RUN_NBUFFERS; i++)
+            got += stream_ask(device, &device->buffers[i]);
+        if (got == RUN_NBUFFERS) {
+            device->starts++;
+            if (device->area->pictures[RUN_DURING][0] == '\0')
+                run_picture(run, device->area, RUN_DURING);
+            stream_pictures(device, sim_now_ns(run->sim) +
+                                        (200 + stream_random(device, 300)) * STREAM_MS);
+        }
+        stream_stop(device);
+        sim_sleep_ns(run->sim, (50 + stream_random(device, 150)) * STREAM_MS);
+    }
+    run->streaming--;
+}

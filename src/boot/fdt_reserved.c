@@ -277,6 +277,10 @@ static bool reserved_settle(struct reserved *res, struct cma_fdt_region *region,
         range_contains(region->base, last, taken->base, taken_last)) {
         reserved_refuse(res, other, "reg", CMA_PROBLEM_IN_AREA, &spare)->other =
             cma__fdt_name(res->fdt, region->node);
+        if (other->flags & CMA_RANGE_DEFAULT) {
+            other->flags &= ~CMA_RANGE_DEFAULT; /* only a pool can be both no-map and a default */
+            res->default_pool = NULL;
+        }
         return cma_map_unreserve(res->map, taken->base) == 0;
     }
     if (no_map && taken->kind == CMA_RANGE_AREA &&

@@ -19,6 +19,8 @@
 
 /* Between fibres, one access in so many lets another one run. */
 #define MEM_SWITCH_ONE_IN 16
+/* A program's access is held up that often. */
+#define MEM_DELAY_ONE_IN 64
 
 static uint64_t mem_npages(const struct sim *sim)
 {
@@ -346,6 +348,10 @@ static bool mem_user_access(struct sim *sim, enum sim_op op, uint64_t generation
 {
     uint64_t ns = 0;
 
+    /* Between a translation and its use a processor may be interrupted, for much longer than it
+     * takes others to freeze and copy the page: only the flush saves them. */
+    if (!sim->threads && sim_mix(&sim->cache.random) % MEM_DELAY_ONE_IN == 0)
+        sim_delay(sim);
     sim_point(sim, MEM_SWITCH_ONE_IN);
     sim_enter(sim);
     bool valid = generation == sim->tlb_generation;

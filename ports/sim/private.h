@@ -205,6 +205,8 @@ void sim_trace(struct sim *sim, enum sim_event event, uint64_t value);
 /* A place where another fibre may run: on average one time in `one_in`, and always when this one is
  * ahead of the others. */
 void sim_point(struct sim *sim, uint32_t one_in);
+/* This fibre is held up for a while, as by an interrupt; takes effect at its next point. */
+void sim_delay(struct sim *sim);
 /* Somebody holds what this actor spins for; lets others run. */
 void sim_spin(struct sim *sim, uint32_t holder);
 void sim_wait_event(struct sim *sim, const uint32_t *event, uint32_t seen);

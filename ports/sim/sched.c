@@ -43,6 +43,7 @@
 
 #define SCHED_WINDOW_NS 2000u
 #define SCHED_STACK_NBYTES (256u * 1024)
+#define SCHED_DELAY_NS 100000u /* an interrupt, at most */
 #define SCHED_SPIN_NS 50u
 #define SCHED_SPINS_MAX 100000000u
 
@@ -290,12 +291,20 @@ static void sched_run_fibres(struct sim *sim)
     sim->others_ns = UINT64_MAX;
 }
 
+void sim_delay(struct sim *sim)
+{
+    if (!sim->threads && sim->current->number)
+        sim->current->clock_ns += sim_mix(&sim->random) % SCHED_DELAY_NS;
+}
+
 void sim_point(struct sim *sim, uint32_t one_in)
 {
     struct sim_actor *self = sim->current;
 
     if (sim->threads || self->number == 0 || sim->others_ns == UINT64_MAX)
         return;
+    if (sim->config.delay_one_in && sim_mix(&sim->random) % sim->config.delay_one_in == 0)
+        sim_delay(sim);
     if (self->clock_ns > sim->others_ns && self->clock_ns - sim->others_ns > SCHED_WINDOW_NS) {
         sched_switch(sim, sched_pick(sim, NULL), false);
     } else if ((self->clock_ns >= sim->others_ns ||
@@ -426,7 +435,6 @@ void sim_yield(struct sim *sim)
     }
     if (sim->current->number == 0)
         return;
-    /* Time passes, so that who polls gets to where the others are. */
     sim->current->clock_ns += SCHED_SPIN_NS;
     next = sched_pick(sim, sim->current);
     if (next && next->clock_ns <= sim->current->clock_ns + SCHED_WINDOW_NS)
@@ -531,6 +539,8 @@ void sim_lock(struct sim *sim, struct sim_mutex *mutex)
 {
     uint32_t self = sim_self(sim), holder = 0, spins = 0;
 
+    /* Time passes, for all that fibres do: one that polls gets to where the others are. */
+    sim_advance(sim, sim_cost_ns(SIM_COST_LOCK));
     sim_point(sim, 16);
     while (!__atomic_compare_exchange_n(&mutex->holder, &holder, self + 1, false, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED)) {

@@ -43,6 +43,9 @@ struct sim_config {
     bool no_mmu;             /* no map, set_attr, tlb_flush, lookup hooks */
     uint32_t cache_nbytes;   /* of the cache model, power of two from 4 KiB; 0: 256 KiB */
     enum sim_scheduler scheduler;
+    uint32_t delay_one_in;      /* one in so many hooks and accesses of a fibre is held up by up to
+                                 * 100 us, as by an interrupt: rougher orders, no true latencies;
+                                 * 0: only accesses of user programs (sim_user_*), one in 64 */
     uint64_t map_window_npages; /* address space for port->map; 0: 65,536 pages */
 };
 

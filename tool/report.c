@@ -71,6 +71,9 @@ void report_text_board(struct run *run)
         puts("The board keeps no memory for devices: an area was added for this run.");
     if (run->camera_added)
         puts("No device of the board has an area: a camera was added for this run.");
+    if (run->board.fdt.problems.count != 0)
+        printf("The tree has %" PRIu32 " problems; cma layout names them.\n",
+               run->board.fdt.problems.count);
     putchar('\n');
     for (uint32_t i = 0; i < run->nareas; i++)
         report_area(run, &run->areas[i]);

@@ -142,6 +142,7 @@ int report_json(struct run *run)
     json_number(&json, "droppable_percent", run->options.droppable);
     json_bool(&json, "area_added", run->area_added);
     json_bool(&json, "camera_added", run->camera_added);
+    json_number(&json, "problems", run->board.fdt.problems.count);
     json_number(&json, "pages", result->pages_all);
     json_number(&json, "pages_filled", result->pages_live);
     json_number(&json, "pages_droppable", result->pages_droppable);

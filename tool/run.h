@@ -125,7 +125,7 @@ struct run {
     struct progress progress;
     struct run_result result;
     uint64_t began_ns, ends_ns; /* of the load */
-    bool full;                  /* a request for a page was refused: there is demand */
+    bool demand;                /* somebody wants a page and has not got it */
     uint32_t streaming;         /* devices that have not ended yet */
 };
 

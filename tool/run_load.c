@@ -3,12 +3,13 @@
  * run_load.c - who holds the memory while nobody streams
  *
  * Three simulated holders: a page cache (droppable), programs' pages behind page tables and a heap of
- * handles (both movable). They want more pages than there are, all the time: whenever one is free
- * they take it. What stops them is a floor of 100 - fill percent that the page allocator holds back,
- * as a kernel holds back its watermarks. So from the first refusal on there is demand, and it is the
- * time after that over which the lent share is taken: of all frames of areas that are not in a
- * device's hands, how many held somebody's data, sampled every simulated millisecond. Frames that are
- * just being evacuated or refilled count as not lent.
+ * handles (both movable). Programs and handles have a working set of a fixed size; the cache wants
+ * more pages than there are, all the time, and gives one up when a program finds none. What stops
+ * it is a floor of 100 - fill percent that the page allocator holds back, as a kernel holds back its
+ * watermarks. There is demand as long as somebody wants a page and has not got it: with a page cache
+ * always, once memory is full. It is the time over which the lent share is taken: of all frames of
+ * areas that are not in a device's hands, how many held somebody's data, sampled every simulated
+ * millisecond. Frames that are just being evacuated or refilled count as not lent.
  *
  * Two workers rewrite, free and take pages, two flushers write the cache's dirty pages back, and
  * three others hold pages in place for a while: by a short reference, a pin, and a locked handle.
@@ -21,6 +22,7 @@ enum {
     LOAD_CACHE,
     LOAD_PROGRAMS,
     LOAD_HANDLES,
+    LOAD_NOBODY,
     LOAD_DIRTY = 4096,    /* pages that wait for the flushers */
     LOAD_WORKERS = 2,
     LOAD_FLUSHERS = 2,
@@ -43,6 +45,8 @@ struct load {
     struct load_store stores[RUN_NSTORES];
     uint32_t dirty[LOAD_DIRTY];
     uint32_t dirty_first, dirty_count;
+    bool filling;
+    uint64_t kept_limit; /* pages of programs and handles together */
     uint64_t rewrites; /* a worker's, a millisecond */
     uint64_t removals; /* the same */
     uint32_t locked;   /* handle that is locked, plus 1 */
@@ -63,16 +67,25 @@ static bool load_over(const struct load *load)
 
 /* --- taking and giving pages ------------------------------------------------------------------ */
 
-/* Which kind is short, by the share of droppable pages that was asked for? */
-static uint32_t load_short(const struct load *load)
+static uint64_t load_kept(const struct load *load)
+{
+    return sim_store_present(load->stores[LOAD_PROGRAMS].store) +
+           sim_store_present(load->stores[LOAD_HANDLES].store);
+}
+
+/* Who wants the next page? LOAD_NOBODY when all have what they want. */
+static uint32_t load_wants(const struct load *load)
 {
     uint64_t droppable = sim_store_present(load->stores[LOAD_CACHE].store);
     uint64_t handles = sim_store_present(load->stores[LOAD_HANDLES].store);
-    uint64_t kept = sim_store_present(load->stores[LOAD_PROGRAMS].store) + handles;
+    uint64_t kept = load_kept(load), share = load->run->options.droppable;
+    bool wanted = kept < load->kept_limit;
 
-    if (droppable * 100 < (droppable + kept) * load->run->options.droppable ||
-        load->run->options.droppable == 100)
+    /* While memory fills, both grow side by side; later programs come first. */
+    if (share != 0 && (!wanted || (load->filling && droppable * 100 < (droppable + kept) * share)))
         return LOAD_CACHE;
+    if (!wanted)
+        return LOAD_NOBODY;
     return handles * 8 < kept ? LOAD_HANDLES : LOAD_PROGRAMS;
 }
 
@@ -103,16 +116,29 @@ static bool load_add(struct load *load, uint32_t kind)
     error = sim_store_add(store->store, &id, &refusal);
     if (error == 0)
         store->ids[store->count++] = id;
-    else if (error != CMA_ENOSPC)
-        load->run->full = true;
     return error == 0;
 }
 
 static void load_grow(struct load *load)
 {
-    for (uint32_t i = 0; i < LOAD_GROWTH; i++)
-        if (!load_add(load, load_short(load)))
+    struct run *run = load->run;
+
+    run->demand = true;
+    for (uint32_t i = 0; i < LOAD_GROWTH; i++) {
+        uint32_t kind = load_wants(load);
+
+        if (kind == LOAD_NOBODY) {
+            run->demand = false;
             return;
+        }
+        if (load_add(load, kind))
+            continue;
+        if (kind == LOAD_CACHE)
+            return;
+        load_remove(load, &load->stores[LOAD_CACHE]);
+        if (!load_add(load, kind))
+            return;
+    }
 }
 
 /* --- the fibres ----------------------------------------------------------------------------- */
@@ -226,7 +252,7 @@ static void load_locker(void *arg)
 
 static void load_sample(struct run *run)
 {
-    if (!run->full)
+    if (!run->demand)
         return;
     run->result.demand_us += LOAD_TICK_NS / 1000;
     for (uint32_t i = 0; i < run->nareas; i++) {
@@ -277,15 +303,17 @@ static void load_filler(void *arg)
     uint64_t want = run->result.pages_all * run->options.fill / 100;
     uint64_t have = 0;
 
+    load->filling = true;
     for (;;) {
-        uint32_t kind = load_short(load);
+        uint32_t kind = load_wants(load);
 
-        if (!load_add(load, kind) &&
-            !load_add(load, kind == LOAD_CACHE ? LOAD_PROGRAMS : LOAD_CACHE))
+        if (kind == LOAD_NOBODY || !load_add(load, kind))
             break;
         if ((++have & 0xff) == 0)
             progress_at(&run->progress, have, want);
     }
+    load->filling = false;
+    load_grow(load);
 }
 
 static uint64_t load_all_pages(struct run *run)
@@ -365,6 +393,8 @@ void run_fill(struct run *run)
     run->oracle.stays = load_stays;
     run->oracle.ctx = load;
     load_set_floor(run);
+    load->kept_limit =
+        run->result.pages_all * run->options.fill / 100 * (100 - run->options.droppable) / 100;
     progress_start(&run->progress, "filling memory");
     sim_spawn(run->sim, "filler", load_filler, load);
     sim_run(run->sim);

@@ -228,12 +228,23 @@ static bool pages_try_lent(struct cma_pages *pages, struct pages_want *want, cma
     return false;
 }
 
+/* Could any area's frame be for this request? */
+static bool pages_areas_suit(const struct cma_frames *frames, struct pages_want *want)
+{
+    for (uint32_t i = 0; i < frames->nspans; i++) {
+        if (frames->spans[i].is_area != 0 && pages_span_suits(frames, &frames->spans[i], want)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Has areas lend further blocks until one of them has a frame for the request. */
 static bool pages_try_lenders(struct cma_pages *pages, struct pages_want *want, cma_pfn_t *pfn)
 {
     const struct cma_pages_request *request = want->request;
 
-    if ((request->flags & (CMA_PAGES_NO_LENT | CMA_PAGES_NO_LEND)) != 0) {
+    if ((request->flags & CMA_PAGES_NO_LEND) != 0 || !pages_areas_suit(pages->frames, want)) {
         return false;
     }
     for (struct cma_lender *lender = pages->lenders; lender != NULL; lender = lender->next) {

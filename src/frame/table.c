@@ -228,7 +228,9 @@ int cma_frames_init(struct cma_frames *frames, const struct cma_map *map,
     if (nbytes < plan.nbytes || (storage == NULL && plan.nbytes != 0)) {
         return CMA_ENOMEM;
     }
-    __builtin_memset(storage, 0, (size_t)plan.nbytes);
+    if (plan.nbytes != 0) {
+        __builtin_memset(storage, 0, (size_t)plan.nbytes);
+    }
     *frames = (struct cma_frames){
         .port = config->port,
         .spans = storage,

@@ -73,12 +73,8 @@ static int board_option_memory(struct board_options *options, const char *value)
 int board_option(struct board_options *options, int option, const char *value)
 {
     switch (option) {
-    case BOARD_CMDLINE:
-        options->cmdline = value;
-        return 0;
-    case BOARD_JSON:
-        options->json = true;
-        return 0;
+    case BOARD_CMDLINE: options->cmdline = value; return 0;
+    case BOARD_JSON: options->json = true; return 0;
     case BOARD_ARCH:
         for (int arch = CMA_ARCH_ARM; arch <= CMA_ARCH_RISCV64; arch++) {
             if (strcmp(value, cma_arch_name((enum cma_arch)arch)) == 0) {
@@ -87,8 +83,7 @@ int board_option(struct board_options *options, int option, const char *value)
             }
         }
         return board_bad("arch", value, "arm, arm64 and riscv64 are known");
-    case BOARD_MEMORY:
-        return board_option_memory(options, value);
+    case BOARD_MEMORY: return board_option_memory(options, value);
     case BOARD_GRANULE:
         if (strcmp(value, "page") == 0) {
             options->granule_nbytes = 1u << BOARD_PAGE_SHIFT;
@@ -105,8 +100,7 @@ int board_option(struct board_options *options, int option, const char *value)
             return board_bad("builtin-cma", value, "not a size");
         }
         return 0;
-    default:
-        return EXIT_USAGE;
+    default: return EXIT_USAGE;
     }
 }
 
@@ -259,8 +253,8 @@ static int board_read_tree(struct board *board, const char *file)
         return EXIT_USAGE;
     }
     board->storage = malloc(nbytes);
-    if (!board->storage || cma_fdt_init(&board->fdt, board->dtb, board->dtb_nbytes,
-                                        board->storage, nbytes) != 0) {
+    if (!board->storage ||
+        cma_fdt_init(&board->fdt, board->dtb, board->dtb_nbytes, board->storage, nbytes) != 0) {
         fprintf(stderr, "cma: %s: no memory\n", file);
         return EXIT_USAGE;
     }
@@ -363,8 +357,8 @@ int board_load(struct board *board, const struct board_options *options)
     }
     nranges = board->fdt.max_ranges + BOARD_MAX_MEMORY;
     board->ranges = calloc(2 * (size_t)nranges, sizeof(*board->ranges));
-    if (!board->ranges || cma_map_init(&board->map, board->ranges, nranges,
-                                       board->ranges + nranges, nranges) != 0) {
+    if (!board->ranges ||
+        cma_map_init(&board->map, board->ranges, nranges, board->ranges + nranges, nranges) != 0) {
         fprintf(stderr, "cma: %s: no memory\n", options->file);
         return EXIT_USAGE;
     }

@@ -30,13 +30,14 @@ enum board_option {
     BOARD_OPTION_LAST
 };
 
-#define BOARD_OPTIONS                                           \
-    {"cmdline", required_argument, NULL, BOARD_CMDLINE},        \
-        {"json", no_argument, NULL, BOARD_JSON},                \
-        {"arch", required_argument, NULL, BOARD_ARCH},          \
-        {"memory", required_argument, NULL, BOARD_MEMORY},      \
-        {"granule", required_argument, NULL, BOARD_GRANULE},    \
-        {"builtin-cma", required_argument, NULL, BOARD_BUILTIN_CMA}
+#define BOARD_OPTIONS                                                                             \
+    {"cmdline", required_argument, NULL, BOARD_CMDLINE}, {"json", no_argument, NULL, BOARD_JSON}, \
+        {"arch", required_argument, NULL, BOARD_ARCH},                                            \
+        {"memory", required_argument, NULL, BOARD_MEMORY},                                        \
+        {"granule", required_argument, NULL, BOARD_GRANULE},                                      \
+    {                                                                                             \
+        "builtin-cma", required_argument, NULL, BOARD_BUILTIN_CMA                                 \
+    }
 
 /* Help for these options, for a verb's own --help. */
 extern const char board_options_help[];

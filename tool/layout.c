@@ -53,8 +53,8 @@ static void layout_json_placement(struct json *json, struct board *board,
     }
     json_hex(json, "alignment", region ? region->align_nbytes : board->rules.granule_nbytes);
     json_open(json, "ranges", '[');
-    for (uint32_t i = 0;
-         region && cma_fdt_alloc_range(&board->fdt, region, i, &base, &nbytes) == 0; i++) {
+    for (uint32_t i = 0; region && cma_fdt_alloc_range(&board->fdt, region, i, &base, &nbytes) == 0;
+         i++) {
         json_open(json, NULL, '{');
         json_hex(json, "base", base);
         json_hex(json, "size", nbytes);
@@ -151,7 +151,7 @@ static const char *layout_clean(const char *text)
     size_t i;
 
     for (i = 0; text[i] && i + 1 < sizeof(clean); i++) {
-        clean[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
+        clean[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?';
     }
     clean[i] = 0;
     return clean;
@@ -164,7 +164,8 @@ static char layout_mark(enum cma_range_kind kind)
     return marks[kind];
 }
 
-/* Draws one range of memory; where a character stands for several kinds, the widest is drawn. */
+/* Draws one range of memory. Where a character stands for several kinds, the widest is drawn, but
+ * what is reserved is always seen. */
 static void layout_draw(const struct board *board, const struct cma_range *memory)
 {
     double step = (double)memory->nbytes / LAYOUT_BAR;
@@ -184,7 +185,7 @@ static void layout_draw(const struct board *board, const struct cma_range *memor
             cma_paddr_t from = piece.base > base ? piece.base : base;
             uint64_t width = (end < last ? end : last) - from + 1;
 
-            if (width > widest) {
+            if (piece.kind != CMA_RANGE_MEMORY && width > widest) {
                 widest = width;
                 bar[i] = layout_mark(piece.kind);
             }
@@ -202,9 +203,9 @@ static void layout_piece(struct board *board, const struct cma_range *piece)
     printf("%c %#14" PRIx64 " %#14" PRIx64 " %11s  %-15s %-8s", layout_mark(piece->kind),
            piece->base, piece->base + (piece->nbytes - 1), board_size(piece->nbytes, size),
            cma_range_kind_name(piece->kind),
-           piece->kind == CMA_RANGE_MEMORY         ? ""
+           piece->kind == CMA_RANGE_MEMORY    ? ""
            : piece->flags & CMA_RANGE_DYNAMIC ? "dynamic"
-                                                   : "fixed");
+                                              : "fixed");
     if (piece->kind == CMA_RANGE_MEMORY) {
         fputs("(free)", stdout);
     } else {

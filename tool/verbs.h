@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* verbs.h - one function for each word behind `cma`; argv[0] is the verb, the result the exit code */
+/* verbs.h - one function for each word behind `cma`; argv[0] is the verb, the result is the exit
+ * code */
 #ifndef CMA_TOOL_VERBS_H
 #define CMA_TOOL_VERBS_H
 

@@ -33,8 +33,8 @@ struct cma_boot_rules {
     /* An area may not begin at or below one of these and end above it: it would be in two zones.
      * CMA_PADDR_MAX: no such boundary. */
     cma_paddr_t zone_last[CMA_ZONE_LIMITS];
-    bool pool_needs_no_map;  /* a coherent pool that the CPU also maps is refused */
-    bool coherent;           /* devices snoop unless their node says otherwise */
+    bool pool_needs_no_map; /* a coherent pool that the CPU also maps is refused */
+    bool coherent;          /* devices snoop unless their node says otherwise */
 };
 
 /*
@@ -49,37 +49,37 @@ CMA_MUST_CHECK int cma_boot_rules_init(struct cma_boot_rules *rules, enum cma_ar
 
 enum cma_problem_kind {
     CMA_PROBLEM_NONE = 0,
-    CMA_PROBLEM_CELLS,         /* value is not a count of cells that can be read */
-    CMA_PROBLEM_ROOT_CELLS,    /* value differs from the root's (or is missing: UINT64_MAX) */
-    CMA_PROBLEM_NO_RANGES,     /* /reserved-memory without ranges */
-    CMA_PROBLEM_LENGTH,        /* value bytes are not a whole number of entries */
-    CMA_PROBLEM_ZERO,          /* a size of 0 at base */
-    CMA_PROBLEM_OVERFLOW,      /* base + nbytes passes 2^64 */
-    CMA_PROBLEM_OUTSIDE,       /* base, nbytes lie outside memory */
-    CMA_PROBLEM_PARTLY,        /* base, nbytes lie partly outside memory */
-    CMA_PROBLEM_OVERLAP,       /* base, nbytes overlap `other` */
-    CMA_PROBLEM_IN_AREA,       /* a no-map range inside the area `other` */
-    CMA_PROBLEM_MEMRESERVE,    /* base, nbytes of it are in the tree's reservation block too */
-    CMA_PROBLEM_GRANULE,       /* base or nbytes is not a multiple of value */
-    CMA_PROBLEM_ALIGNMENT,     /* value is not a power of two */
-    CMA_PROBLEM_NO_MAP,        /* reusable and no-map exclude each other */
-    CMA_PROBLEM_NEEDS_NO_MAP,  /* this architecture wants no-map for a coherent pool */
-    CMA_PROBLEM_RESTRICTED,    /* a restricted pool can't have this property */
-    CMA_PROBLEM_NO_ROOM,       /* no place for nbytes aligned to value */
-    CMA_PROBLEM_ZONES,         /* base, nbytes cross a zone's end, value */
-    CMA_PROBLEM_BYPASSED,      /* cma= takes the default area's place */
-    CMA_PROBLEM_SECOND,        /* `other` is the default already */
-    CMA_PROBLEM_REACH,         /* base, nbytes pass value, the highest address devices reach */
-    CMA_PROBLEM_LIMIT,         /* base, nbytes (rounded up) pass value, the end that was asked */
-    CMA_PROBLEM_PHANDLE,       /* value names no node */
-    CMA_PROBLEM_NOT_MADE,      /* the region `other` was not made */
-    CMA_PROBLEM_NOT_REGION,    /* `other` is not a region of /reserved-memory */
-    CMA_PROBLEM_CIRCULAR,      /* the way to memory leads in a circle, or is too long */
-    CMA_PROBLEM_NO_WAY,        /* base, nbytes of the parent bus lead nowhere */
-    CMA_PROBLEM_ODD,           /* nbytes is odd, as if a mask was meant; taken as one more */
-    CMA_PROBLEM_CLASH,         /* a bus window overlaps another; the later one is left out */
-    CMA_PROBLEM_TOO_MANY,      /* more than value entries; the rest is left out */
-    CMA_PROBLEM_DEVICE_TYPE,   /* a memory node without device_type is ignored */
+    CMA_PROBLEM_CELLS,        /* value is not a count of cells that can be read */
+    CMA_PROBLEM_ROOT_CELLS,   /* value differs from the root's (or is missing: UINT64_MAX) */
+    CMA_PROBLEM_NO_RANGES,    /* /reserved-memory without ranges */
+    CMA_PROBLEM_LENGTH,       /* value bytes are not a whole number of entries */
+    CMA_PROBLEM_ZERO,         /* a size of 0 at base */
+    CMA_PROBLEM_OVERFLOW,     /* base + nbytes passes 2^64 */
+    CMA_PROBLEM_OUTSIDE,      /* base, nbytes lie outside memory */
+    CMA_PROBLEM_PARTLY,       /* base, nbytes lie partly outside memory */
+    CMA_PROBLEM_OVERLAP,      /* base, nbytes overlap `other` */
+    CMA_PROBLEM_IN_AREA,      /* a no-map range inside the area `other` */
+    CMA_PROBLEM_MEMRESERVE,   /* base, nbytes of it are in the tree's reservation block too */
+    CMA_PROBLEM_GRANULE,      /* base or nbytes is not a multiple of value */
+    CMA_PROBLEM_ALIGNMENT,    /* value is not a power of two */
+    CMA_PROBLEM_NO_MAP,       /* reusable and no-map exclude each other */
+    CMA_PROBLEM_NEEDS_NO_MAP, /* this architecture wants no-map for a coherent pool */
+    CMA_PROBLEM_RESTRICTED,   /* a restricted pool can't have this property */
+    CMA_PROBLEM_NO_ROOM,      /* no place for nbytes aligned to value */
+    CMA_PROBLEM_ZONES,        /* base, nbytes cross a zone's end, value */
+    CMA_PROBLEM_BYPASSED,     /* cma= takes the default area's place */
+    CMA_PROBLEM_SECOND,       /* `other` is the default already */
+    CMA_PROBLEM_REACH,        /* base, nbytes pass value, the highest address devices reach */
+    CMA_PROBLEM_LIMIT,        /* base, nbytes (rounded up) pass value, the end that was asked */
+    CMA_PROBLEM_PHANDLE,      /* value names no node */
+    CMA_PROBLEM_NOT_MADE,     /* the region `other` was not made */
+    CMA_PROBLEM_NOT_REGION,   /* `other` is not a region of /reserved-memory */
+    CMA_PROBLEM_CIRCULAR,     /* the way to memory leads in a circle, or is too long */
+    CMA_PROBLEM_NO_WAY,       /* base, nbytes of the parent bus lead nowhere */
+    CMA_PROBLEM_ODD,          /* nbytes is odd, as if a mask was meant; taken as one more */
+    CMA_PROBLEM_CLASH,        /* a bus window overlaps another; the later one is left out */
+    CMA_PROBLEM_TOO_MANY,     /* more than value entries; the rest is left out */
+    CMA_PROBLEM_DEVICE_TYPE,  /* a memory node without device_type is ignored */
     CMA_PROBLEM_COUNT
 };
 

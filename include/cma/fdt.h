@@ -54,7 +54,7 @@ struct cma_fdt_region {
 struct cma_fdt_device {
     uint32_t node;
     uint32_t nregions;
-    const uint32_t *regions; /* node offsets that its memory-region names, in order */
+    const uint32_t *regions;              /* node offsets that its memory-region names, in order */
     const struct cma_bus_window *windows; /* through all buses above; NULL: daddr is paddr */
     uint32_t nwindows;
     bool limited;         /* dma_last counts: the buses do not let it reach everything */
@@ -84,13 +84,14 @@ struct cma_fdt_bus {
 
 struct cma_fdt {
     const void *dtb;
-    const char *model; /* of the root node; "" when it has none */
+    const char *model;  /* of the root node; "" when it has none */
     enum cma_arch arch; /* guessed from the cpu nodes */
     /* The highest address that every bus with limits lets its devices reach; CMA_PADDR_MAX: no
      * limits. */
     cma_paddr_t dma_last;
     /* filled by cma_fdt_reserve */
-    struct cma_fdt_region *regions; /* one for each child of /reserved-memory, in the tree's order */
+    struct cma_fdt_region
+        *regions; /* one for each child of /reserved-memory, in the tree's order */
     uint32_t nregions;
     struct cma_boot_default default_area; /* of cma= or the kernel's own */
     /* filled by cma_fdt_devices */

@@ -33,15 +33,16 @@ const char *cma_range_kind_name(enum cma_range_kind kind);
 #define CMA_RANGE_DEFAULT (1u << 0) /* the default area, or the pool for all devices */
 #define CMA_RANGE_DYNAMIC (1u << 1) /* was placed by libcma, not by the board */
 #define CMA_RANGE_STOLEN (1u << 2)  /* left the map by cma_map_steal */
-#define CMA_RANGE_UNMAPPED (1u << 3) /* the CPU has no mapping of it (no-map) although it is a pool */
+#define CMA_RANGE_UNMAPPED \
+    (1u << 3) /* the CPU has no mapping of it (no-map) although it is a pool */
 
 struct cma_range {
     cma_paddr_t base;
-    uint64_t nbytes;          /* at least 1; base + nbytes - 1 does not overflow */
+    uint64_t nbytes; /* at least 1; base + nbytes - 1 does not overflow */
     enum cma_range_kind kind;
-    uint32_t flags;           /* CMA_RANGE_* */
-    const char *name;         /* never NULL once in a map; lives as long as the map */
-    uint32_t id;              /* the caller's: the device-tree reader stores its node's offset */
+    uint32_t flags;   /* CMA_RANGE_* */
+    const char *name; /* never NULL once in a map; lives as long as the map */
+    uint32_t id;      /* the caller's: the device-tree reader stores its node's offset */
 };
 
 struct cma_map {
@@ -120,7 +121,8 @@ struct cma_map_cursor {
 bool cma_map_next(const struct cma_map *map, struct cma_map_cursor *cursor,
                   struct cma_range *piece);
 
-/* The RAM ranges and the reserved ranges as stored, by index in address order; NULL past the end. */
+/* The RAM ranges and the reserved ranges as stored, by index in address order; NULL past the end.
+ */
 const struct cma_range *cma_map_memory(const struct cma_map *map, uint32_t index);
 const struct cma_range *cma_map_reserved(const struct cma_map *map, uint32_t index);
 

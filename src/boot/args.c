@@ -27,8 +27,7 @@ const char *cma_arch_name(enum cma_arch arch)
 
 int cma_boot_rules_init(struct cma_boot_rules *rules, enum cma_arch arch, uint32_t page_shift)
 {
-    if (arch <= CMA_ARCH_UNKNOWN || arch > CMA_ARCH_RISCV64 || page_shift < 12 ||
-        page_shift > 16) {
+    if (arch <= CMA_ARCH_UNKNOWN || arch > CMA_ARCH_RISCV64 || page_shift < 12 || page_shift > 16) {
         return CMA_EINVAL;
     }
     memset(rules, 0, sizeof(*rules));

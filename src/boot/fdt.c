@@ -109,8 +109,7 @@ static int fdt_check_head(const void *dtb, uint64_t nbytes, struct cma_fdt_error
         return fdt_fail(error, CMA_EINVAL, "the header has an unknown version", 20, CMA_NODE_NONE);
     case -FDT_ERR_TRUNCATED:
         return fdt_fail(error, CMA_EINVAL, "the header's sizes are wrong", 4, CMA_NODE_NONE);
-    default:
-        return fdt_fail(error, CMA_EINVAL, "the header is damaged", 4, CMA_NODE_NONE);
+    default: return fdt_fail(error, CMA_EINVAL, "the header is damaged", 4, CMA_NODE_NONE);
     }
     if (fdt_totalsize(dtb) > nbytes) {
         return fdt_fail(error, CMA_EOVERFLOW, "it ends before the size that its header states",
@@ -138,8 +137,8 @@ static int fdt_check_nodes(const void *dtb, struct cma_fdt_error *error)
                             start + (uint64_t)offset, node);
         }
         if (next < 0 || tag == FDT_END) {
-            return fdt_fail(error, CMA_EINVAL, "the structure is damaged",
-                            start + (uint64_t)offset, node);
+            return fdt_fail(error, CMA_EINVAL, "the structure is damaged", start + (uint64_t)offset,
+                            node);
         }
         if (tag == FDT_BEGIN_NODE) {
             node = (uint32_t)offset;
@@ -442,8 +441,9 @@ static bool fdt_compatible_begins(const struct cma_fdt *fdt, uint32_t offset,
         const char *string;
         int length = 0;
 
-        for (int n = 0; (string = fdt_stringlist_get(fdt->dtb, (int)offset, "compatible", n,
-                                                     &length)) != NULL; n++) {
+        for (int n = 0;
+             (string = fdt_stringlist_get(fdt->dtb, (int)offset, "compatible", n, &length)) != NULL;
+             n++) {
             const char *a = string;
             const char *b = prefixes[i];
 
@@ -466,11 +466,11 @@ static enum cma_arch fdt_cpu_arch(const struct cma_fdt *fdt, uint32_t offset)
     static const char *const exact[] = {"arm,cortex-a5", "arm,cortex-a7", "arm,cortex-a8",
                                         "arm,cortex-a9"};
     static const char *const arm[] = {
-        "arm,cortex-a12", "arm,cortex-a15", "arm,cortex-a17", "arm,arm", "arm,cortex-m",
-        "arm,cortex-r", "arm,armv7", "arm,sa", "qcom,krait", "qcom,scorpion", "marvell,pj4",
-        "marvell,sheeva", "marvell,feroceon", "marvell,mohawk", "marvell,xsc", "marvell,88",
-        "marvell,pxa", "marvell,kirkwood", "intel,", "faraday,", "brcm,brahma-b15", "ti,omap",
-        "nvidia,tegra20", "nvidia,tegra30"};
+        "arm,cortex-a12",  "arm,cortex-a15", "arm,cortex-a17",   "arm,arm",        "arm,cortex-m",
+        "arm,cortex-r",    "arm,armv7",      "arm,sa",           "qcom,krait",     "qcom,scorpion",
+        "marvell,pj4",     "marvell,sheeva", "marvell,feroceon", "marvell,mohawk", "marvell,xsc",
+        "marvell,88",      "marvell,pxa",    "marvell,kirkwood", "intel,",         "faraday,",
+        "brcm,brahma-b15", "ti,omap",        "nvidia,tegra20",   "nvidia,tegra30"};
 
     if (fdt_has(fdt, offset, "riscv,isa") ||
         fdt_compatible_begins(fdt, offset, riscv, sizeof(riscv) / sizeof(riscv[0]))) {
@@ -526,8 +526,7 @@ int cma_fdt_init(struct cma_fdt *fdt, const void *dtb, uint64_t nbytes, void *st
     }
     fdt_lay_out(fdt, &count, storage);
     fdt->reserved_memory = CMA_NODE_NONE;
-    for (int offset = 0; offset >= 0 && depth >= 0;
-         offset = fdt_next_node(dtb, offset, &depth)) {
+    for (int offset = 0; offset >= 0 && depth >= 0; offset = fdt_next_node(dtb, offset, &depth)) {
         open[depth] = fdt->nnodes;
         fdt_read_node(fdt, (uint32_t)offset, depth > 0 ? open[depth - 1] : CMA_NODE_NONE,
                       (uint32_t)depth);

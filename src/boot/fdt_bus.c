@@ -87,8 +87,8 @@ static enum cma_problem_kind bus_read_window(const struct bus_cells *cells, cons
     /* Of three cells the first is PCI's flags; the address is in the other two. */
     window->daddr = cma__fdt_cells(entry, cells->child);
     window->paddr = cma__fdt_cells(entry + (size_t)cells->child * 4, cells->parent);
-    window->nbytes = cma__fdt_cells(entry + (size_t)(cells->child + cells->parent) * 4,
-                                    cells->size);
+    window->nbytes =
+        cma__fdt_cells(entry + (size_t)(cells->child + cells->parent) * 4, cells->size);
     reach = UINT64_MAX - (window->daddr > window->paddr ? window->daddr : window->paddr);
     if (window->nbytes == 0) {
         return CMA_PROBLEM_ZERO;
@@ -369,9 +369,8 @@ static void bus_read_regions(struct cma_fdt *fdt, struct cma_fdt_device *device)
         if (kind != CMA_PROBLEM_NONE) {
             problem = cma__fdt_problem(fdt, &spare, device->node, "memory-region", kind);
             problem->value = phandle;
-            problem->other = index == CMA_NODE_NONE
-                                 ? NULL
-                                 : cma__fdt_name(fdt, fdt->nodes[index].offset);
+            problem->other =
+                index == CMA_NODE_NONE ? NULL : cma__fdt_name(fdt, fdt->nodes[index].offset);
         }
         if (index != CMA_NODE_NONE) {
             fdt->refs[fdt->nrefs++] = fdt->nodes[index].offset;

@@ -60,8 +60,7 @@ static struct cma_problem *reserved_report(struct reserved *res,
                                            const char *property, enum cma_problem_kind kind,
                                            struct cma_problem *spare)
 {
-    struct cma_problem *problem =
-        cma__fdt_problem(res->fdt, spare, region->node, property, kind);
+    struct cma_problem *problem = cma__fdt_problem(res->fdt, spare, region->node, property, kind);
 
     problem->base = region->base;
     problem->nbytes = region->nbytes;
@@ -84,8 +83,8 @@ static void reserved_classify(const struct reserved *res, struct cma_fdt_region 
     bool no_map = reserved_has(res, region, "no-map");
 
     if (reserved_is(res, region, "shared-dma-pool")) {
-        region->kind = reserved_has(res, region, "reusable") ? CMA_RANGE_AREA
-                                                             : CMA_RANGE_COHERENT_POOL;
+        region->kind =
+            reserved_has(res, region, "reusable") ? CMA_RANGE_AREA : CMA_RANGE_COHERENT_POOL;
         if (region->kind == CMA_RANGE_COHERENT_POOL && no_map) {
             region->flags |= CMA_RANGE_UNMAPPED;
         }
@@ -146,8 +145,8 @@ static bool reserved_area_fits(struct reserved *res, struct cma_fdt_region *regi
         return true;
     }
     if (!range_is_aligned(region->base | region->nbytes, res->rules->granule_nbytes)) {
-        reserved_refuse(res, region, dynamic ? "size" : "reg", CMA_PROBLEM_GRANULE, &spare)
-            ->value = res->rules->granule_nbytes;
+        reserved_refuse(res, region, dynamic ? "size" : "reg", CMA_PROBLEM_GRANULE, &spare)->value =
+            res->rules->granule_nbytes;
         region->flags |= RESERVED_HELD;
         return false;
     }
@@ -202,9 +201,12 @@ static void reserved_set_default(struct reserved *res, struct cma_fdt_region *re
 static struct cma_range reserved_range(const struct reserved *res,
                                        const struct cma_fdt_region *region)
 {
-    struct cma_range range = {region->base, region->nbytes, region->kind,
+    struct cma_range range = {region->base,
+                              region->nbytes,
+                              region->kind,
                               region->flags & ~(RESERVED_HELD | RESERVED_HELD_ZONE),
-                              cma__fdt_name(res->fdt, region->node), region->node};
+                              cma__fdt_name(res->fdt, region->node),
+                              region->node};
 
     return range;
 }
@@ -528,8 +530,8 @@ static bool reserved_find(struct reserved *res, struct cma_fdt_region *region)
         reserved_refuse(res, region, "alloc-ranges", CMA_PROBLEM_LENGTH, &spare)->value = length;
         return false;
     }
-    for (uint32_t i = 0;
-         limited && cma_fdt_alloc_range(res->fdt, region, i, &first, &nbytes) == 0; i++) {
+    for (uint32_t i = 0; limited && cma_fdt_alloc_range(res->fdt, region, i, &first, &nbytes) == 0;
+         i++) {
         if (nbytes != 0 && !range_last(first, nbytes, &last)) {
             problem = reserved_report(res, region, "alloc-ranges", CMA_PROBLEM_OVERFLOW, &spare);
             problem->base = first;
@@ -664,8 +666,7 @@ static int reserved_pass(struct reserved *res, bool dynamic)
 }
 
 int cma_fdt_reserve(struct cma_fdt *fdt, const struct cma_boot_rules *rules,
-                    const struct cma_boot_args *args, uint64_t builtin_nbytes,
-                    struct cma_map *map)
+                    const struct cma_boot_args *args, uint64_t builtin_nbytes, struct cma_map *map)
 {
     struct reserved res = {fdt, rules, args, map, NULL, NULL};
     bool readable = false;

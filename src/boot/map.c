@@ -213,8 +213,7 @@ void cma__map_drop(struct cma_map *map, const char *name)
     map->nreserved = kept;
 }
 
-bool cma_map_next(const struct cma_map *map, struct cma_map_cursor *cursor,
-                  struct cma_range *piece)
+bool cma_map_next(const struct cma_map *map, struct cma_map_cursor *cursor, struct cma_range *piece)
 {
     uint32_t m = map_bisect(map->memory, map->nmemory, cursor->at);
     uint32_t r = map_bisect(map->reserved, map->nreserved, cursor->at);

@@ -33,8 +33,7 @@ static const char *problem_template(enum cma_problem_kind kind)
     static const char *const texts[CMA_PROBLEM_COUNT] = {
         [CMA_PROBLEM_NONE] = "no problem",
         [CMA_PROBLEM_CELLS] = "%v is not a count of cells that can be read",
-        [CMA_PROBLEM_ROOT_CELLS] =
-            "missing or not the root's value: the whole node is ignored",
+        [CMA_PROBLEM_ROOT_CELLS] = "missing or not the root's value: the whole node is ignored",
         [CMA_PROBLEM_NO_RANGES] = "missing: the whole node is ignored",
         [CMA_PROBLEM_LENGTH] = "its length of %v bytes is not a whole number of entries",
         [CMA_PROBLEM_ZERO] = "a size of 0",
@@ -43,8 +42,7 @@ static const char *problem_template(enum cma_problem_kind kind)
         [CMA_PROBLEM_PARTLY] = "%b to %l is partly outside of memory",
         [CMA_PROBLEM_OVERLAP] = "%b to %l overlaps '%o', which has that memory already",
         [CMA_PROBLEM_IN_AREA] = "%b to %l is no-map inside the area '%o': the area stays",
-        [CMA_PROBLEM_MEMRESERVE] =
-            "%b to %l of it is also in the tree's memory reservation block",
+        [CMA_PROBLEM_MEMRESERVE] = "%b to %l of it is also in the tree's memory reservation block",
         [CMA_PROBLEM_GRANULE] = "%b with size %s is not a multiple of the granule %x: refused",
         [CMA_PROBLEM_ALIGNMENT] = "%x is not a power of two: refused",
         [CMA_PROBLEM_NO_MAP] = "reusable memory must be mapped: refused",

@@ -26,7 +26,7 @@ void *dts_compile(const char *source, size_t *nbytes)
     if (child == 0) {
         dup2(fileno(in), STDIN_FILENO);
         dup2(fileno(out), STDOUT_FILENO);
-        execlp("dtc", "dtc", "-q", "-q", "-f", "-@", "-I", "dts", "-O", "dtb", "-o", "-", "-",
+        execlp("dtc", "dtc", "-q", "-q", "-f", "-I", "dts", "-O", "dtb", "-o", "-", "-",
                (char *)NULL);
         _exit(127);
     }

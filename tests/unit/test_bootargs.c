@@ -271,7 +271,7 @@ static void default_can_not_be_had(void **state)
     expect_none("cma=64M@0x5e000000-0x70000000", 0x5fffffff, CMA_PROBLEM_REACH);
     expect_none("cma=64M@0x48000000-0x49000000", 0xffffffff, CMA_PROBLEM_LIMIT);
     expect_none("cma=64M@0-1M", 0xffffffff, CMA_PROBLEM_LIMIT);
-    expect_none("cma=15E@1E", 0xffffffff, CMA_PROBLEM_OUTSIDE);
+    expect_none("cma=14E@1E", 0xffffffff, CMA_PROBLEM_OUTSIDE);
     expect_none("cma=0xffffffffffffffff", 0xffffffff, CMA_PROBLEM_OVERFLOW);
 }
 
@@ -358,7 +358,8 @@ static void texts_have_the_numbers(void **state)
 
     (void)state;
     cma_problem_text(&problem, text, sizeof(text));
-    assert_string_equal(text, "0x1000 to 0x17ff overlaps 'camera@0', which has that memory already");
+    assert_string_equal(text,
+                        "0x1000 to 0x17ff overlaps 'camera@0', which has that memory already");
     problem.kind = CMA_PROBLEM_LENGTH;
     problem.value = 12;
     cma_problem_text(&problem, text, sizeof(text));

@@ -210,8 +210,7 @@ static void stolen_memory_is_gone(void **state)
     /* a split that has no slot changes nothing */
     assert_int_equal(cma_map_init(&map, memory, 1, reserved, 1), 0);
     assert_int_equal(add(&map, 0x10000, 0x10000), 0);
-    assert_int_equal(cma_map_steal(&map, 0x1000, 0x1000, 0x12000, 0x12fff, "x", &base),
-                     CMA_ENOMEM);
+    assert_int_equal(cma_map_steal(&map, 0x1000, 0x1000, 0x12000, 0x12fff, "x", &base), CMA_ENOMEM);
     assert_int_equal(map.nreserved, 0);
     assert_int_equal(cma_map_memory(&map, 0)->nbytes, 0x10000);
 }
@@ -224,8 +223,10 @@ static void pieces_come_in_order(void **state)
     static const struct {
         uint64_t base, nbytes;
         enum cma_range_kind kind;
-    } expected[] = {{0x11000, 0x1000, CMA_RANGE_MEMORY}, {0x12000, 0x1000, CMA_RANGE_AREA},
-                    {0x13000, 0xd000, CMA_RANGE_MEMORY}, {0x30000, 0x1000, CMA_RANGE_NO_MAP},
+    } expected[] = {{0x11000, 0x1000, CMA_RANGE_MEMORY},
+                    {0x12000, 0x1000, CMA_RANGE_AREA},
+                    {0x13000, 0xd000, CMA_RANGE_MEMORY},
+                    {0x30000, 0x1000, CMA_RANGE_NO_MAP},
                     {0x40000, 0x2000, CMA_RANGE_MEMORY}};
 
     (void)state;
@@ -311,8 +312,8 @@ static void model_compare(const struct cma_map *map, const struct model *model, 
 }
 
 /* The highest or lowest place by trying all of them. */
-static int model_find(const struct model *model, uint64_t zero, unsigned int count, unsigned int align,
-                      unsigned int first, unsigned int last, bool up)
+static int model_find(const struct model *model, uint64_t zero, unsigned int count,
+                      unsigned int align, unsigned int first, unsigned int last, bool up)
 {
     int found = -1;
 
@@ -359,9 +360,9 @@ static void agrees_with_a_model(void **state)
                     unsigned int b = (unsigned int)(r[i].base - zero);
                     bool touched = b < at + count && at < b + r[i].nbytes;
 
-                    whole = whole && !(touched && (r[i].flags & CMA_RANGE_STOLEN)) &&
-                            (!touched ||
-                             model_uniform(after.byte, b, (unsigned int)r[i].nbytes, '.'));
+                    whole =
+                        whole && !(touched && (r[i].flags & CMA_RANGE_STOLEN)) &&
+                        (!touched || model_uniform(after.byte, b, (unsigned int)r[i].nbytes, '.'));
                 }
                 assert_int_equal(cma_map_add_memory(&map, zero + at, count, NULL),
                                  clear && whole ? 0 : CMA_EEXIST);
@@ -375,8 +376,9 @@ static void agrees_with_a_model(void **state)
                 bool fits = inside || (model_uniform(model.byte, at, count, ' ') && (step & 1));
 
                 range.kind = step & 1 ? CMA_RANGE_NO_MAP : CMA_RANGE_AREA;
-                assert_int_equal(cma_map_reserve(&map, &range, NULL),
-                                 !fits ? CMA_ERANGE : free ? 0 : CMA_EEXIST);
+                assert_int_equal(cma_map_reserve(&map, &range, NULL), !fits  ? CMA_ERANGE
+                                                                      : free ? 0
+                                                                             : CMA_EEXIST);
                 if (fits && free) {
                     memset(model.owner + at, next++, count);
                 }

@@ -53,24 +53,35 @@ static const struct cma_range *boot_some_area(struct run *run)
     return some;
 }
 
+/* Room for an area of `range->nbytes` or less. 0 in range->nbytes: there is none. */
+static void boot_find_area(const struct run *run, struct cma_range *range, cma_paddr_t last)
+{
+    while (range->nbytes != 0 &&
+           cma_map_find(&run->board.map, range->nbytes, 1ull << 20, 0, last, false,
+                        &range->base) != 0)
+        range->nbytes = range->nbytes / 2 & ~((1ull << 20) - 1);
+}
+
 /* A board that keeps no memory for devices gets an area, and is told so. */
 static int boot_add_area(struct run *run)
 {
     uint64_t spare = cma_map_free_nbytes(&run->board.map);
+    /* 32 MiB hold six pictures of 1080p; a small board gives an eighth. */
+    uint64_t nbytes = (spare / 8 < 32u << 20 ? spare / 8 : 32u << 20) & ~((1ull << 20) - 1);
     struct cma_range range = {
+        .nbytes = nbytes,
         .kind = CMA_RANGE_AREA,
         .flags = CMA_RANGE_DEFAULT | CMA_RANGE_DYNAMIC,
         .name = "added for this run",
         .id = CMA_NODE_NONE,
     };
 
-    /* 32 MiB hold six pictures of 1080p; a small board gives an eighth. */
-    range.nbytes = spare / 8 < 32u << 20 ? spare / 8 : 32u << 20;
-    range.nbytes &= ~((1ull << 20) - 1);
-    while (range.nbytes != 0 &&
-           cma_map_find(&run->board.map, range.nbytes, 1ull << 20, 0, run->board.rules.dma_last,
-                        false, &range.base) != 0)
-        range.nbytes = range.nbytes / 2 & ~((1ull << 20) - 1);
+    /* Where all devices reach it, if there is such a place; the camera reaches everything. */
+    boot_find_area(run, &range, run->board.rules.dma_last);
+    if (range.nbytes == 0) {
+        range.nbytes = nbytes;
+        boot_find_area(run, &range, CMA_PADDR_MAX);
+    }
     if (range.nbytes == 0 || cma_map_reserve(&run->board.map, &range, NULL) != 0) {
         fprintf(stderr, "cma: %s: no area, and no room to add one\n",
                 run->options.board.file);

@@ -34,6 +34,11 @@ static void json_failures(struct json *json, const struct run *run)
         json_number(json, "count", failure->count);
         json_number(json, "pages", failure->npages);
         json_number(json, "first_at_us", failure->at_us);
+        if (failure->refusal.pfn != CMA_PFN_NONE) {
+            json_hex(json, "frame", failure->refusal.pfn << run->board.page_shift);
+            json_number(json, "frame_mover", failure->refusal.mover);
+            json_number(json, "frame_owner", failure->refusal.owner);
+        }
         json_number(json, "free_run_pages", failure->refusal.free_run_npages);
         json_number(json, "possible_run_pages", failure->refusal.possible_run_npages);
         json_close(json, '}');

@@ -16,22 +16,22 @@
  *                  frames of the buffer are empty and not looked at
  *       reserved   not memory for us
  *       none       in a claimed buffer behind its first frame, or taken by a claim in progress
- * Frames are grouped in blocks of `1 << block_order` (one lending block; cut at span ends), and each
- * block counts its idle, kept (movable) and droppable frames, so that nobody walks frames to find
- * out what a run would cost.
+ * Frames are grouped in blocks of `1 << block_order` (one lending block; cut at span ends), and
+ * each block counts its idle, kept (movable) and droppable frames, so that nobody walks frames to
+ * find out what a run would cost.
  *
  * A *mover* is who holds movable and droppable frames. A frame is moved in two phases:
  *     freeze (no new references, writers held) -> flush -> copy -> commit, or abort
  * and discarded in one. No lock of libcma is held during any call to a mover. While a frame is
  * frozen, every call on it answers CMA_EAGAIN: its holder looks its handle up again and retries.
  *
- * A *pin* stops a frame from moving for as long as its holder likes; a frame of an area is moved out
- * of it first (the pin pays, not the device) or the pin is refused without a trace. A *short
+ * A *pin* stops a frame from moving for as long as its holder likes; a frame of an area is moved
+ * out of it first (the pin pays, not the device) or the pin is refused without a trace. A *short
  * reference* may hold a lent frame where it is for a bounded time; claims see it before they copy.
  *
- * Locks: one for all ordinary spans, one for each area's span; never two at once. Records are 32-bit
- * atomics besides. Every function here may be called from several threads at once unless it says
- * otherwise. "Sleeps: no" means that it can be called with interrupts off.
+ * Locks: one for all ordinary spans, one for each area's span; never two at once. Records are
+ * 32-bit atomics besides. Every function here may be called from several threads at once unless it
+ * says otherwise. "Sleeps: no" means that it can be called with interrupts off.
  */
 #ifndef CMA_FRAME_H
 #define CMA_FRAME_H
@@ -71,17 +71,17 @@ struct cma_zone {
 
 /*
  * What a mover can do. All its callbacks may be called by several threads at once, for different
- * frames; for one frame never two at once. They are called without any lock of libcma held, and must
- * not take a lock that a caller of an allocation may hold. During a callback its frame is frozen: a
- * call on it from inside answers CMA_EAGAIN.
+ * frames; for one frame never two at once. They are called without any lock of libcma held, and
+ * must not take a lock that a caller of an allocation may hold. During a callback its frame is
+ * frozen: a call on it from inside answers CMA_EAGAIN.
  *
  * A mover keeps for each handle which frame it has, under a lock of its own that commit and discard
- * take too. Who looks a handle's frame up and then releases, frees, keeps or references it does both
- * under that lock (those calls do not sleep); on CMA_EAGAIN it drops the lock and looks again. So no
- * call ever reaches a frame that meanwhile went to somebody else.
+ * take too. Who looks a handle's frame up and then releases, frees, keeps or references it does
+ * both under that lock (those calls do not sleep); on CMA_EAGAIN it drops the lock and looks again.
+ * So no call ever reaches a frame that meanwhile went to somebody else.
  *
- * Callbacks can come as soon as a frame is published, before cma_pages_alloc has returned its number:
- * a mover that doesn't know the frame yet answers CMA_ENOENT, or asks for CMA_PAGES_REF.
+ * Callbacks can come as soon as a frame is published, before cma_pages_alloc has returned its
+ * number: a mover that doesn't know the frame yet answers CMA_ENOENT, or asks for CMA_PAGES_REF.
  */
 struct cma_mover {
     const char *name;
@@ -121,7 +121,7 @@ enum cma_lend_class {
 
 /* private: 8 bytes a frame */
 struct cma_frame_record {
-    uint32_t word;   /* atomic: kind, flags, mover, pins, short references (src/frame/word.h) */
+    uint32_t word; /* atomic: kind, flags, mover, pins, short references (src/frame/word.h) */
     uint32_t cookie;
 };
 
@@ -138,12 +138,12 @@ struct cma_span {
     uint32_t record; /* index of its first frame's record */
     uint32_t block;  /* index of its first block; blocks are aligned by pfn */
     uint32_t nblocks;
-    uint32_t tree;   /* word in `available` and `reclaim` where its bit trees begin */
-    uint32_t zone;   /* index of the zone of its last frame */
+    uint32_t tree; /* word in `available` and `reclaim` where its bit trees begin */
+    uint32_t zone; /* index of the zone of its last frame */
     uint32_t is_area;
     uint32_t lend_class; /* enum cma_lend_class, areas only */
     uint32_t emptying;   /* atomic: claims in progress; no destination is taken from it */
-    uint32_t passing;    /* atomic: frames that are nobody's for a moment (destinations, releases) */
+    uint32_t passing; /* atomic: frames that are nobody's for a moment (destinations, releases) */
     struct cma_lock lock; /* of areas; ordinary spans share the table's */
 };
 
@@ -151,8 +151,8 @@ struct cma_frames_config {
     const struct cma_port *port;
     const struct cma_zone *zones; /* lives as long as the table; NULL: one zone, all mapped */
     uint32_t nzones;              /* up to CMA_ZONES_MAX */
-    uint32_t block_order;         /* 5 to 12; 0: of 7, 8 and 9 (512 pages) what needs least storage */
-    bool areas_only;              /* the table covers areas only: a host's allocator has the rest */
+    uint32_t block_order; /* 5 to 12; 0: of 7, 8 and 9 (512 pages) what needs least storage */
+    bool areas_only;      /* the table covers areas only: a host's allocator has the rest */
 };
 
 /* What the page allocator does for areas: one implementation is src/buddy, another the operating
@@ -220,9 +220,9 @@ struct cma_frames {
     uint32_t *reclaim;   /* bit trees over a span's blocks: droppable frames, ordinary spans only */
     struct cma_zone zones[CMA_ZONES_MAX];
     uint32_t nzones;
-    uint64_t zone_idle[CMA_ZONES_MAX]; /* idle frames of ordinary spans; under `lock` */
+    uint64_t zone_idle[CMA_ZONES_MAX];      /* idle frames of ordinary spans; under `lock` */
     uint64_t zone_droppable[CMA_ZONES_MAX]; /* of these spans, not pinned, by sure movers */
-    struct cma_lock lock;              /* of all ordinary spans */
+    struct cma_lock lock;                   /* of all ordinary spans */
     const struct cma_mover *movers[CMA_MOVERS_MAX];
     uint32_t nmovers;
     const struct cma_pages_ops *ops;
@@ -275,29 +275,29 @@ CMA_MUST_CHECK int cma_frame_publish(struct cma_frames *frames, cma_pfn_t pfn,
                                      const struct cma_holder *holder);
 
 /*
- * The holder lets go of one frame. Returns 1 (idle again: the host may put it into its free lists), 0
- * (a claim is waiting for it, or its block is no longer lent: forget it), CMA_EAGAIN (it is being
- * moved: look your handle up again), CMA_EBUSY (a short reference is on it), CMA_EBADF (idle, pinned,
- * or not published), CMA_ENOENT (not tracked). Sleeps: no.
+ * The holder lets go of one frame. Returns 1 (idle again: the host may put it into its free lists),
+ * 0 (a claim is waiting for it, or its block is no longer lent: forget it), CMA_EAGAIN (it is being
+ * moved: look your handle up again), CMA_EBUSY (a short reference is on it), CMA_EBADF (idle,
+ * pinned, or not published), CMA_ENOENT (not tracked). Sleeps: no.
  */
 CMA_MUST_CHECK int cma_frame_release(struct cma_frames *frames, cma_pfn_t pfn);
 
 /*
  * A droppable frame is about to get dirty: it becomes movable; and the reverse, once its contents
- * are safe elsewhere. Returns 0 (also when it is so already), CMA_EAGAIN (being discarded or moved),
- * CMA_EBADF (neither movable nor droppable), CMA_EINVAL (its mover can't discard), CMA_ENOENT.
- * Sleeps: no.
+ * are safe elsewhere. Returns 0 (also when it is so already), CMA_EAGAIN (being discarded or
+ * moved), CMA_EBADF (neither movable nor droppable), CMA_EINVAL (its mover can't discard),
+ * CMA_ENOENT. Sleeps: no.
  */
 CMA_MUST_CHECK int cma_frame_keep(struct cma_frames *frames, cma_pfn_t pfn);
 CMA_MUST_CHECK int cma_frame_allow_drop(struct cma_frames *frames, cma_pfn_t pfn);
 
 /*
  * Pins a frame where it is, or, when it is in an area, moves it out and pins it there: *pinned is
- * the frame that is pinned. Returns 0, CMA_EAGAIN (being moved: look up again), CMA_EBUSY (its mover
- * refused, or a short reference or claim is on it), CMA_ENOMEM (nowhere to move to), CMA_EBADF (not
- * held), CMA_ENOENT; on failure nothing has changed. Up to 1,023 pins a frame, then CMA_EOVERFLOW.
- * When *pinned is a frame that the table doesn't track (a host's), the host counts the pin itself.
- * May sleep.
+ * the frame that is pinned. Returns 0, CMA_EAGAIN (being moved: look up again), CMA_EBUSY (its
+ * mover refused, or a short reference or claim is on it), CMA_ENOMEM (nowhere to move to),
+ * CMA_EBADF (not held), CMA_ENOENT; on failure nothing has changed. Up to 1,023 pins a frame, then
+ * CMA_EOVERFLOW. When *pinned is a frame that the table doesn't track (a host's), the host counts
+ * the pin itself. May sleep.
  */
 CMA_MUST_CHECK int cma_frame_pin(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *pinned);
 /* Returns 0, CMA_EBADF (not pinned) or CMA_ENOENT. Sleeps: no. */

@@ -2,17 +2,18 @@
 /*
  * pages.h - the page allocator that comes along (src/buddy)
  *
- * For systems that have none. It hands out the frames of the table's ordinary spans, and, to movable
- * and droppable requests only, the idle frames of lent area blocks. Free memory is the table's idle
- * bits; a bit tree finds a block that has some, so that the cost does not grow with memory, and two
- * free neighbours are merged by being neighbours. An operating system that has a page allocator
- * leaves this folder out and fills a struct cma_pages_ops itself (frame.h).
+ * For systems that have none. It hands out the frames of the table's ordinary spans, and, to
+ * movable and droppable requests only, the idle frames of lent area blocks. Free memory is the
+ * table's idle bits; a bit tree finds a block that has some, so that the cost does not grow with
+ * memory, and two free neighbours are merged by being neighbours. An operating system that has a
+ * page allocator leaves this folder out and fills a struct cma_pages_ops itself (frame.h).
  *
  * Where a request goes: zones from the highest that its limit allows downwards. Unmovable requests
- * take the lowest frames of a zone, movable ones the highest, so that they do not mix. Droppable data
- * goes to lent area blocks first (it costs a claim no copy), movable data last. When nothing in reach
- * is left, the registered lenders (areas) are asked for another block: lending is on demand. No run
- * crosses the end of a zone. A mover's own address limit holds besides the request's.
+ * take the lowest frames of a zone, movable ones the highest, so that they do not mix. Droppable
+ * data goes to lent area blocks first (it costs a claim no copy), movable data last. When nothing
+ * in reach is left, the registered lenders (areas) are asked for another block: lending is on
+ * demand. No run crosses the end of a zone. A mover's own address limit holds besides the
+ * request's.
  */
 #ifndef CMA_PAGES_H
 #define CMA_PAGES_H
@@ -31,13 +32,13 @@ extern "C" {
 #define CMA_PAGES_REF (1u << 3)
 
 struct cma_pages_request {
-    uint64_t npages;         /* 1 up; movable and droppable requests: 1 */
-    uint64_t align_npages;   /* power of two; 0: 1 */
+    uint64_t npages;       /* 1 up; movable and droppable requests: 1 */
+    uint64_t align_npages; /* power of two; 0: 1 */
     struct cma_holder holder;
-    cma_paddr_t paddr_first; /* all bytes lie in [paddr_first, paddr_last] */
-    cma_paddr_t paddr_last;  /* 0: no limit */
+    cma_paddr_t paddr_first;  /* all bytes lie in [paddr_first, paddr_last] */
+    cma_paddr_t paddr_last;   /* 0: no limit */
     uint64_t boundary_nbytes; /* the run crosses no multiple of it; power of two; 0: none */
-    uint32_t flags;          /* CMA_PAGES_* */
+    uint32_t flags;           /* CMA_PAGES_* */
 };
 
 /* Somebody who can lend another block of frames when movable or droppable requests want more. */
@@ -50,10 +51,10 @@ struct cma_lender {
 
 struct cma_pages_stats {
     uint64_t zone_idle_npages[CMA_ZONES_MAX];
-    uint64_t lent_idle_npages;  /* idle frames of lent blocks */
+    uint64_t lent_idle_npages; /* idle frames of lent blocks */
     uint64_t requests, refused;
-    uint64_t demand;            /* movable and droppable requests that were refused */
-    uint64_t reclaimed;         /* droppable frames discarded to make room for destinations */
+    uint64_t demand;    /* movable and droppable requests that were refused */
+    uint64_t reclaimed; /* droppable frames discarded to make room for destinations */
 };
 
 struct cma_pages {
@@ -86,8 +87,8 @@ CMA_MUST_CHECK int cma_pages_alloc(struct cma_pages *pages, const struct cma_pag
 
 /*
  * Frees what one cma_pages_alloc gave. `npages` and `owner` (the cookie of the request) must match.
- * Returns 0, CMA_EAGAIN (being moved: look your handle up again), CMA_EBUSY (a short reference is on
- * it: try again when that is dropped), CMA_EBADF (not allocated, pinned),
+ * Returns 0, CMA_EAGAIN (being moved: look your handle up again), CMA_EBUSY (a short reference is
+ * on it: try again when that is dropped), CMA_EBADF (not allocated, pinned),
  * CMA_EINVAL (other length, or inside an allocation), CMA_EPERM (other owner), CMA_ENOENT.
  * Sleeps: no.
  */

@@ -81,27 +81,27 @@ enum cma_error_class cma_error_class(int error);
  */
 enum cma_reason {
     CMA_REASON_NONE = 0,
-    CMA_REASON_ARGUMENT,     /* malformed: code names what kind */
-    CMA_REASON_TOO_LARGE,    /* longer than the area, zone or block can ever hold */
-    CMA_REASON_UNREACHABLE,  /* no part of the area or zone lies within the address limits */
-    CMA_REASON_CLAIMED,      /* what is claimed by others leaves no window */
-    CMA_REASON_HELD,         /* `pfn` is pinned, referenced or unmovable; no window avoids such */
-    CMA_REASON_MOVER,        /* the mover of `pfn` refused to let it go */
-    CMA_REASON_NO_ROOM,      /* a window is there, but its kept frames fit nowhere else */
-    CMA_REASON_NO_MEMORY,    /* no free frame in reach */
-    CMA_REASON_FLOOR,        /* free frames in reach are held back by a floor */
-    CMA_REASON_MAPPING,      /* the port's map hook failed with `code` */
-    CMA_REASON_BUDGET,       /* the caller's budget ended first; continue or cancel */
-    CMA_REASON_INACTIVE,     /* the area is not active */
+    CMA_REASON_ARGUMENT,    /* malformed: code names what kind */
+    CMA_REASON_TOO_LARGE,   /* longer than the area, zone or block can ever hold */
+    CMA_REASON_UNREACHABLE, /* no part of the area or zone lies within the address limits */
+    CMA_REASON_CLAIMED,     /* what is claimed by others leaves no window */
+    CMA_REASON_HELD,        /* `pfn` is pinned, referenced or unmovable; no window avoids such */
+    CMA_REASON_MOVER,       /* the mover of `pfn` refused to let it go */
+    CMA_REASON_NO_ROOM,     /* a window is there, but its kept frames fit nowhere else */
+    CMA_REASON_NO_MEMORY,   /* no free frame in reach */
+    CMA_REASON_FLOOR,       /* free frames in reach are held back by a floor */
+    CMA_REASON_MAPPING,     /* the port's map hook failed with `code` */
+    CMA_REASON_BUDGET,      /* the caller's budget ended first; continue or cancel */
+    CMA_REASON_INACTIVE,    /* the area is not active */
     CMA_REASON_COUNT
 };
 
 struct cma_refusal {
-    int code;               /* enum cma_error, as returned */
+    int code; /* enum cma_error, as returned */
     enum cma_reason reason;
-    cma_pfn_t pfn;          /* the frame that stands in the way, or CMA_PFN_NONE */
-    uint32_t mover;         /* its mover's number, 0 when it has none */
-    uint32_t owner;         /* its cookie (movable, droppable) or owner tag (others) */
+    cma_pfn_t pfn;                /* the frame that stands in the way, or CMA_PFN_NONE */
+    uint32_t mover;               /* its mover's number, 0 when it has none */
+    uint32_t owner;               /* its cookie (movable, droppable) or owner tag (others) */
     uint64_t free_run_npages;     /* longest run with nothing in it, as last seen */
     uint64_t possible_run_npages; /* longest run that nothing holds in place, as last seen */
 };

@@ -2,10 +2,10 @@
 /*
  * atomic.h - atomic access to plain words
  *
- * Public structs are also read by C++ and hold plain integers; what several threads touch is accessed
- * through these functions only. peek and poke order nothing (hints, and words that a lock protects
- * but that others read without it); load acquires, store releases, the others do both. Never 64 bits:
- * 32-bit processors would need a lock for it.
+ * Public structs are also read by C++ and hold plain integers; what several threads touch is
+ * accessed through these functions only. peek and poke order nothing (hints, and words that a lock
+ * protects but that others read without it); load acquires, store releases, the others do both.
+ * Never 64 bits: 32-bit processors would need a lock for it.
  */
 #ifndef CMA_BASE_ATOMIC_H
 #define CMA_BASE_ATOMIC_H

@@ -2,8 +2,8 @@
 /*
  * bitmap.h - one bit a frame, in 32-bit words
  *
- * Writers hold a lock. Readers may look without it: each word is read whole and what they learn is a
- * hint. Ranges of bits are inclusive.
+ * Writers hold a lock. Readers may look without it: each word is read whole and what they learn is
+ * a hint. Ranges of bits are inclusive.
  */
 #ifndef CMA_BASE_BITMAP_H
 #define CMA_BASE_BITMAP_H
@@ -25,7 +25,8 @@ void cma__bitmap_clear(uint32_t *bitmap, uint32_t first, uint32_t last);
 /* How many bits are set. */
 uint32_t cma__bitmap_count(const uint32_t *bitmap, uint32_t first, uint32_t last);
 
-/* The lowest (highest) bit of first to last that is `set` or not set; CMA__BIT_NONE: there is none. */
+/* The lowest (highest) bit of first to last that is `set` or not set; CMA__BIT_NONE: there is
+ * none. */
 uint32_t cma__bitmap_lowest(const uint32_t *bitmap, uint32_t first, uint32_t last, bool set);
 uint32_t cma__bitmap_highest(const uint32_t *bitmap, uint32_t first, uint32_t last, bool set);
 

@@ -2,8 +2,8 @@
 /*
  * bits.h - bit arithmetic on words, without a library
  *
- * The builtins below are single instructions, or a few, on every processor that libcma is built for;
- * popcount is written out because it would be a call on most of them.
+ * The builtins below are single instructions, or a few, on every processor that libcma is built
+ * for; popcount is written out because it would be a call on most of them.
  */
 #ifndef CMA_BASE_BITS_H
 #define CMA_BASE_BITS_H

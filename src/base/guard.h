@@ -3,8 +3,8 @@
  * guard.h - assertions of checked builds, and a port's optional locks
  *
  * An assertion states what the code believes, never what a caller must be told: wrong arguments get
- * an error code. -DCMA_CHECKED=1 makes a false one trap; otherwise it is compiled, for its types, and
- * never run, so its condition must have no side effects.
+ * an error code. -DCMA_CHECKED=1 makes a false one trap; otherwise it is compiled, for its types,
+ * and never run, so its condition must have no side effects.
  */
 #ifndef CMA_BASE_GUARD_H
 #define CMA_BASE_GUARD_H
@@ -22,8 +22,7 @@ static inline uintptr_t guard_lock(const struct cma_port *port, struct cma_lock 
     return port->lock != NULL ? port->lock(port->ctx, lock) : 0;
 }
 
-static inline void guard_unlock(const struct cma_port *port, struct cma_lock *lock,
-                                uintptr_t state)
+static inline void guard_unlock(const struct cma_port *port, struct cma_lock *lock, uintptr_t state)
 {
     if (port->unlock != NULL) {
         port->unlock(port->ctx, lock, state);

@@ -6,21 +6,22 @@
  *      |unmovable ->      <- movable|unmovable ->  <- movable|  |lent block| idle ...
  *
  * Free memory is the frame table's idle bits; there is no list to fill, split or merge. A request
- * goes from its highest zone down. Unmovable frames are taken from a zone's low end and movable ones
- * from its high end, so a zone fills from both sides and what can't move stays together.
+ * goes from its highest zone down. Unmovable frames are taken from a zone's low end and movable
+ * ones from its high end, so a zone fills from both sides and what can't move stays together.
  *
  *      unmovable     ordinary
  *      movable       ordinary, lent, a block that an area lends for it
  *      droppable     lent, ordinary, a block that an area lends for it
  *      destination   ordinary (floors do not hold it), lent, a droppable frame's place
  *
- * Address limits of movers nest: data with a lower limit can go to fewer frames. So a destination is
- * looked for above the next lower limit first, from all three sources, and only then below it. Taken
- * in any order, destinations then suffice for a window exactly if for each limit there are as many
- * frames below it as data that needs them, which is what a claim asks of room().
+ * Address limits of movers nest: data with a lower limit can go to fewer frames. So a destination
+ * is looked for above the next lower limit first, from all three sources, and only then below it.
+ * Taken in any order, destinations then suffice for a window exactly if for each limit there are as
+ * many frames below it as data that needs them, which is what a claim asks of room().
  *
- * A floor keeps frames for destinations: floor_npages[z] of all idle frames up to the end of zone z.
- * What is taken in a zone is missing in all sums from this zone up, so each of these is looked at.
+ * A floor keeps frames for destinations: floor_npages[z] of all idle frames up to the end of zone
+ * z. What is taken in a zone is missing in all sums from this zone up, so each of these is looked
+ * at.
  */
 #include <cma/pages.h>
 
@@ -113,14 +114,12 @@ static bool pages_span_suits(const struct cma_frames *frames, struct cma_span *s
     cma_pfn_t first = bits_max(want->run.first, span->pfn);
     cma_pfn_t last = bits_min(want->run.last, span->pfn + (span->npages - 1));
 
-    if (first > last ||
-        ((request->flags & CMA_PAGES_LINEAR) != 0 &&
-         (frames->zones[span->zone].flags & CMA_ZONE_UNMAPPED) != 0)) {
+    if (first > last || ((request->flags & CMA_PAGES_LINEAR) != 0 &&
+                         (frames->zones[span->zone].flags & CMA_ZONE_UNMAPPED) != 0)) {
         return false;
     }
-    if (span->is_area != 0 &&
-        ((request->flags & CMA_PAGES_NO_LENT) != 0 ||
-         cma__holder_check(frames, span, &request->holder) != CMA_OK)) {
+    if (span->is_area != 0 && ((request->flags & CMA_PAGES_NO_LENT) != 0 ||
+                               cma__holder_check(frames, span, &request->holder) != CMA_OK)) {
         return false;
     }
     want->reachable = true;
@@ -168,12 +167,11 @@ static bool pages_try_zone(struct cma_pages *pages, struct pages_want *want, uin
                            cma_pfn_t *pfn)
 {
     struct cma_frames *frames = pages->frames;
-    bool floored = frames->zone_idle[zone] != 0 &&
-                   !pages_floor_holds(pages, zone, want->run.npages);
+    bool floored =
+        frames->zone_idle[zone] != 0 && !pages_floor_holds(pages, zone, want->run.npages);
 
     for (uint32_t i = 0; i < frames->nspans; i++) {
-        struct cma_span *span =
-            &frames->spans[want->run.from_top ? frames->nspans - 1 - i : i];
+        struct cma_span *span = &frames->spans[want->run.from_top ? frames->nspans - 1 - i : i];
 
         if (span->is_area != 0 || span->zone != zone || !pages_span_suits(frames, span, want)) {
             continue;
@@ -265,8 +263,7 @@ static bool pages_try_lenders(struct cma_pages *pages, struct pages_want *want, 
 static bool pages_try(struct cma_pages *pages, struct pages_want *want, cma_pfn_t *pfn)
 {
     switch (want->request->holder.kind) {
-    case CMA_KIND_UNMOVABLE:
-        return pages_try_ordinary(pages, want, pfn);
+    case CMA_KIND_UNMOVABLE: return pages_try_ordinary(pages, want, pfn);
     case CMA_KIND_MOVABLE:
         return pages_try_ordinary(pages, want, pfn) || pages_try_lent(pages, want, pfn) ||
                pages_try_lenders(pages, want, pfn);
@@ -308,7 +305,8 @@ static uint64_t pages_survey(const struct cma_frames *frames, struct pages_want 
 }
 
 /* Counts a request that ended, well or not. */
-static void pages_count(struct cma_pages *pages, const struct cma_pages_request *request, bool found)
+static void pages_count(struct cma_pages *pages, const struct cma_pages_request *request,
+                        bool found)
 {
     struct cma_frames *frames = pages->frames;
     uintptr_t state = guard_lock(frames->port, &frames->lock);
@@ -551,8 +549,8 @@ static void pages_destination_put(void *ctx, cma_pfn_t pfn)
 }
 
 /*
- * Zones that end within the limit are read from their counts; the one that the limit cuts is counted
- * block by block.
+ * Zones that end within the limit are read from their counts; the one that the limit cuts is
+ * counted block by block.
  */
 static uint64_t pages_room(void *ctx, cma_paddr_t paddr_last)
 {

@@ -41,8 +41,8 @@ static inline uint32_t span_bit(const struct cma_frames *frames, const struct cm
 /* Can the mover's word be relied on: it neither refuses nor needs memory to let go? */
 bool cma__mover_is_sure(const struct cma_frames *frames, uint32_t mover);
 
-/* A frame with this word is one that a destination can be made of: droppable, in ordinary memory, not
- * pinned, of a sure mover. */
+/* A frame with this word is one that a destination can be made of: droppable, in ordinary memory,
+ * not pinned, of a sure mover. */
 bool cma__frame_is_spare(const struct cma_frames *frames, const struct cma_span *span,
                          uint32_t word);
 
@@ -70,8 +70,9 @@ bool cma__frame_leave(struct cma_frames *frames, struct cma_span *span, cma_pfn_
 
 /*
  * Freezes a frame that its mover may be asked about: movable or droppable, without pins and
- * references, isolated exactly if `isolated`. Returns 0 and the word before; CMA_ENOENT (nobody holds
- * it), CMA_EAGAIN (frozen), CMA_EBUSY (pins, references, or the other claim state), CMA_EBADF.
+ * references, isolated exactly if `isolated`. Returns 0 and the word before; CMA_ENOENT (nobody
+ * holds it), CMA_EAGAIN (frozen), CMA_EBUSY (pins, references, or the other claim state),
+ * CMA_EBADF.
  */
 int cma__frame_freeze(struct cma_frame_record *record, bool isolated, uint32_t *word);
 void cma__frame_thaw(struct cma_frame_record *record);

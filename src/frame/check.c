@@ -58,8 +58,9 @@ int cma_frame_info(const struct cma_frames *frames, cma_pfn_t pfn, struct cma_fr
         .kind = word_kind(word),
         .idle = bitmap_test(frames->idle, span_bit(frames, span, pfn)),
         .in_area = span->is_area != 0,
-        .lent = (atom_peek16(&span_block(frames, span, cma__span_block_of(frames, span, pfn))
-                                  ->flags) & CMA_BLOCK_LENT) != 0,
+        .lent =
+            (atom_peek16(&span_block(frames, span, cma__span_block_of(frames, span, pfn))->flags) &
+             CMA_BLOCK_LENT) != 0,
     };
     if (info->kind == CMA_KIND_NONE) {
         return CMA_OK;
@@ -85,9 +86,9 @@ struct check_walk {
     const struct cma_frames *frames;
     const struct cma_span *span;
     bool busy;
-    uint32_t claimed;       /* frames of a buffer that are still to come */
+    uint32_t claimed;               /* frames of a buffer that are still to come */
     uint32_t idle, kept, droppable; /* of this block */
-    uint32_t previous;      /* the word of the frame before, 0 at a span's beginning */
+    uint32_t previous;              /* the word of the frame before, 0 at a span's beginning */
     uint32_t previous_cookie;
     uint64_t zone_idle[CMA_ZONES_MAX], zone_droppable[CMA_ZONES_MAX];
     const char *what;
@@ -129,8 +130,7 @@ static bool check_held(struct check_walk *walk, uint32_t word, uint32_t cookie)
         !check_that(walk, walk->busy || (word & WORD_ISOLATED) == 0, "a frame is left isolated") ||
         !check_that(walk, span->is_area != 0 || (word & WORD_ISOLATED) == 0,
                     "a frame outside of areas is isolated") ||
-        !check_that(walk,
-                    (word & WORD_FROZEN) == 0 || (word & WORD_REFS) == 0,
+        !check_that(walk, (word & WORD_FROZEN) == 0 || (word & WORD_REFS) == 0,
                     "a frozen frame is referenced")) {
         return false;
     }
@@ -162,10 +162,9 @@ static bool check_frame(struct check_walk *walk, cma_pfn_t pfn, uint32_t offset)
         good = check_held(walk, word, cookie);
     } else if (word_kind(word) == CMA_KIND_CLAIMED) {
         good = check_that(walk, walk->span->is_area != 0, "a buffer lies outside of areas") &&
-               check_that(walk,
-                          word_npages(word) != 0 &&
-                              word_npages(word) <= walk->span->npages - offset,
-                          "a buffer is longer than its area");
+               check_that(
+                   walk, word_npages(word) != 0 && word_npages(word) <= walk->span->npages - offset,
+                   "a buffer is longer than its area");
         walk->claimed = good ? word_npages(word) - 1 : 0;
     } else {
         good = check_that(walk, word == 0, "no such kind of frame") &&

@@ -6,8 +6,8 @@
  * neighbours are one run without anybody merging them. A search goes from the low end or the high
  * end: the bit tree names the next block that has something to give, the block's bits name the
  * frame; the run that would begin (or end) there is then read from its far end, and a frame in the
- * way moves the search behind it at once. A single frame costs the tree's few levels; a run costs at
- * most a look at each word of idle bits in between.
+ * way moves the search behind it at once. A single frame costs the tree's few levels; a run costs
+ * at most a look at each word of idle bits in between.
  */
 #include "table.h"
 
@@ -207,8 +207,8 @@ uint32_t cma__span_idle_run(const struct cma_frames *frames, const struct cma_sp
 }
 
 /* The part of a block up to `last`; false when there is none. */
-static bool find_part(const struct cma_frames *frames, const struct cma_span *span,
-                      uint32_t number, cma_pfn_t last, cma_pfn_t *first, uint32_t *npages)
+static bool find_part(const struct cma_frames *frames, const struct cma_span *span, uint32_t number,
+                      cma_pfn_t last, cma_pfn_t *first, uint32_t *npages)
 {
     cma__span_block_range(frames, span, number, first, npages);
     if (*first > last) {

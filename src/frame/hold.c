@@ -41,9 +41,9 @@ int cma__holder_check(const struct cma_frames *frames, const struct cma_span *sp
     if (holder->kind == CMA_KIND_DROPPABLE && frames->movers[holder->mover - 1]->discard == NULL) {
         return CMA_EINVAL;
     }
-    if (in_area && (span->lend_class == CMA_LEND_NONE ||
-                    (span->lend_class == CMA_LEND_SLOT &&
-                     !cma__mover_is_sure(frames, holder->mover)))) {
+    if (in_area &&
+        (span->lend_class == CMA_LEND_NONE ||
+         (span->lend_class == CMA_LEND_SLOT && !cma__mover_is_sure(frames, holder->mover)))) {
         return CMA_EINVAL;
     }
     return CMA_OK;
@@ -79,8 +79,7 @@ static bool hold_goes_on(const struct cma_frames *frames, const struct cma_span 
 static int hold_publish(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                         const struct cma_holder *holder)
 {
-    const struct cma_block *block =
-        span_block(frames, span, cma__span_block_of(frames, span, pfn));
+    const struct cma_block *block = span_block(frames, span, cma__span_block_of(frames, span, pfn));
 
     if (!bitmap_test(frames->idle, span_bit(frames, span, pfn))) {
         /* Nobody's and not idle: a claim has it. */
@@ -116,8 +115,7 @@ static int hold_release(struct cma_frames *frames, struct cma_span *span, cma_pf
 {
     struct cma_frame_record *record = span_record(frames, span, pfn);
     uint32_t word = atom_load(&record->word);
-    const struct cma_block *block =
-        span_block(frames, span, cma__span_block_of(frames, span, pfn));
+    const struct cma_block *block = span_block(frames, span, cma__span_block_of(frames, span, pfn));
     bool lent = span->is_area == 0 || (block->flags & CMA_BLOCK_LENT) != 0;
     int error;
 
@@ -168,8 +166,7 @@ static int hold_set_kind(struct cma_frames *frames, struct cma_span *span, cma_p
         if ((word & WORD_FROZEN) != 0) {
             return CMA_EAGAIN;
         }
-        if (kind == CMA_KIND_DROPPABLE &&
-            frames->movers[word_mover(word) - 1]->discard == NULL) {
+        if (kind == CMA_KIND_DROPPABLE && frames->movers[word_mover(word) - 1]->discard == NULL) {
             return CMA_EINVAL;
         }
         after = (word & ~WORD_KIND) | (uint32_t)kind;
@@ -284,8 +281,7 @@ int cma__span_free(struct cma_frames *frames, struct cma_span *span, cma_pfn_t p
 
         do {
             error = hold_may_leave(word);
-        } while (error == CMA_OK &&
-                 !atom_swap_if(&record[i].word, &word, word | WORD_FROZEN));
+        } while (error == CMA_OK && !atom_swap_if(&record[i].word, &word, word | WORD_FROZEN));
         if (error != CMA_OK) {
             while (i-- > 0) {
                 cma__frame_thaw(&record[i]);

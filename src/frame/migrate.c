@@ -57,8 +57,7 @@ int cma__frame_freeze(struct cma_frame_record *record, bool isolated, uint32_t *
         if ((*word & WORD_FROZEN) != 0) {
             return CMA_EAGAIN;
         }
-        if ((*word & (WORD_PINS | WORD_REFS)) != 0 ||
-            ((*word & WORD_ISOLATED) != 0) != isolated) {
+        if ((*word & (WORD_PINS | WORD_REFS)) != 0 || ((*word & WORD_ISOLATED) != 0) != isolated) {
             return CMA_EBUSY;
         }
     } while (!atom_swap_if(&record->word, word, *word | WORD_FROZEN));
@@ -88,8 +87,7 @@ static void migrate_leave(struct cma_frames *frames, struct cma_span *span, cma_
 }
 
 /* Writes the destination's record; over a host's allocator there is none. */
-static void migrate_publish(struct cma_frames *frames, cma_pfn_t to, uint32_t word,
-                            uint32_t cookie)
+static void migrate_publish(struct cma_frames *frames, cma_pfn_t to, uint32_t word, uint32_t cookie)
 {
     struct cma_span *span = cma__span_of(frames, to);
     uintptr_t state;
@@ -131,8 +129,7 @@ static int migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_p
         return word_kind(word) == CMA_KIND_NONE ? CMA_ENOENT : CMA_EBADF;
     }
     want.paddr_last = migrate_mover(frames, word)->paddr_last;
-    if (frames->ops == NULL ||
-        frames->ops->destination(frames->ops->ctx, &want, to) != CMA_OK) {
+    if (frames->ops == NULL || frames->ops->destination(frames->ops->ctx, &want, to) != CMA_OK) {
         return CMA_ENOMEM;
     }
     error = cma__frame_freeze(record, !pinned, &word);

@@ -3,12 +3,12 @@
  * pin.c - what stops a frame from moving, and who waits for it to end
  *
  * A pin is counted under the lock: a pinned droppable frame is none that a destination can be made
- * of, and the zone's count says so. A short reference is one compare-and-swap. Neither is given on a
- * frame that is frozen or that a claim has marked: from the mark on a claim's frames can only get
+ * of, and the zone's count says so. A short reference is one compare-and-swap. Neither is given on
+ * a frame that is frozen or that a claim has marked: from the mark on a claim's frames can only get
  * free of references, so what it saw before its first copy stays true.
  *
- * Waiting: one event word for the whole table. Who lets a frame go changes it after the frame's state,
- * who waits reads it before; so a change between look and wait is never slept over.
+ * Waiting: one event word for the whole table. Who lets a frame go changes it after the frame's
+ * state, who waits reads it before; so a change between look and wait is never slept over.
  */
 #include "table.h"
 

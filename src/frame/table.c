@@ -74,8 +74,8 @@ static bool table_next_piece(const struct cma_map *map, const struct cma_frames_
     while (cma_map_next(map, cursor, &piece)) {
         *is_area = piece.kind == CMA_RANGE_AREA;
         if ((*is_area || (piece.kind == CMA_RANGE_MEMORY && !config->areas_only)) &&
-            table_whole_pages(piece.base, piece.base + (piece.nbytes - 1),
-                              config->port->page_shift, first, last)) {
+            table_whole_pages(piece.base, piece.base + (piece.nbytes - 1), config->port->page_shift,
+                              first, last)) {
             return true;
         }
     }
@@ -89,8 +89,7 @@ static uint32_t table_nblocks(cma_pfn_t first, cma_pfn_t last, uint32_t order)
 
 /* Adds the spans of one piece to the plan, and writes them when there is a table to write to. */
 static bool table_add_piece(struct table_plan *plan, const struct cma_frames_config *config,
-                            cma_pfn_t first, cma_pfn_t last, bool is_area,
-                            struct cma_span *spans)
+                            cma_pfn_t first, cma_pfn_t last, bool is_area, struct cma_span *spans)
 {
     uint64_t limit = is_area ? CMA__CLAIM_NPAGES_MAX : TABLE_NPAGES_MAX;
 
@@ -152,11 +151,10 @@ static bool table_plan_order(struct table_plan *plan, const struct cma_map *map,
             return false;
         }
     }
-    plan->nbytes = plan->nspans * sizeof(struct cma_span) +
-                   plan->nrecords * sizeof(struct cma_frame_record) +
-                   plan->nblocks * sizeof(struct cma_block) +
-                   (plan->nblocks << order) / 32 * sizeof(uint32_t) +
-                   plan->ntree_words * 2 * sizeof(uint32_t);
+    plan->nbytes =
+        plan->nspans * sizeof(struct cma_span) + plan->nrecords * sizeof(struct cma_frame_record) +
+        plan->nblocks * sizeof(struct cma_block) +
+        (plan->nblocks << order) / 32 * sizeof(uint32_t) + plan->ntree_words * 2 * sizeof(uint32_t);
     plan->nbytes = table_round_8(plan->nbytes);
     return plan->nbytes <= SIZE_MAX;
 }

@@ -2,8 +2,8 @@
 /*
  * table.h - what src/buddy and src/cma may do with the frame table besides frame.h
  *
- * Functions that say "locked" are called with the span's lock held (cma__span_lock); the others take
- * it themselves, for a block's worth of frames at a time.
+ * Functions that say "locked" are called with the span's lock held (cma__span_lock); the others
+ * take it themselves, for a block's worth of frames at a time.
  */
 #ifndef CMA_FRAME_TABLE_H
 #define CMA_FRAME_TABLE_H
@@ -34,7 +34,8 @@ void cma__span_block_range(const struct cma_frames *frames, const struct cma_spa
 
 /* --- for src/buddy ------------------------------------------------------------------------- */
 
-/* Holder, mover and area fit together; `span` NULL: just holder and mover. Returns 0 or CMA_EINVAL. */
+/* Holder, mover and area fit together; `span` NULL: just holder and mover. Returns 0 or
+ * CMA_EINVAL. */
 int cma__holder_check(const struct cma_frames *frames, const struct cma_span *span,
                       const struct cma_holder *holder);
 
@@ -72,10 +73,9 @@ void cma__span_put(struct cma_frames *frames, struct cma_span *span, cma_pfn_t p
 int cma__span_free(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn, uint64_t npages,
                    uint32_t owner);
 /* Discards one droppable frame of ordinary spans in [first, last], through its mover; the frame is
- * then taken (neither idle nor held) and *pfn. Returns 0 or CMA_ENOMEM (there is none that its mover
- * gives up). No lock held. */
-int cma__frames_reclaim(struct cma_frames *frames, cma_pfn_t first, cma_pfn_t last,
-                        cma_pfn_t *pfn);
+ * then taken (neither idle nor held) and *pfn. Returns 0 or CMA_ENOMEM (there is none that its
+ * mover gives up). No lock held. */
+int cma__frames_reclaim(struct cma_frames *frames, cma_pfn_t first, cma_pfn_t last, cma_pfn_t *pfn);
 
 /* --- for src/cma --------------------------------------------------------------------------- */
 
@@ -95,8 +95,8 @@ void cma__window_cost(struct cma_frames *frames, struct cma_span *span, cma_pfn_
                       uint64_t npages, struct cma_window_cost *cost);
 
 /*
- * Isolates frames [pfn, pfn + npages) of one block (or less), under the lock: idle ones are taken, held
- * ones marked. All or nothing: returns 0, or CMA_EBUSY and the frame in the way.
+ * Isolates frames [pfn, pfn + npages) of one block (or less), under the lock: idle ones are taken,
+ * held ones marked. All or nothing: returns 0, or CMA_EBUSY and the frame in the way.
  */
 int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                         uint32_t npages, cma_pfn_t *obstacle);
@@ -105,11 +105,12 @@ int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pf
 void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                          uint64_t npages);
 /*
- * Empties isolated frames [pfn, pfn + npages), in address order, in batches (one freeze and one flush
- * a batch). Returns 0, CMA_EBUSY (a mover refused obstacle), CMA_ENOMEM (no destination for
+ * Empties isolated frames [pfn, pfn + npages), in address order, in batches (one freeze and one
+ * flush a batch). Returns 0, CMA_EBUSY (a mover refused obstacle), CMA_ENOMEM (no destination for
  * obstacle): the frames below may still be held, for nothing is copied in vain; or CMA_EAGAIN (the
- * holder of obstacle is just freeing it or has just got it: read the event before the call, wait and
- * go on from obstacle; all frames below it are empty). Counts are added. May sleep; no lock is held.
+ * holder of obstacle is just freeing it or has just got it: read the event before the call, wait
+ * and go on from obstacle; all frames below it are empty). Counts are added. May sleep; no lock is
+ * held.
  */
 struct cma_evacuation {
     uint64_t copied, dropped;
@@ -121,7 +122,8 @@ int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint64_t npag
  * CMA__CLAIM_NPAGES_MAX. */
 void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                        uint64_t npages, uint32_t owner);
-/* A claimed buffer becomes idle frames. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM; checks first. */
+/* A claimed buffer becomes idle frames. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM; checks
+ * first. */
 int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                         uint64_t npages, uint32_t owner);
 /* Marks a block lent or not: its idle frames become available to the allocator or stop being so. */

@@ -2,10 +2,11 @@
 /*
  * window.c - a claim's view of an area: cost, isolate, restore, hand over, release
  *
- * All of it goes block by block, each under the span's lock for one block's time. The block's counts
- * come first: where nobody has borrowed, a block is a few words of idle bits, and no record of it is
- * read or written. An idle frame is isolated by being taken (its idle bit goes), a held one by a mark
- * in its word; so a claim that gives up finds out from idle bits and words alone what to put back.
+ * All of it goes block by block, each under the span's lock for one block's time. The block's
+ * counts come first: where nobody has borrowed, a block is a few words of idle bits, and no record
+ * of it is read or written. An idle frame is isolated by being taken (its idle bit goes), a held
+ * one by a mark in its word; so a claim that gives up finds out from idle bits and words alone what
+ * to put back.
  */
 #include "table.h"
 
@@ -70,8 +71,8 @@ static void window_cost_frame(const struct cma_frames *frames, const struct cma_
             cost->droppable++;
         } else {
             cost->kept++;
-            cost->kept_paddr_last = bits_min(cost->kept_paddr_last,
-                                             frames->movers[word_mover(word) - 1]->paddr_last);
+            cost->kept_paddr_last =
+                bits_min(cost->kept_paddr_last, frames->movers[word_mover(word) - 1]->paddr_last);
         }
         return;
     }

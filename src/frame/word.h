@@ -12,8 +12,8 @@
  *   references             anybody, by compare-and-swap, on held frames neither frozen nor isolated
  *   frozen                 set by compare-and-swap where there are neither pins nor references (and
  *                          isolated is what the mover of it expects); cleared by who set it
- * So a frozen frame's word belongs to who froze it, and a word of kind none or claimed to who has the
- * lock. `head` marks the first frame of an allocation.
+ * So a frozen frame's word belongs to who froze it, and a word of kind none or claimed to who has
+ * the lock. `head` marks the first frame of an allocation.
  */
 #ifndef CMA_FRAME_WORD_H
 #define CMA_FRAME_WORD_H

@@ -2,10 +2,10 @@
 /*
  * plain_port.h - a small board for the tests of src/frame and src/buddy
  *
- * One thread, no simulator: contents are one number a frame, carried by the copy hook. The port counts
- * what is called and fails the test when a hook or a mover is called with a lock held, when locks
- * nest, or when a copy comes before the flush that makes a freeze hold. The mover keeps handles; what
- * it answers can be scripted call by call.
+ * One thread, no simulator: contents are one number a frame, carried by the copy hook. The port
+ * counts what is called and fails the test when a hook or a mover is called with a lock held, when
+ * locks nest, or when a copy comes before the flush that makes a freeze hold. The mover keeps
+ * handles; what it answers can be scripted call by call.
  */
 #ifndef TEST_PLAIN_PORT_H
 #define TEST_PLAIN_PORT_H
@@ -59,7 +59,8 @@ struct plain {
     uint32_t locks, flushes, copies, freezes, commits, aborts, discards, waits, wakes;
     uint32_t fail_freeze, fail_discard; /* the nth call from now answers fail_with */
     int fail_with;
-    void (*during)(struct plain *plain, cma_pfn_t pfn, uint32_t cookie); /* inside freeze, discard */
+    void (*during)(struct plain *plain, cma_pfn_t pfn,
+                   uint32_t cookie); /* inside freeze, discard */
     void (*on_wait)(struct plain *plain);
 
     /* sure: never refuses; picky: may refuse; stiff: can't discard, reaches half of the memory */
@@ -443,8 +444,8 @@ static void plain_lend_all(struct plain *plain, struct cma_span *span)
 }
 
 /* Isolates a window block by block; restores what was isolated when it can't. */
-static int plain_isolate(struct plain *plain, struct cma_span *span, cma_pfn_t pfn,
-                         uint64_t npages, cma_pfn_t *obstacle)
+static int plain_isolate(struct plain *plain, struct cma_span *span, cma_pfn_t pfn, uint64_t npages,
+                         cma_pfn_t *obstacle)
 {
     uint64_t done = 0;
 

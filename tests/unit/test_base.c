@@ -133,7 +133,8 @@ static void bittree_size(uint32_t nbits, uint32_t steps)
         assert_true(cma__bittree_check(tree, nbits));
         assert_int_equal(cma__bittree_next(tree, nbits, at),
                          naive_search(bits, at, nbits - 1, true, true));
-        assert_int_equal(cma__bittree_prev(tree, nbits, at), naive_search(bits, 0, at, true, false));
+        assert_int_equal(cma__bittree_prev(tree, nbits, at),
+                         naive_search(bits, 0, at, true, false));
     }
     for (uint32_t i = 0; i < nbits; i++) {
         assert_int_equal(bitmap_test(tree, i), bits[i]);
@@ -244,8 +245,7 @@ static const struct cma_port base_port = {
     .zero = some_range,
 };
 
-#define PORT_WITH(field, value) \
-    (port = base_port, port.field = (value), cma_port_check(&port))
+#define PORT_WITH(field, value) (port = base_port, port.field = (value), cma_port_check(&port))
 
 static void test_port_check(void **state)
 {
@@ -365,10 +365,10 @@ static void test_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bits),          cmocka_unit_test(test_bitmap),
-        cmocka_unit_test(test_bittree),       cmocka_unit_test(test_bittree_check),
-        cmocka_unit_test(test_port_check),    cmocka_unit_test(test_guard),
-        cmocka_unit_test(test_assert),        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_bits),       cmocka_unit_test(test_bitmap),
+        cmocka_unit_test(test_bittree),    cmocka_unit_test(test_bittree_check),
+        cmocka_unit_test(test_port_check), cmocka_unit_test(test_guard),
+        cmocka_unit_test(test_assert),     cmocka_unit_test(test_errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

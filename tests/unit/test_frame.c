@@ -23,7 +23,7 @@ static void expect_span(struct plain *plain, uint32_t index, uint64_t first, uin
 static void test_zones_split_spans(void **state)
 {
     const struct cma_zone zones[] = {
-        {.last = 0x1000000 + 100 * PLAIN_PAGE + 77},  /* cuts a page: that page is in zone 1 */
+        {.last = 0x1000000 + 100 * PLAIN_PAGE + 77}, /* cuts a page: that page is in zone 1 */
         {.last = 0x1000000 + 333 * PLAIN_PAGE - 1},
         {.last = CMA_PADDR_MAX, .flags = CMA_ZONE_UNMAPPED},
     };
@@ -90,7 +90,8 @@ static void test_ends_of_the_world(void **state)
 static void test_partial_pages(void **state)
 {
     struct cma_range memory[4], reserved[4];
-    struct cma_range pool = {.base = 0x3800, .nbytes = 0x1000, .kind = CMA_RANGE_RESERVED, .name = "r"};
+    struct cma_range pool = {
+        .base = 0x3800, .nbytes = 0x1000, .kind = CMA_RANGE_RESERVED, .name = "r"};
     struct cma_range area = {.base = 0x8100, .nbytes = 0x2f00, .kind = CMA_RANGE_AREA, .name = "a"};
     struct plain plain = {0};
     struct cma_frames_config config = {.port = &plain.port};
@@ -144,12 +145,12 @@ static void test_bad_configs(void **state)
     assert_int_equal(cma_frames_init(NULL, &plain->map, &config, storage, good), CMA_EINVAL);
     assert_int_equal(cma_frames_size(NULL, &config), 0);
     assert_int_equal(cma_frames_size(&plain->map, NULL), 0);
-#define CONFIG_IS_BAD(...) \
-    do { \
-        struct cma_frames_config bad = {__VA_ARGS__}; \
-        assert_int_equal(cma_frames_size(&plain->map, &bad), 0); \
+#define CONFIG_IS_BAD(...)                                                                      \
+    do {                                                                                        \
+        struct cma_frames_config bad = {__VA_ARGS__};                                           \
+        assert_int_equal(cma_frames_size(&plain->map, &bad), 0);                                \
         assert_int_equal(cma_frames_init(&frames, &plain->map, &bad, storage, sizeof(storage)), \
-                         CMA_EINVAL); \
+                         CMA_EINVAL);                                                           \
     } while (0)
     CONFIG_IS_BAD(.port = NULL);
     no_copy.copy = NULL;
@@ -198,8 +199,10 @@ static void test_metadata_size(void **state)
     (void)state;
     for (uint32_t i = 0; i < sizeof(mib) / sizeof(mib[0]); i++) {
         struct cma_range memory[4], reserved[4];
-        struct cma_range fw = {.base = 0x40100000, .nbytes = 0x80000, .kind = CMA_RANGE_NO_MAP, .name = "f"};
-        struct cma_range area = {.base = 0x40800000, .nbytes = 0x800000, .kind = CMA_RANGE_AREA, .name = "a"};
+        struct cma_range fw = {
+            .base = 0x40100000, .nbytes = 0x80000, .kind = CMA_RANGE_NO_MAP, .name = "f"};
+        struct cma_range area = {
+            .base = 0x40800000, .nbytes = 0x800000, .kind = CMA_RANGE_AREA, .name = "a"};
         struct plain plain = {0};
         struct cma_frames_config config = {.port = &plain.port};
         struct cma_map map;
@@ -225,17 +228,53 @@ static void test_metadata_size(void **state)
 /* --- states and calls ---------------------------------------------------------------------- */
 
 enum {
-    IDLE, UNMOVABLE, UNMOVABLE_RUN, UNMOVABLE_INSIDE, MOVABLE, DROPPABLE, STIFF, PINNED, REFERENCED,
-    AREA_IDLE, AREA_LENT, AREA_MOVABLE, AREA_DROPPABLE, AREA_REFERENCED, ISOLATED, ISOLATED_IDLE,
-    CLAIMED, CLAIMED_INSIDE, FROZEN, AREA_FROZEN, UNTRACKED, STATES
+    IDLE,
+    UNMOVABLE,
+    UNMOVABLE_RUN,
+    UNMOVABLE_INSIDE,
+    MOVABLE,
+    DROPPABLE,
+    STIFF,
+    PINNED,
+    REFERENCED,
+    AREA_IDLE,
+    AREA_LENT,
+    AREA_MOVABLE,
+    AREA_DROPPABLE,
+    AREA_REFERENCED,
+    ISOLATED,
+    ISOLATED_IDLE,
+    CLAIMED,
+    CLAIMED_INSIDE,
+    FROZEN,
+    AREA_FROZEN,
+    UNTRACKED,
+    STATES
 };
 enum { PUBLISH, PUBLISH_UNMOVABLE, RELEASE, KEEP, ALLOW_DROP, PIN, UNPIN, REF, UNREF, FREE, CALLS };
 
 static const char *const state_names[STATES] = {
-    "idle", "unmovable", "unmovable run", "inside of a run", "movable", "droppable",
-    "movable without discard", "pinned", "referenced", "idle in an area", "idle and lent",
-    "movable in an area", "droppable in an area", "referenced in an area", "isolated",
-    "isolated and idle", "claimed", "inside a buffer", "frozen", "frozen in an area", "untracked",
+    "idle",
+    "unmovable",
+    "unmovable run",
+    "inside of a run",
+    "movable",
+    "droppable",
+    "movable without discard",
+    "pinned",
+    "referenced",
+    "idle in an area",
+    "idle and lent",
+    "movable in an area",
+    "droppable in an area",
+    "referenced in an area",
+    "isolated",
+    "isolated and idle",
+    "claimed",
+    "inside a buffer",
+    "frozen",
+    "frozen in an area",
+    "untracked",
 };
 static const char *const call_names[CALLS] = {
     "publish", "publish unmovable", "release", "keep", "allow_drop", "pin", "unpin", "ref", "unref",
@@ -251,27 +290,27 @@ static const char *const call_names[CALLS] = {
 /* The whole contract as a table: what each call answers in each state. */
 static const int expected[STATES][CALLS] = {
     /*                     publ  unmov rel  keep drop pin unpin ref unref free */
-    [IDLE] =             {  OK,   OK,  BF,  BF,  BF,  BF,  BF,  BF,  BF,  BF },
-    [UNMOVABLE] =        {  BF,   BF,   1,  BF,  BF,  OK,  BF,  OK,  BF,  OK },
-    [UNMOVABLE_RUN] =    {  BF,   BF,  BF,  BF,  BF,  OK,  BF,  OK,  BF,  IN },
-    [UNMOVABLE_INSIDE] = {  BF,   BF,  BF,  BF,  BF,  OK,  BF,  OK,  BF,  IN },
-    [MOVABLE] =          {  BF,   BF,   1,  OK,  OK,  OK,  BF,  OK,  BF,  OK },
-    [DROPPABLE] =        {  BF,   BF,   1,  OK,  OK,  OK,  BF,  OK,  BF,  OK },
-    [STIFF] =            {  BF,   BF,   1,  OK,  IN,  OK,  BF,  OK,  BF,  OK },
-    [PINNED] =           {  BF,   BF,  BF,  OK,  OK,  OK,  OK,  OK,  BF,  BF },
-    [REFERENCED] =       {  BF,   BF,  BU,  OK,  OK,  OK,  BF,  OK,  OK,  BU },
-    [AREA_IDLE] =        {  AG,   IN,  BF,  BF,  BF,  BF,  BF,  BF,  BF,  BF },
-    [AREA_LENT] =        {  OK,   IN,  BF,  BF,  BF,  BF,  BF,  BF,  BF,  BF },
-    [AREA_MOVABLE] =     {  BF,   IN,   1,  OK,  OK,  OK,  BF,  OK,  BF,  OK },
-    [AREA_DROPPABLE] =   {  BF,   IN,   1,  OK,  OK,  OK,  BF,  OK,  BF,  OK },
-    [AREA_REFERENCED] =  {  BF,   IN,  BU,  OK,  OK,  BU,  BF,  OK,  OK,  BU },
-    [ISOLATED] =         {  BF,   IN,   0,  OK,  OK,  BU,  BF,  AG,  BF,  OK },
-    [ISOLATED_IDLE] =    {  AG,   IN,  BF,  BF,  BF,  BF,  BF,  BF,  BF,  BF },
-    [CLAIMED] =          {  BF,   IN,  BF,  BF,  BF,  BF,  BF,  BF,  BF,  BF },
-    [CLAIMED_INSIDE] =   {  AG,   IN,  BF,  BF,  BF,  BF,  BF,  BF,  BF,  BF },
-    [FROZEN] =           {  BF,   BF,  AG,  AG,  AG,  AG,  BF,  AG,  BF,  AG },
-    [AREA_FROZEN] =      {  BF,   IN,  AG,  AG,  AG,  AG,  BF,  AG,  BF,  AG },
-    [UNTRACKED] =        {  NO,   NO,  NO,  NO,  NO,  NO,  NO,  NO,  NO,  NO },
+    [IDLE] = {OK, OK, BF, BF, BF, BF, BF, BF, BF, BF},
+    [UNMOVABLE] = {BF, BF, 1, BF, BF, OK, BF, OK, BF, OK},
+    [UNMOVABLE_RUN] = {BF, BF, BF, BF, BF, OK, BF, OK, BF, IN},
+    [UNMOVABLE_INSIDE] = {BF, BF, BF, BF, BF, OK, BF, OK, BF, IN},
+    [MOVABLE] = {BF, BF, 1, OK, OK, OK, BF, OK, BF, OK},
+    [DROPPABLE] = {BF, BF, 1, OK, OK, OK, BF, OK, BF, OK},
+    [STIFF] = {BF, BF, 1, OK, IN, OK, BF, OK, BF, OK},
+    [PINNED] = {BF, BF, BF, OK, OK, OK, OK, OK, BF, BF},
+    [REFERENCED] = {BF, BF, BU, OK, OK, OK, BF, OK, OK, BU},
+    [AREA_IDLE] = {AG, IN, BF, BF, BF, BF, BF, BF, BF, BF},
+    [AREA_LENT] = {OK, IN, BF, BF, BF, BF, BF, BF, BF, BF},
+    [AREA_MOVABLE] = {BF, IN, 1, OK, OK, OK, BF, OK, BF, OK},
+    [AREA_DROPPABLE] = {BF, IN, 1, OK, OK, OK, BF, OK, BF, OK},
+    [AREA_REFERENCED] = {BF, IN, BU, OK, OK, BU, BF, OK, OK, BU},
+    [ISOLATED] = {BF, IN, 0, OK, OK, BU, BF, AG, BF, OK},
+    [ISOLATED_IDLE] = {AG, IN, BF, BF, BF, BF, BF, BF, BF, BF},
+    [CLAIMED] = {BF, IN, BF, BF, BF, BF, BF, BF, BF, BF},
+    [CLAIMED_INSIDE] = {AG, IN, BF, BF, BF, BF, BF, BF, BF, BF},
+    [FROZEN] = {BF, BF, AG, AG, AG, AG, BF, AG, BF, AG},
+    [AREA_FROZEN] = {BF, IN, AG, AG, AG, AG, BF, AG, BF, AG},
+    [UNTRACKED] = {NO, NO, NO, NO, NO, NO, NO, NO, NO, NO},
 };
 
 static const struct plain_area matrix_areas[] = {{64, 64}};
@@ -287,8 +326,7 @@ static cma_pfn_t matrix_isolate(struct plain *plain, struct cma_span *span, bool
     return pfn;
 }
 
-static cma_pfn_t matrix_hold(struct plain *plain, enum cma_kind kind, uint32_t mover,
-                             cma_pfn_t pfn)
+static cma_pfn_t matrix_hold(struct plain *plain, enum cma_kind kind, uint32_t mover, cma_pfn_t pfn)
 {
     (void)plain_publish(plain, kind, mover, pfn);
     return pfn;
@@ -299,7 +337,8 @@ static cma_pfn_t matrix_prepare(struct plain *plain, int state)
 {
     struct cma_span *span = plain_area_span(plain, 0);
     cma_pfn_t low = plain->base + 5, inside = span->pfn + 3, obstacle;
-    struct cma_pages_request run = {.npages = 4, .holder = {.kind = CMA_KIND_UNMOVABLE, .cookie = 9}};
+    struct cma_pages_request run = {.npages = 4,
+                                    .holder = {.kind = CMA_KIND_UNMOVABLE, .cookie = 9}};
 
     if (state != AREA_IDLE) {
         plain_lend_all(plain, span);
@@ -368,8 +407,8 @@ static int matrix_call(struct plain *plain, int call, cma_pfn_t pfn)
     }
 }
 
-static int matrix_call_inside;  /* which call the callback makes */
-static int matrix_answer;       /* what it got */
+static int matrix_call_inside; /* which call the callback makes */
+static int matrix_answer;      /* what it got */
 
 static void matrix_during(struct plain *plain, cma_pfn_t pfn, uint32_t cookie)
 {
@@ -540,7 +579,8 @@ static void test_holders_are_checked(void **state)
     plain_destroy(plain);
 }
 
-/* 1,023 pins and references fit, the next is refused, and the neighbours in the word are untouched. */
+/* 1,023 pins and references fit, the next is refused, and the neighbours in the word are
+ * untouched. */
 static void test_counters_do_not_overflow(void **state)
 {
     struct plain *plain = plain_create(64, NULL, 0);
@@ -632,7 +672,8 @@ static struct plain *check_board(void)
 {
     struct plain *plain = plain_create(192, matrix_areas, 1);
     struct cma_span *span = plain_area_span(plain, 0);
-    struct cma_pages_request run = {.npages = 3, .holder = {.kind = CMA_KIND_UNMOVABLE, .cookie = 9}};
+    struct cma_pages_request run = {.npages = 3,
+                                    .holder = {.kind = CMA_KIND_UNMOVABLE, .cookie = 9}};
     cma_pfn_t pfn, obstacle;
 
     assert_int_equal(cma_pages_alloc(&plain->pages, &run, &pfn, NULL), 0);
@@ -659,17 +700,17 @@ static void test_check_sees_damage(void **state)
     struct cma_violation violation;
 
     (void)state;
-#define BREAKS(lvalue, value, text) \
-    do { \
-        __typeof__(lvalue) *broken = &(lvalue), was = *broken; \
-        *broken = (__typeof__(lvalue))(value); \
-        assert_false(cma_frames_check(&plain->frames, false, &violation)); \
-        assert_non_null(violation.what); \
-        if (strstr(violation.what, text) == NULL) { \
+#define BREAKS(lvalue, value, text)                                                   \
+    do {                                                                              \
+        __typeof__(lvalue) *broken = &(lvalue), was = *broken;                        \
+        *broken = (__typeof__(lvalue))(value);                                        \
+        assert_false(cma_frames_check(&plain->frames, false, &violation));            \
+        assert_non_null(violation.what);                                              \
+        if (strstr(violation.what, text) == NULL) {                                   \
             fail_msg("expected \"%s\", the check said \"%s\"", text, violation.what); \
-        } \
-        *broken = was; \
-        plain_check(plain); \
+        }                                                                             \
+        *broken = was;                                                                \
+        plain_check(plain);                                                           \
     } while (0)
 #define WORD(pfn) (check_record(plain, (pfn))->word)
     BREAKS(WORD(plain->base + 20), CMA_KIND_MOVABLE | WORD_HEAD, "an idle frame has a holder");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_migrate.c - windows emptied, restored and claimed; pins and reclaim; every refusal on the way */
+/* test_migrate.c - windows emptied, restored and claimed; pins and reclaim; every refusal on the
+ * way */
 #include "plain_port.h"
 
 static const struct plain_area areas[] = {{64, 96}, {192, 64}};
@@ -299,8 +300,8 @@ static void test_free_while_isolated(void **state)
     plain_destroy(plain);
 }
 
-/* Inside its freeze the mover finds that the handle was freed; the holder's call got EAGAIN and comes
- * again afterwards, as a thread of its own would. */
+/* Inside its freeze the mover finds that the handle was freed; the holder's call got EAGAIN and
+ * comes again afterwards, as a thread of its own would. */
 static void test_freeing_and_freezing_cross(void **state)
 {
     struct plain *plain = board();
@@ -533,7 +534,8 @@ static void test_pin_moves_out(void **state)
     plain_destroy(plain);
 }
 
-/* Refused without a trace: by the mover, by a reference, for want of memory outside of all areas. */
+/* Refused without a trace: by the mover, by a reference, for want of memory outside of all
+ * areas. */
 static void test_pin_refused(void **state)
 {
     struct plain *plain = board();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_pages.c - the page allocator: where requests go, what holds them back, against naive scans */
+/* test_pages.c - the page allocator: where requests go, what holds them back, against naive
+ * scans */
 #include "plain_port.h"
 
 /* Three zones, the last one not mapped; an area in the middle zone and one in the highest. */
@@ -19,8 +20,8 @@ static struct plain *zoned(void)
 
 static struct cma_pages_request unmovable(uint64_t npages)
 {
-    return (struct cma_pages_request){
-        .npages = npages, .holder = {.kind = CMA_KIND_UNMOVABLE, .cookie = 5}};
+    return (struct cma_pages_request){.npages = npages,
+                                      .holder = {.kind = CMA_KIND_UNMOVABLE, .cookie = 5}};
 }
 
 static struct cma_pages_request single(enum cma_kind kind)
@@ -248,7 +249,8 @@ static void test_malformed(void **state)
         {.npages = 1, .boundary_nbytes = 2048, .holder = {.kind = CMA_KIND_UNMOVABLE}},
         {.npages = 1, .boundary_nbytes = 12288, .holder = {.kind = CMA_KIND_UNMOVABLE}},
         {.npages = 3, .boundary_nbytes = 8192, .holder = {.kind = CMA_KIND_UNMOVABLE}},
-        {.npages = UINT64_MAX, .boundary_nbytes = UINT64_C(1) << 63,
+        {.npages = UINT64_MAX,
+         .boundary_nbytes = UINT64_C(1) << 63,
          .holder = {.kind = CMA_KIND_UNMOVABLE}},
     };
 
@@ -263,9 +265,14 @@ static void test_malformed(void **state)
 /* Sizes, alignments and limits up to the end of 64 bits do nothing but refuse. */
 static void test_near_2_to_64(void **state)
 {
-    static const uint64_t sizes[] = {451, UINT64_C(1) << 31, UINT64_C(1) << 32,
-                                     (UINT64_C(1) << 32) + 1, UINT64_C(1) << 52,
-                                     UINT64_C(1) << 63, UINT64_MAX - 1, UINT64_MAX};
+    static const uint64_t sizes[] = {451,
+                                     UINT64_C(1) << 31,
+                                     UINT64_C(1) << 32,
+                                     (UINT64_C(1) << 32) + 1,
+                                     UINT64_C(1) << 52,
+                                     UINT64_C(1) << 63,
+                                     UINT64_MAX - 1,
+                                     UINT64_MAX};
     struct plain *plain = zoned();
     struct cma_pages_request request = unmovable(1);
 
@@ -363,10 +370,12 @@ static void random_request(struct plain *plain, struct cma_pages_request *reques
         }
     }
     if (rand() % 3 == 0) {
-        request->paddr_first = (plain->base + (uint64_t)rand() % 100) * PLAIN_PAGE + (uint64_t)(rand() % 3);
+        request->paddr_first =
+            (plain->base + (uint64_t)rand() % 100) * PLAIN_PAGE + (uint64_t)(rand() % 3);
     }
     if (rand() % 3 == 0) {
-        request->paddr_last = (plain->base + 100 + (uint64_t)rand() % 100) * PLAIN_PAGE - 2 + (uint64_t)(rand() % 3);
+        request->paddr_last =
+            (plain->base + 100 + (uint64_t)rand() % 100) * PLAIN_PAGE - 2 + (uint64_t)(rand() % 3);
     }
 }
 
@@ -547,24 +556,30 @@ static void test_room_is_exact(void **state)
     (void)state;
     for (unsigned seed = 1; seed <= 30; seed++) {
         struct plain *plain = zoned();
-        cma_paddr_t limits[] = {CMA_PADDR_MAX, zones[1].last, zones[0].last,
-                                (plain->base + 170) * PLAIN_PAGE + 5, plain->base * PLAIN_PAGE, 0};
+        cma_paddr_t limits[] = {CMA_PADDR_MAX,
+                                zones[1].last,
+                                zones[0].last,
+                                (plain->base + 170) * PLAIN_PAGE + 5,
+                                plain->base * PLAIN_PAGE,
+                                0};
         uint32_t cookie;
 
         srand(seed);
         plain_lend_all(plain, plain_area_span(plain, 0));
         if (seed % 2 == 0) {
             plain_lend_all(plain, plain_area_span(plain, 1));
-            plain_area_span(plain, 1)->lend_class = seed % 3 == 0 ? CMA_LEND_SLOT : CMA_LEND_ORDINARY;
+            plain_area_span(plain, 1)->lend_class =
+                seed % 3 == 0 ? CMA_LEND_SLOT : CMA_LEND_ORDINARY;
         }
         for (uint32_t i = 0; i < 420; i++) {
             cma_pfn_t pinned;
-            int error = plain_alloc(plain, rand() % 2 == 0 ? CMA_KIND_MOVABLE : CMA_KIND_DROPPABLE, 1,
-                                    rand() % 2 == 0 ? CMA_PAGES_NO_LENT : 0, &cookie);
+            int error = plain_alloc(plain, rand() % 2 == 0 ? CMA_KIND_MOVABLE : CMA_KIND_DROPPABLE,
+                                    1, rand() % 2 == 0 ? CMA_PAGES_NO_LENT : 0, &cookie);
 
             if (error == 0 && rand() % 4 == 0) {
-                assert_int_equal(cma_frame_pin(&plain->frames, plain->handles[cookie].pfn, &pinned) |
-                                     CMA_ENOMEM, CMA_ENOMEM);
+                assert_int_equal(
+                    cma_frame_pin(&plain->frames, plain->handles[cookie].pfn, &pinned) | CMA_ENOMEM,
+                    CMA_ENOMEM);
             } else if (error == 0 && rand() % 4 == 0) {
                 assert_int_equal(cma_frame_keep(&plain->frames, plain->handles[cookie].pfn), 0);
             }
@@ -592,9 +607,11 @@ static void test_room_is_exact(void **state)
                 uint64_t room = ops->room(ops->ctx, limits[i]);
                 cma_pfn_t pfn;
 
-                assert_int_equal(ops->destination(ops->ctx, &want, &pfn), room != 0 ? 0 : CMA_ENOMEM);
+                assert_int_equal(ops->destination(ops->ctx, &want, &pfn),
+                                 room != 0 ? 0 : CMA_ENOMEM);
                 if (room != 0) {
-                    assert_ptr_not_equal(cma__span_of(&plain->frames, pfn), plain_area_span(plain, 0));
+                    assert_ptr_not_equal(cma__span_of(&plain->frames, pfn),
+                                         plain_area_span(plain, 0));
                     ops->destination_put(ops->ctx, pfn);
                 }
                 continue;
@@ -679,7 +696,8 @@ static void test_stats_and_ops(void **state)
     assert_int_equal(stats.demand, 1);
     /* The longest run that a refusal for fragments saw. */
     for (uint32_t i = 0; i < 450; i += 10) {
-        if (plain_info(plain, plain->base + i).idle && !plain_info(plain, plain->base + i).in_area) {
+        if (plain_info(plain, plain->base + i).idle &&
+            !plain_info(plain, plain->base + i).in_area) {
             (void)plain_publish(plain, CMA_KIND_MOVABLE, 1, plain->base + i);
         }
     }
@@ -693,22 +711,14 @@ static void test_stats_and_ops(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_zones_from_the_top),
-        cmocka_unit_test(test_runs_stay_in_a_zone),
-        cmocka_unit_test(test_lending_order),
-        cmocka_unit_test(test_lending_only_in_reach),
-        cmocka_unit_test(test_movers_limit),
-        cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_near_2_to_64),
-        cmocka_unit_test(test_top_of_memory),
-        cmocka_unit_test(test_against_naive_scan),
-        cmocka_unit_test(test_free_checks_all),
-        cmocka_unit_test(test_ref_from_the_start),
-        cmocka_unit_test(test_floors),
-        cmocka_unit_test(test_room_is_exact),
-        cmocka_unit_test(test_unsure_movers_are_no_room),
-        cmocka_unit_test(test_pinned_destination),
-        cmocka_unit_test(test_stats_and_ops),
+        cmocka_unit_test(test_zones_from_the_top), cmocka_unit_test(test_runs_stay_in_a_zone),
+        cmocka_unit_test(test_lending_order),      cmocka_unit_test(test_lending_only_in_reach),
+        cmocka_unit_test(test_movers_limit),       cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_near_2_to_64),       cmocka_unit_test(test_top_of_memory),
+        cmocka_unit_test(test_against_naive_scan), cmocka_unit_test(test_free_checks_all),
+        cmocka_unit_test(test_ref_from_the_start), cmocka_unit_test(test_floors),
+        cmocka_unit_test(test_room_is_exact),      cmocka_unit_test(test_unsure_movers_are_no_room),
+        cmocka_unit_test(test_pinned_destination), cmocka_unit_test(test_stats_and_ops),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,10 +116,42 @@ static struct sim_store *world_store(struct world *world, struct sim_store_confi
     return store;
 }
 
+/* The table and the store say the same of each frame. */
+struct agree {
+    struct world *world;
+    struct sim_store *store;
+    bool cache;
+};
+
+static bool agree_one(void *arg, const struct sim_store_object *object)
+{
+    struct agree *agree = arg;
+    struct cma_frame_info info;
+
+    if (object->pfn == CMA_PFN_NONE)
+        return true;
+    assert_int_equal(cma_frame_info(&agree->world->system.frames, object->pfn, &info), 0);
+    assert_int_equal(info.kind,
+                     agree->cache && !object->dirty ? CMA_KIND_DROPPABLE : CMA_KIND_MOVABLE);
+    assert_int_equal(info.mover, sim_store_mover(agree->store));
+    assert_int_equal(info.cookie, object->id);
+    assert_int_equal(info.pins, object->pins);
+    assert_int_equal(info.refs, object->refs);
+    assert_int_equal(info.frozen, object->frozen);
+    return true;
+}
+
 static void world_check(struct world *world)
 {
     struct cma_violation violation = {NULL, 0};
     cma_paddr_t paddr;
+
+    for (int i = 0; i < STORES && world->stores[i]; i++) {
+        struct agree agree = {
+            world, world->stores[i],
+            world->system.frames.movers[sim_store_mover(world->stores[i]) - 1]->discard != NULL};
+        sim_store_walk(world->stores[i], agree_one, &agree);
+    }
 
     if (!cma_system_check(&world->system, &violation))
         fail_msg("%s, frame 0x%llx", violation.what, (unsigned long long)violation.pfn);
@@ -329,6 +361,46 @@ static void test_refusals(void **state)
     world_exit(&world);
 }
 
+/* What a libcma that has gone wrong would do. */
+static void test_callbacks_out_of_order(void **state)
+{
+    struct world world;
+    struct sim_store_counts counts;
+    cma_pfn_t pfn = 0;
+    (void)state;
+
+    world_init(&world, 1, NONE);
+    struct sim_store *store =
+        world_store(&world, (struct sim_store_config){.type = SIM_STORE_CACHE});
+    const struct cma_mover *mover = world.system.frames.movers[sim_store_mover(store) - 1];
+    assert_int_equal(store_fill(store, 2), 2);
+    sim_store_walk(store, first_pfn, &pfn);
+    sim_tolerate(world.sim, SIM_PROTOCOL, true);
+
+    assert_int_equal(mover->freeze(mover->ctx, pfn + 1000, 0), CMA_ENOENT);
+    assert_int_equal(mover->freeze(mover->ctx, pfn, 5), CMA_ENOENT);
+    assert_int_equal(sim_violations(world.sim, SIM_PROTOCOL), 0);
+    assert_int_equal(mover->freeze(mover->ctx, pfn, 0), 0);
+    assert_int_equal(mover->freeze(mover->ctx, pfn, 0), CMA_ENOENT);
+    assert_int_equal(sim_violations(world.sim, SIM_PROTOCOL), 1);
+    assert_int_equal(mover->discard(mover->ctx, pfn, 0), CMA_EBUSY);
+    assert_int_equal(sim_violations(world.sim, SIM_PROTOCOL), 2);
+    mover->abort(mover->ctx, pfn, 0);
+    assert_int_equal(sim_violations(world.sim, SIM_PROTOCOL), 2);
+    mover->commit(mover->ctx, pfn, pfn, 0);
+    assert_int_equal(sim_violations(world.sim, SIM_PROTOCOL), 3);
+
+    assert_int_equal(sim_store_rewrite(store, 0), 0);
+    assert_int_equal(mover->discard(mover->ctx, pfn, 0), CMA_EBUSY); /* dirty */
+    assert_int_equal(sim_store_writeback(store, 0), 0);
+    assert_int_equal(mover->discard(mover->ctx, pfn, 0), 0);
+    assert_int_equal(mover->discard(mover->ctx, pfn, 0), CMA_ENOENT);
+    sim_store_counts(store, &counts);
+    assert_int_equal(counts.absent, 1);
+    assert_int_equal(counts.lost_bytes, 0);
+    world_exit(&world);
+}
+
 static void test_slow_freeze_takes_time(void **state)
 {
     struct world world;
@@ -397,6 +469,14 @@ static void expect(int result)
     abort();
 }
 
+static void must(int result)
+{
+    if (result == CMA_OK)
+        return;
+    fprintf(stderr, "test_movers: what was pinned is not, %s\n", cma_strerror(result));
+    abort();
+}
+
 static void churn(void *arg)
 {
     struct world *world = arg;
@@ -415,13 +495,13 @@ static void churn(void *arg)
         case 5:
             if (sim_store_pin(store, id) == 0) {
                 sim_sleep_ns(world->sim, draw(world, 20000));
-                expect(sim_store_unpin(store, id));
+                must(sim_store_unpin(store, id));
             }
             break;
         case 6:
             if (sim_store_ref(store, id) == 0) {
                 sim_sleep_ns(world->sim, draw(world, 5000));
-                expect(sim_store_unref(store, id));
+                must(sim_store_unref(store, id));
             }
             break;
         case 7: (void)sim_store_verify(store, id); break;
@@ -709,6 +789,7 @@ int main(void)
         cmocka_unit_test(test_wrong_bytes_are_counted_once),
         cmocka_unit_test(test_dropped_pages_come_back),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_callbacks_out_of_order),
         cmocka_unit_test(test_slow_freeze_takes_time),
         cmocka_unit_test(test_pins_and_references),
         cmocka_unit_test(test_writers_follow_moving_pages),

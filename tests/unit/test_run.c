@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_run.c - does `cma run` notice when bytes are lost? The same run with a port that is broken in
+ * one place each time has to end with exit code 1, and with a whole one with 0. And does the naive
+ * search notice a refusal that was wrong?
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../ports/sim/sim.h"
+
+#include <cma/system.h>
+
+static const struct cma_port *test_port(struct sim *sim);
+static int test_system_init(struct cma_system *system, const struct cma_map *map,
+                            const struct cma_system_config *config, void *storage,
+                            uint64_t nbytes);
+
+/* The machine is booted with our port in place of the simulator's. */
+#define sim_port test_port
+#define cma_system_init test_system_init
+#include "../../tool/run_boot.c"
+#undef sim_port
+#undef cma_system_init
+
+#include "../../tool/verbs.h"
+
+#define BOARD "examples/boards/omap1-camera.dts"
+
+enum fault { FAULT_NONE, FAULT_NO_CLEAN, FAULT_NO_MAINTENANCE, FAULT_COPY,
+             FAULT_HALF_COPY, FAULT_NO_ZERO, FAULT_NO_ROOM };
+
+static enum fault test_fault;
+static uint64_t test_copies;
+static struct cma_port test_copy_of_port;
+static const struct cma_port *test_whole;
+
+static void test_nothing(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
+{
+    (void)ctx;
+    (void)paddr;
+    (void)nbytes;
+}
+
+/* Every 16th page is moved without its bytes, or with half of them. */
+static void test_bad_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbytes)
+{
+    if (++test_copies % 16 != 0)
+        test_whole->copy(ctx, to, from, nbytes);
+    else if (test_fault == FAULT_HALF_COPY)
+        test_whole->copy(ctx, to, from, nbytes / 2);
+}
+
+static const struct cma_port *test_port(struct sim *sim)
+{
+    test_whole = sim_port(sim);
+    test_copy_of_port = *test_whole;
+    if (test_fault == FAULT_NO_CLEAN || test_fault == FAULT_NO_MAINTENANCE)
+        test_copy_of_port.clean = test_nothing;
+    if (test_fault == FAULT_NO_MAINTENANCE)
+        test_copy_of_port.invalidate = test_nothing;
+    if (test_fault == FAULT_COPY || test_fault == FAULT_HALF_COPY)
+        test_copy_of_port.copy = test_bad_copy;
+    if (test_fault == FAULT_NO_ZERO)
+        test_copy_of_port.zero = test_nothing;
+    return &test_copy_of_port;
+}
+
+/* An allocator that says it has no room for what areas have to move. */
+static uint64_t test_no_room(void *ctx, cma_paddr_t paddr_last)
+{
+    (void)ctx;
+    (void)paddr_last;
+    return 0;
+}
+
+static int test_system_init(struct cma_system *system, const struct cma_map *map,
+                            const struct cma_system_config *config, void *storage,
+                            uint64_t nbytes)
+{
+    int error = cma_system_init(system, map, config, storage, nbytes);
+
+    if (test_fault == FAULT_NO_ROOM)
+        system->pages.ops.room = test_no_room;
+    return error;
+}
+
+/* One run with its JSON in `test_output`. */
+static char test_output[65536];
+
+static int test_run(enum fault fault, const char *droppable)
+{
+    char *argv[] = {(char[]){"run"},       (char[]){BOARD},
+                    (char[]){"--seconds"}, (char[]){"1"},
+                    (char[]){"--json"},    (char[]){"--droppable"},
+                    NULL,                  NULL};
+    char percent[8];
+    FILE *out = tmpfile();
+    int kept = dup(STDOUT_FILENO), code;
+    size_t nbytes;
+
+    snprintf(percent, sizeof(percent), "%s", droppable);
+    argv[6] = percent;
+    test_fault = fault;
+    test_copies = 0;
+    fflush(stdout);
+    assert_non_null(out);
+    dup2(fileno(out), STDOUT_FILENO);
+    optind = 1;
+    code = verb_run(7, argv);
+    fflush(stdout);
+    dup2(kept, STDOUT_FILENO);
+    close(kept);
+    rewind(out);
+    nbytes = fread(test_output, 1, sizeof(test_output) - 1, out);
+    test_output[nbytes] = '\0';
+    fclose(out);
+    return code;
+}
+
+static void whole_port_loses_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(FAULT_NONE, "50"), 0);
+    assert_int_equal(test_run(FAULT_NONE, "0"), 0);
+    assert_int_equal(test_run(FAULT_NONE, "100"), 0);
+}
+
+static void missing_maintenance_is_noticed(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(FAULT_NO_MAINTENANCE, "50"), EXIT_LOST);
+    assert_int_equal(test_run(FAULT_NO_CLEAN, "50"), EXIT_LOST);
+}
+
+static void bad_copies_are_noticed(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(FAULT_COPY, "0"), EXIT_LOST);
+    assert_true(test_copies >= 16);
+    assert_int_equal(test_run(FAULT_HALF_COPY, "0"), EXIT_LOST);
+}
+
+static void dirty_buffers_are_noticed(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(FAULT_NO_ZERO, "50"), EXIT_LOST);
+}
+
+static void wrong_refusals_are_noticed(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(FAULT_NONE, "0"), 0);
+    assert_non_null(strstr(test_output, "\"failed\": 0,"));
+    assert_int_equal(test_run(FAULT_NO_ROOM, "0"), 0);
+    assert_null(strstr(test_output, "\"failed\": 0,"));
+    assert_non_null(strstr(test_output, "\"oracle_disagreements\": "));
+    assert_null(strstr(test_output, "\"oracle_disagreements\": 0,"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole_port_loses_nothing),
+        cmocka_unit_test(missing_maintenance_is_noticed),
+        cmocka_unit_test(bad_copies_are_noticed),
+        cmocka_unit_test(dirty_buffers_are_noticed),
+        cmocka_unit_test(wrong_refusals_are_noticed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -75,6 +75,11 @@ static void load_source(const char *source)
     cma_fdt_devices(&fdt, &rules);
     assert_true(cma_map_check(&map));
     assert_int_equal(fdt.problems.lost, 0);
+    for (uint32_t i = 0; i < fdt.nregions; i++) {
+        assert_int_equal(fdt.regions[i].flags &
+                             ~(CMA_RANGE_DEFAULT | CMA_RANGE_DYNAMIC | CMA_RANGE_UNMAPPED),
+                         0);
+    }
 }
 
 /* A board with these regions, and more in the root node. */
@@ -563,7 +568,8 @@ static void a_refused_default_gives_way(void **state)
 static void refused_memory_is_held_until_all_are_placed(void **state)
 {
     (void)state;
-    load("a@7f900000 { " AREA "reg = <0 0x7f900000 0 0x700000>; };"
+    load("x { };"
+         "a@7f900000 { " AREA "reg = <0 0x7f900000 0 0x700000>; };"
          "b { size = <0 0x1000>; };");
     expect_problem(0, "a@7f900000", "reg", CMA_PROBLEM_GRANULE);
     expect_range(0, "b", CMA_RANGE_RESERVED, 0x7f8ff000, 0x1000, CMA_RANGE_DYNAMIC);

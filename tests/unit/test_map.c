@@ -256,6 +256,9 @@ static void check_sees_damage(void **state)
     assert_false(cma_map_check(&map));
     memory[0].nbytes = 0x2800; /* cuts the area */
     assert_false(cma_map_check(&map));
+    reserved[0].kind = CMA_RANGE_NO_MAP; /* nor may others be cut */
+    assert_false(cma_map_check(&map));
+    reserved[0].kind = CMA_RANGE_AREA;
     memory[0].nbytes = 0x10000;
     reserved[0].nbytes = 0;
     assert_false(cma_map_check(&map));

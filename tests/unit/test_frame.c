@@ -225,6 +225,91 @@ static void test_metadata_size(void **state)
     assert_int_equal(sizeof(struct cma_block), 8);
 }
 
+/* --- finding runs -------------------------------------------------------------------------- */
+
+/* The lowest or highest place in the span, frame by frame. */
+static cma_pfn_t naive_find(struct plain *plain, const struct cma_span *span,
+                            const struct cma_run_want *want)
+{
+    cma_pfn_t found = CMA_PFN_NONE;
+
+    for (cma_pfn_t pfn = span->pfn; pfn + want->npages <= span->pfn + span->npages; pfn++) {
+        cma_pfn_t last = pfn + want->npages - 1;
+        bool fits = pfn >= want->first && last <= want->last && pfn % want->align_npages == 0 &&
+                    (want->boundary_npages == 0 ||
+                     pfn / want->boundary_npages == last / want->boundary_npages);
+
+        for (cma_pfn_t at = pfn; fits && at <= last; at++) {
+            fits = plain_info(plain, at).idle;
+        }
+        if (fits && (want->from_top || found == CMA_PFN_NONE)) {
+            found = pfn;
+        }
+    }
+    return found;
+}
+
+/* Every length, alignment and boundary in both directions, on spans of odd places and fillings. */
+static void test_find_runs_naively(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 12; seed++) {
+        struct cma_frames_config config = {.block_order = 5};
+        struct plain *plain = plain_create_with(0x1000 + seed * 5, 150, NULL, 0, &config);
+        const struct cma_span *span = &plain->frames.spans[0];
+
+        srand(seed);
+        for (uint32_t i = 0; i < 150; i++) {
+            if ((unsigned)rand() % 12 < seed) {
+                (void)plain_publish(plain, CMA_KIND_MOVABLE, 1, plain->base + i);
+            }
+        }
+        for (uint32_t n = 1; n <= 40; n++) {
+            for (uint32_t i = 0; i < 2 * 5 * 7; i++) {
+                struct cma_run_want want = {
+                    .npages = n,
+                    .align_npages = UINT64_C(1) << i % 5,
+                    .boundary_npages = i / 10 == 0 ? 0 : UINT64_C(1) << i / 10,
+                    .first = plain->base + (uint64_t)rand() % 30,
+                    .last = plain->base + 100 + (uint64_t)rand() % 60,
+                    .from_top = i / 5 % 2 != 0,
+                };
+                cma_pfn_t pfn = CMA_PFN_NONE;
+
+                if (!cma__span_find_idle(&plain->frames, span, &want, &pfn)) {
+                    pfn = CMA_PFN_NONE;
+                }
+                assert_int_equal(pfn, naive_find(plain, span, &want));
+            }
+        }
+        plain_destroy(plain);
+    }
+}
+
+/* In an area only frames of lent blocks are found, one at a time. */
+static void test_find_in_areas(void **state)
+{
+    const struct plain_area area = {32, 96};
+    struct plain *plain = plain_create(160, &area, 1);
+    struct cma_span *span = plain_area_span(plain, 0);
+    struct cma_run_want want = {.npages = 1, .align_npages = 1, .last = CMA_PFN_NONE};
+    cma_pfn_t pfn;
+
+    (void)state;
+    assert_false(cma__span_find_idle(&plain->frames, span, &want, &pfn));
+    cma__block_lend(&plain->frames, span, 1, true);
+    assert_true(cma__span_find_idle(&plain->frames, span, &want, &pfn));
+    assert_int_equal(pfn - span->pfn, 32);
+    want.from_top = true;
+    assert_true(cma__span_find_idle(&plain->frames, span, &want, &pfn));
+    assert_int_equal(pfn - span->pfn, 63);
+    want.npages = 2;
+    assert_false(cma__span_find_idle(&plain->frames, span, &want, &pfn));
+    want.npages = 0;
+    assert_false(cma__span_find_idle(&plain->frames, span, &want, &pfn));
+    plain_destroy(plain);
+}
+
 /* --- states and calls ---------------------------------------------------------------------- */
 
 enum {
@@ -865,6 +950,8 @@ int main(void)
         cmocka_unit_test(test_bad_configs),
         cmocka_unit_test(test_too_much_memory),
         cmocka_unit_test(test_metadata_size),
+        cmocka_unit_test(test_find_runs_naively),
+        cmocka_unit_test(test_find_in_areas),
         cmocka_unit_test(test_every_call_in_every_state),
         cmocka_unit_test(test_counts_follow_each_step),
         cmocka_unit_test(test_holders_are_checked),

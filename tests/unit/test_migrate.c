@@ -122,6 +122,35 @@ static void test_one_flush_a_batch(void **state)
     }
 }
 
+/* Frames that were only dropped are flushed, too, before the claim can have them. */
+static void test_drops_are_flushed(void **state)
+{
+    struct plain *plain = board();
+    struct cma_span *span = plain_area_span(plain, 0);
+    struct cma_evacuation evacuation = {0};
+    cma_pfn_t obstacle;
+
+    (void)state;
+    for (uint32_t i = 0; i < 20; i++) {
+        (void)plain_publish(plain, CMA_KIND_DROPPABLE, 1, span->pfn + i);
+    }
+    assert_int_equal(plain_isolate(plain, span, span->pfn, 20, &obstacle), 0);
+    assert_int_equal(cma__window_evacuate(&plain->frames, span->pfn, 10, &evacuation), 0);
+    assert_int_equal(evacuation.dropped, 10);
+    assert_false(plain->must_flush);
+    assert_int_equal(plain->flushes, 1);
+    /* Also when the call ends badly: the frames before go back and may be had by anybody. */
+    assert_int_equal(cma_frame_keep(&plain->frames, span->pfn + 15), 0);
+    plain->fail_freeze = 1;
+    assert_int_equal(cma__window_evacuate(&plain->frames, span->pfn + 10, 10, &evacuation),
+                     CMA_EBUSY);
+    assert_int_equal(evacuation.dropped, 15);
+    assert_false(plain->must_flush);
+    cma__window_restore(&plain->frames, span, span->pfn, 20);
+    plain_check(plain);
+    plain_destroy(plain);
+}
+
 /* What nobody borrowed costs nothing: not a lock more than a block's, not a record touched. */
 static void test_unborrowed_window_is_free(void **state)
 {
@@ -191,9 +220,12 @@ static void fail_nth(enum cma_kind kind, int with, bool freeze, uint32_t nth)
         }
     }
     if (error == CMA_EBUSY) {
+        uint32_t event = cma_frames_event(frames);
+
         /* The claim gives up: all in the window is as before, but for what was dropped or moved. */
         assert_int_equal(plain->commits % 32, 0);
         cma__window_restore(frames, span, span->pfn, 48);
+        assert_int_not_equal(cma_frames_event(frames), event);
         plain_check(plain);
         before = live(plain);
         assert_int_equal(before, 40 - evacuation.dropped);
@@ -734,6 +766,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_claim_step_by_step),
         cmocka_unit_test(test_one_flush_a_batch),
+        cmocka_unit_test(test_drops_are_flushed),
         cmocka_unit_test(test_unborrowed_window_is_free),
         cmocka_unit_test(test_fail_the_nth),
         cmocka_unit_test(test_no_destination),

@@ -668,6 +668,36 @@ static void test_pinned_destination(void **state)
     plain_destroy(plain);
 }
 
+/* Data without a limit leaves the low frames to data that can go nowhere else, as long as there is
+ * anything above: idle, lent or droppable. */
+static void test_low_destinations_last(void **state)
+{
+    struct plain *plain = zoned();
+    const struct cma_pages_ops *ops = cma_pages_ops(&plain->pages);
+    struct cma_destination want = {.paddr_last = CMA_PADDR_MAX};
+    uint32_t cookie;
+    cma_pfn_t pfn;
+
+    (void)state;
+    /* The stiff mover reaches frames up to 224. All above is full, one page of it droppable. */
+    for (uint32_t i = 264; i < 450; i++) {
+        if (i < 350 || i >= 400) {
+            (void)plain_publish(plain, i == 300 ? CMA_KIND_DROPPABLE : CMA_KIND_MOVABLE, 1,
+                                plain->base + i);
+        }
+    }
+    cma__block_lend(&plain->frames, plain_area_span(plain, 1), 1, true);
+    for (cookie = 0; cookie < 32 + 1; cookie++) {
+        assert_int_equal(ops->destination(ops->ctx, &want, &pfn), 0);
+        assert_true(pfn - plain->base >= (cookie < 32 ? 350 : 300));
+        assert_true(pfn - plain->base < 400);
+    }
+    assert_int_equal(pfn - plain->base, 300);
+    assert_int_equal(ops->destination(ops->ctx, &want, &pfn), 0);
+    assert_int_equal(pfn - plain->base, 199);
+    plain_destroy(plain);
+}
+
 static void test_stats_and_ops(void **state)
 {
     struct plain *plain = zoned();
@@ -718,7 +748,8 @@ int main(void)
         cmocka_unit_test(test_against_naive_scan), cmocka_unit_test(test_free_checks_all),
         cmocka_unit_test(test_ref_from_the_start), cmocka_unit_test(test_floors),
         cmocka_unit_test(test_room_is_exact),      cmocka_unit_test(test_unsure_movers_are_no_room),
-        cmocka_unit_test(test_pinned_destination), cmocka_unit_test(test_stats_and_ops),
+        cmocka_unit_test(test_pinned_destination), cmocka_unit_test(test_low_destinations_last),
+        cmocka_unit_test(test_stats_and_ops),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

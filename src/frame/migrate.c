@@ -44,24 +44,33 @@ struct migrate_batch {
 
 /* --- the frozen bit ------------------------------------------------------------------------ */
 
+/* What stands in the way of freezing a frame with this word; CMA_OK: nothing. */
+static int migrate_may_freeze(uint32_t word, bool isolated)
+{
+    if (word_kind(word) == CMA_KIND_NONE) {
+        return CMA_ENOENT;
+    }
+    if (!word_is_lendable(word)) {
+        return CMA_EBADF;
+    }
+    if ((word & WORD_FROZEN) != 0) {
+        return CMA_EAGAIN;
+    }
+    if ((word & (WORD_PINS | WORD_REFS)) != 0 || ((word & WORD_ISOLATED) != 0) != isolated) {
+        return CMA_EBUSY;
+    }
+    return CMA_OK;
+}
+
 int cma__frame_freeze(struct cma_frame_record *record, bool isolated, uint32_t *word)
 {
+    int error;
+
     *word = atom_load(&record->word);
     do {
-        if (word_kind(*word) == CMA_KIND_NONE) {
-            return CMA_ENOENT;
-        }
-        if (!word_is_lendable(*word)) {
-            return CMA_EBADF;
-        }
-        if ((*word & WORD_FROZEN) != 0) {
-            return CMA_EAGAIN;
-        }
-        if ((*word & (WORD_PINS | WORD_REFS)) != 0 || ((*word & WORD_ISOLATED) != 0) != isolated) {
-            return CMA_EBUSY;
-        }
-    } while (!atom_swap_if(&record->word, word, *word | WORD_FROZEN));
-    return CMA_OK;
+        error = migrate_may_freeze(*word, isolated);
+    } while (error == CMA_OK && !atom_swap_if(&record->word, word, *word | WORD_FROZEN));
+    return error;
 }
 
 void cma__frame_thaw(struct cma_frame_record *record)
@@ -123,10 +132,11 @@ static int migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_p
     struct cma_destination want = {.from = from, .flags = pinned ? CMA_DESTINATION_PINNED : 0};
     uint32_t mover = word_mover(word);
     uint32_t cookie;
-    int error;
+    int error = migrate_may_freeze(word, !pinned);
 
-    if (!word_is_lendable(word)) {
-        return word_kind(word) == CMA_KIND_NONE ? CMA_ENOENT : CMA_EBADF;
+    /* Looked at before a destination is taken too: that can cost somebody's droppable data. */
+    if (error != CMA_OK) {
+        return error;
     }
     want.paddr_last = migrate_mover(frames, word)->paddr_last;
     if (frames->ops == NULL || frames->ops->destination(frames->ops->ctx, &want, to) != CMA_OK) {

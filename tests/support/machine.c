@@ -137,7 +137,6 @@ static void *machine_vaddr(void *ctx, cma_paddr_t paddr)
 static void machine_barrier(void *ctx)
 {
     (void)ctx;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 /* --- the movers ---------------------------------------------------------------------------- */

@@ -10,8 +10,9 @@
  * The model learns of changes in two ways only: from what a call returns, and from the callbacks of
  * the movers, whose order it judges. After each operation model_check compares every frame.
  *
- * "Other threads" are operations that run inside hooks and callbacks (model_nested): libcma holds no
- * lock there, so anything may happen. They are chosen by the same generator, so a run is its seed.
+ * "Other threads" are operations that run inside hooks and callbacks (model_nested), also just before
+ * a lock is taken and just after it was given back: libcma holds no lock there, so anything may
+ * happen. They are chosen by the same generator, so a run is its seed.
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -32,6 +33,8 @@ struct model_object {
     bool frozen;    /* a mover's page between freeze and commit or abort */
     bool flushed;   /* since it was frozen: late writers have stopped */
     bool in_mover;  /* a callback about it is running */
+    bool in_free;   /* a call that frees it has not returned: perhaps it is gone already */
+    bool in_call;   /* a call on it has not returned: its mover's lock is held */
     bool refuses;   /* its mover will not let it go */
     bool dying;     /* its mover has forgotten it and will free the frame as soon as it may */
     enum cma_kind kind;
@@ -81,6 +84,7 @@ struct model_claim {
     bool running; /* between start and its end */
     bool inside;  /* a step of it runs right now */
     uint32_t refusals; /* of movers, since it began */
+    uint32_t steps;
     uint32_t area;
 };
 
@@ -113,7 +117,7 @@ struct model {
     struct cma_zone zones[CMA_ZONES_MAX];
     uint32_t nzones;
     bool areas_only;
-    uint32_t nested_percent;
+    uint32_t nested_percent, lock_percent;
     uint32_t fault_percent;
     struct model_frame frames[MODEL_FRAMES_MAX];
     struct model_area areas[MODEL_AREAS_MAX];
@@ -140,8 +144,11 @@ struct model {
     uint32_t nfrozen;
 
     /* the moment */
+    uint32_t callback; /* the object that a callback is about, 0: none */
     uint32_t locked;  /* locks that libcma holds */
     uint32_t depth;   /* of nested operations */
+    bool checking;    /* nothing runs beside a comparison */
+    cma_pfn_t pinning[4]; /* by depth: the page that a pin in progress is about */
     uint32_t idle_waits; /* waits in a row that brought nothing */
     struct model_tally tally;
     uint32_t fill_percent;
@@ -174,6 +181,7 @@ uint32_t model_object_make(struct model *model);
 void model_object_hold(struct model *model, uint32_t object, uint32_t frame);
 void model_object_write(struct model *model, uint32_t object);
 void model_object_end(struct model *model, uint32_t object);
+bool model_empty(struct model *model, uint32_t frame); /* somebody else has got it: is that right? */
 void model_check(struct model *model);
 uint64_t model_room(const struct model *model, cma_paddr_t paddr_last, bool lent_too);
 bool model_pages_possible(const struct model *model, const struct cma_pages_request *request);

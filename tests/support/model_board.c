@@ -160,7 +160,7 @@ static void board_reserved(struct model *model)
 {
     static const enum cma_range_kind kinds[] = {CMA_RANGE_COHERENT_POOL, CMA_RANGE_NO_MAP,
                                                 CMA_RANGE_RESERVED};
-    uint32_t wanted = (uint32_t)model_below(model, 4);
+    uint32_t wanted = (uint32_t)model_below(model, CMA_ZONES_MAX);
     uint64_t page = 1ull << model->port.page_shift;
 
     for (uint32_t i = 0; i < wanted; i++) {
@@ -189,7 +189,7 @@ static bool board_has_ordinary(const struct model *model)
 
 static void board_zones(struct model *model)
 {
-    uint32_t wanted = (uint32_t)model_below(model, 4);
+    uint32_t wanted = (uint32_t)model_below(model, CMA_ZONES_MAX);
     uint32_t frame = 0;
 
     model->nzones = 0;
@@ -315,7 +315,11 @@ void model_board_make(struct model *model)
     model->sums = sums;
     model->random = seed * 0x2545f4914f6cdd1du + board * 0x9e3779b97f4a7c15u;
     model->areas_only = model_chance(model, 20);
-    model->nested_percent = model_chance(model, 50) ? 0 : 1 + (uint32_t)model_below(model, 10);
+    model->nested_percent = model_chance(model, 40) ? 0 : 1 + (uint32_t)model_below(model, 25);
+    model->lock_percent = model->nested_percent == 0 ? 0 : (uint32_t)model_below(model, 15);
+    for (uint32_t i = 0; i < 4; i++)
+        model->pinning[i] = CMA_PFN_NONE;
+    model->checking = true;
     model->fault_percent = model_chance(model, 50) ? 0 : 1 + (uint32_t)model_below(model, 10);
     model->fill_percent = 50 + (uint32_t)model_below(model, 51);
     model_port_make(model);

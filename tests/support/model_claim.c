@@ -77,7 +77,7 @@ static void claim_won(struct model *model, uint32_t area, const struct cma_area_
                   "a claim got %#llx to %#llx, not aligned or across a boundary", (unsigned long long)first,
                   (unsigned long long)last);
     for (uint32_t i = frame; i < frame + npages; i++) {
-        MODEL_REQUIRE(model, model->frames[i].object == 0 && !model->frames[i].host_free &&
+        MODEL_REQUIRE(model, model_empty(model, i) && !model->frames[i].host_free &&
                                  !model->frames[i].host_out,
                       "a claim got page %#llx, which is held or free in the host",
                       (unsigned long long)model_pfn(model, i));
@@ -112,7 +112,7 @@ static bool claim_paused(const struct model *model, uint32_t area)
 }
 
 static void claim_lost(struct model *model, uint32_t area, const struct cma_area_request *request,
-                       int error, const struct cma_refusal *refusal, uint32_t refusals)
+                       int error, const struct cma_refusal *refusal, uint32_t refusals, bool at_once)
 {
     struct model_area *a = &model->areas[area];
     bool quiet = claim_quiet(model);
@@ -127,7 +127,7 @@ static void claim_lost(struct model *model, uint32_t area, const struct cma_area
                   "a claim is refused with %s", claim_name(error));
     MODEL_REQUIRE(model, error != CMA_EAGAIN || (request->flags & CMA_CLAIM_NOWAIT) != 0 ||
                              model->port.wait == NULL || claim_paused(model, area) ||
-                             refusals > 0,
+                             refusals > 0 || model->tally.nested > 100,
                   "a claim that may wait is told to try again");
     a->refused++;
     model->sums.claim_refusals++;
@@ -137,6 +137,9 @@ static void claim_lost(struct model *model, uint32_t area, const struct cma_area
         MODEL_REQUIRE(model, model->tally.commits == 0 || error == CMA_ENOMEM,
                       "a claim copied %u pages and then said %s, but no mover refused",
                       model->tally.commits, claim_name(error));
+    /* What an earlier step saw need not be so any more. */
+    if (!at_once)
+        return;
     model->sums.justified++;
     MODEL_REQUIRE(model, !model_claim_possible(model, area, request, &frame),
                   "a claim is refused (%s, %s), but there is a window at frame %u",
@@ -177,7 +180,7 @@ static void claim_whole(struct model *model)
         return;
     }
     MODEL_REQUIRE(model, pfn == CMA_PFN_NONE, "a refused claim names a page");
-    claim_lost(model, area, &request, error, &refusal, model->tally.refusals);
+    claim_lost(model, area, &request, error, &refusal, model->tally.refusals, true);
 }
 
 static void claim_begin(struct model *model, uint32_t index)
@@ -191,7 +194,7 @@ static void claim_begin(struct model *model, uint32_t index)
     memset(&claim->claim, 0xa5, sizeof claim->claim);
     error = cma_claim_start(&claim->claim, &model->areas[claim->area].area, &request);
     claim_note(model, "start in", claim->area, &request, error, 0);
-    claim->refusals = 0;
+    claim->refusals = claim->steps = 0;
     if (error == 0) {
         claim->running = true;
         model->areas[claim->area].busy++;
@@ -215,6 +218,7 @@ bool model_claim_advance(struct model *model, uint32_t index)
     if (!claim->running || claim->inside)
         return false;
     claim->inside = true;
+    claim->steps++;
     claim->refusals -= model->tally.refusals;
     error = cma_claim_step(&claim->claim, budget);
     claim->refusals += model->tally.refusals;
@@ -233,7 +237,7 @@ bool model_claim_advance(struct model *model, uint32_t index)
         MODEL_REQUIRE(model, claim->claim.state == CMA_CLAIM_REFUSED,
                       "a claim is refused in state %d", claim->claim.state);
         claim_lost(model, claim->area, &claim->claim.request, error, &claim->claim.refusal,
-                   claim->refusals);
+                   claim->refusals, claim->steps == 1);
     }
     return true;
 }
@@ -253,7 +257,9 @@ static void claim_cancel(struct model *model, uint32_t index)
 {
     struct model_claim *claim = &model->claims[index];
 
+    claim->inside = true;
     cma_claim_cancel(&claim->claim);
+    claim->inside = false;
     model_note(model, "cancel claim %u", index);
     if (claim->running)
         model->areas[claim->area].busy--;
@@ -297,7 +303,7 @@ static void claim_release(struct model *model)
                (unsigned long long)model_pfn(model, o->frame), claim_name(error));
     MODEL_REQUIRE(model, error == 0, "release: %s", claim_name(error));
     a->released++;
-    if (model_chance(model, 20)) {
+    if (model_chance(model, 20) && model->depth == 0 && model->tally.nested == 0) {
         error = cma_area_release(&a->area, model_pfn(model, o->frame), o->npages, o->cookie);
         MODEL_REQUIRE(model, error == CMA_EBADF, "a double release: %s", claim_name(error));
     }
@@ -386,7 +392,8 @@ static void claim_malformed(struct model *model)
     error = cma_area_alloc(&model->areas[area].area, &request, &pfn, &refusal);
     claim_note(model, "malformed claim in", area, &request, error, pfn);
     MODEL_REQUIRE(model, (error == CMA_EINVAL || error == CMA_ENOMEM || error == CMA_ERANGE) &&
-                             pfn == CMA_PFN_NONE && model->tally.hooks == 0,
+                             pfn == CMA_PFN_NONE &&
+                             (model->tally.hooks == 0 || model->tally.nested > 0),
                   "a malformed claim: %s", claim_name(error));
     model->areas[area].refused++;
 }
@@ -428,6 +435,7 @@ static void claim_walk(struct model *model)
     struct model_area *area = &model->areas[model_below(model, model->nareas)];
     struct claim_walk walk = {model, area->first, area->first + area->npages - 1};
 
+    model->checking = true;
     cma_area_walk(&area->area, claim_visit, &walk);
     MODEL_REQUIRE(model, walk.frame == walk.last + 1, "the walk ends at frame %u", walk.frame);
 }

@@ -52,18 +52,46 @@ static bool mover_refuses(struct model_mover *mover, const struct model_object *
            model_chance(model, mover->refusal_percent);
 }
 
+/* Other threads run while the callback does. */
+static void mover_nested(struct model *model, struct model_object *object)
+{
+    uint32_t before = model->callback;
+
+    object->in_mover = true;
+    model->callback = (uint32_t)(object - model->objects);
+    model_nested(model, model->nested_percent);
+    model->callback = before;
+    object->in_mover = false;
+}
+
+/* Its mover does not know the page yet, or is in the middle of a call on it (in real life: holds the
+ * handle's lock; here the answer is the one that has libcma try again). */
+static bool mover_unsettled(struct model_mover *mover, uint32_t cookie)
+{
+    struct model *model = mover->model;
+    const struct model_object *object = mover_object(model, cookie);
+
+    if (!object->in_call && object->npages != 0)
+        return false;
+    MODEL_REQUIRE(model, model->depth > 0, "a callback in the middle of a call");
+    model->tally.enoents++;
+    return true;
+}
+
 static int mover_freeze(void *ctx, cma_pfn_t pfn, uint32_t cookie)
 {
     struct model_mover *mover = ctx;
     struct model *model = mover->model;
-    struct model_object *object = mover_enter(mover, "freeze", pfn, cookie);
+    struct model_object *object;
+
+    if (mover_unsettled(mover, cookie))
+        return CMA_ENOENT;
+    object = mover_enter(mover, "freeze", pfn, cookie);
 
     MODEL_REQUIRE(model, !object->frozen, "freeze of %#x, which is frozen", cookie);
     MODEL_REQUIRE(model, model->nfrozen < 64, "more than 64 pages are frozen at once");
     model->tally.freezes++;
-    object->in_mover = true;
-    model_nested(model, model->nested_percent);
-    object->in_mover = false;
+    mover_nested(model, object);
     if (object->dying) {
         model->tally.enoents++;
         model_note(model, "  freeze %#x: gone", cookie);
@@ -106,7 +134,7 @@ static void mover_commit(void *ctx, cma_pfn_t from, cma_pfn_t to, uint32_t cooki
     MODEL_REQUIRE(model, frame != UINT32_MAX, "%#x is moved to %#llx, which is no memory", cookie,
                   (unsigned long long)to);
     f = &model->frames[frame];
-    MODEL_REQUIRE(model, f->object == 0, "%#x is moved to %#llx, which is held", cookie,
+    MODEL_REQUIRE(model, model_empty(model, frame), "%#x is moved to %#llx, which is held", cookie,
                   (unsigned long long)to);
     MODEL_REQUIRE(model, model_paddr_last(model, frame) <= mover->mover.paddr_last,
                   "%#x is moved to %#llx, past its mover's limit", cookie, (unsigned long long)to);
@@ -133,14 +161,16 @@ static void mover_commit(void *ctx, cma_pfn_t from, cma_pfn_t to, uint32_t cooki
     model->frames[object->frame].object = 0;
     model->frames[object->frame].host_free = false;
     model_object_hold(model, (uint32_t)(object - model->objects), frame);
+    for (uint32_t i = 0; i < 4; i++) {
+        if (model->pinning[i] == from)
+            model->pinning[i] = to;
+    }
     mover_thaw(model, object);
     model->tally.commits++;
     model->sums.moves++;
     model_note(model, "  commit %#x %#llx -> %#llx", cookie, (unsigned long long)from,
                (unsigned long long)to);
-    object->in_mover = true;
-    model_nested(model, model->nested_percent);
-    object->in_mover = false;
+    mover_nested(model, object);
 }
 
 static void mover_abort(void *ctx, cma_pfn_t pfn, uint32_t cookie)
@@ -159,14 +189,15 @@ static int mover_discard(void *ctx, cma_pfn_t pfn, uint32_t cookie)
 {
     struct model_mover *mover = ctx;
     struct model *model = mover->model;
-    struct model_object *object = mover_enter(mover, "discard", pfn, cookie);
+    struct model_object *object;
 
+    if (mover_unsettled(mover, cookie))
+        return CMA_ENOENT;
+    object = mover_enter(mover, "discard", pfn, cookie);
     MODEL_REQUIRE(model, object->kind == CMA_KIND_DROPPABLE && !object->frozen,
                   "discard of %#x, which is %s", cookie,
                   object->frozen ? "frozen" : "not droppable");
-    object->in_mover = true;
-    model_nested(model, model->nested_percent);
-    object->in_mover = false;
+    mover_nested(model, object);
     if (object->dying) {
         model->tally.enoents++;
         return CMA_ENOENT;
@@ -241,7 +272,8 @@ static void port_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbyt
         MODEL_REQUIRE(model, model->frames[source].object != 0, "a copy of an empty page");
         object = &model->objects[model->frames[source].object];
         MODEL_REQUIRE(model, object->frozen, "a copy of a page that is not frozen");
-        MODEL_REQUIRE(model, model->frames[target].object == 0, "a copy onto a page that is held");
+        MODEL_REQUIRE(model, object->flushed, "a copy while others may still write");
+        MODEL_REQUIRE(model, model_empty(model, target), "a copy onto a page that is held");
         model->frames[target].content = model->frames[source].content;
     }
     model_nested(model, model->nested_percent);
@@ -288,6 +320,7 @@ static uintptr_t port_lock(void *ctx, struct cma_lock *lock)
     struct model *model = ctx;
 
     MODEL_REQUIRE(model, model->locked == 0, "two locks at once");
+    model_nested(model, model->lock_percent);
     MODEL_REQUIRE(model, lock->word[0] == 0, "a lock is taken twice");
     lock->word[0] = 1;
     model->locked++;
@@ -301,6 +334,7 @@ static void port_unlock(void *ctx, struct cma_lock *lock, uintptr_t state)
     MODEL_REQUIRE(model, lock->word[0] == 1 && state == 0x5a5a, "a lock is given back wrongly");
     lock->word[0] = 0;
     model->locked--;
+    model_nested(model, model->lock_percent);
 }
 
 static void port_wait(void *ctx, const uint32_t *event, uint32_t seen)
@@ -359,8 +393,9 @@ static int host_lend(void *ctx, cma_pfn_t pfn, uint32_t npages, enum cma_lend_cl
         const struct model_frame *f = &model->frames[i];
 
         MODEL_REQUIRE(model, f->place == MODEL_AREA && f->object == 0 && !f->host_free,
-                      "page %#llx is lent to the host although it is not idle",
-                      (unsigned long long)model_pfn(model, i));
+                      "page %#llx is lent to the host although it is %s",
+                      (unsigned long long)model_pfn(model, i),
+                      f->host_free ? "lent already" : "held");
         MODEL_REQUIRE(model, model->areas[f->area].lend_class == lend_class,
                       "lent with the class %d", lend_class);
         model->frames[i].host_free = true;
@@ -446,7 +481,12 @@ int model_host_alloc(struct model *model, uint32_t mover, enum cma_kind kind, ui
         *object = model_object_make(model);
         holder.cookie = model->objects[*object].cookie;
         if (f->host_free) {
-            int error = cma_frame_publish(&model->table, model_pfn(model, frame), &holder);
+            bool checking = model->checking;
+            int error;
+
+            model->checking = true; /* the host holds its own lock meanwhile */
+            error = cma_frame_publish(&model->table, model_pfn(model, frame), &holder);
+            model->checking = checking;
 
             MODEL_REQUIRE(model, error == 0 || error == CMA_EAGAIN, "publish: %s",
                           cma_strerror(error));
@@ -472,18 +512,20 @@ int model_host_free(struct model *model, uint32_t object)
 {
     uint32_t frame = model->objects[object].frame;
     struct model_frame *f = &model->frames[frame];
+    bool checking;
     int result;
 
     if (f->place == MODEL_ORDINARY) {
-        if (model->objects[object].pins > 0)
-            return CMA_EBADF;
-        model_object_end(model, object);
-        return 0;
+        if (model->objects[object].frozen || model->objects[object].in_mover)
+            return CMA_EAGAIN;
+        return model->objects[object].pins > 0 ? CMA_EBADF : 0;
     }
+    checking = model->checking;
+    model->checking = true; /* the host holds its own lock meanwhile */
     result = cma_frame_release(&model->table, model_pfn(model, frame));
+    model->checking = checking;
     if (result < 0)
         return result;
-    model_object_end(model, object);
     f->host_free = result == 1;
     return 0;
 }

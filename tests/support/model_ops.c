@@ -17,6 +17,18 @@ static const char *ops_name(int error)
 
 /* --- choosing ------------------------------------------------------------------------------ */
 
+/* Has another thread a call on this page in progress? Its holder leaves it alone then. */
+static bool ops_busy(const struct model *model, uint32_t object)
+{
+    const struct model_object *o = &model->objects[object];
+
+    for (uint32_t i = 0; i < 4; i++) {
+        if (model->pinning[i] == model_pfn(model, o->frame))
+            return true;
+    }
+    return o->in_call;
+}
+
 /* A live object of one of the kinds in the mask (1 << kind), or 0. */
 static uint32_t ops_pick(struct model *model, uint32_t kinds)
 {
@@ -24,7 +36,14 @@ static uint32_t ops_pick(struct model *model, uint32_t kinds)
         uint32_t index = model->live[model_below(model, model->nlive)];
         const struct model_object *object = &model->objects[index];
 
-        if ((kinds >> object->kind & 1) != 0 && object->npages > 0 && !object->dying)
+        /* A page that is being moved is the most interesting one. */
+        if (model->nfrozen > 0 && model_chance(model, 25))
+            index = model->frozen[model_below(model, model->nfrozen)];
+        else if (model->callback != 0 && model_chance(model, 25))
+            index = model->callback;
+        object = &model->objects[index];
+        if ((kinds >> object->kind & 1) != 0 && object->live && object->npages > 0 &&
+            !object->dying && !ops_busy(model, index))
             return index;
     }
     return 0;
@@ -46,7 +65,7 @@ static struct model_frame *ops_frame(struct model *model, uint32_t object)
 /* Is CMA_EAGAIN (or what it leads to) an answer to expect about this page right now? Must it be? */
 static bool ops_unsettled(const struct model *model)
 {
-    return model->depth > 0;
+    return model->depth > 0 || model->tally.nested > 0;
 }
 
 static bool ops_frozen(const struct model *model, uint32_t object)
@@ -107,8 +126,10 @@ static void ops_pages_succeeded(struct model *model, const struct cma_pages_requ
     o->mover = mover;
     o->frame = frame;
     o->npages = (uint32_t)request->npages;
-    for (uint32_t i = 0; i < o->npages; i++)
+    for (uint32_t i = 0; i < o->npages; i++) {
+        MODEL_REQUIRE(model, model_empty(model, frame + i), "got a page that is held");
         model->frames[frame + i].object = (uint16_t)object;
+    }
     o->refs = (request->flags & CMA_PAGES_REF) != 0;
     model_object_write(model, object);
     model->sums.allocs++;
@@ -172,7 +193,7 @@ static void ops_alloc(struct model *model)
     ops_pages_request(model, kind, mover, &request);
     object = model_object_make(model);
     request.holder.cookie = model->objects[object].cookie;
-    possible = model->depth == 0 && model_pages_possible(model, &request);
+    possible = model->depth == 0 && !model->filling && model_pages_possible(model, &request);
     error = cma_pages_alloc(&model->pages, &request, &pfn, &refusal);
     model_note(model,
                "alloc %s of %llu, align %llu, %#llx to %#llx, boundary %#llx, flags %#x: %s %#llx",
@@ -189,7 +210,7 @@ static void ops_alloc(struct model *model)
     model->sums.refusals++;
     MODEL_REQUIRE(model, error == CMA_ENOMEM || error == CMA_ENOSPC || error == CMA_ERANGE,
                   "pages are refused with %s", ops_name(error));
-    if (model->depth == 0) {
+    if (!ops_unsettled(model)) {
         model->sums.justified++;
         MODEL_REQUIRE(model, !possible, "refused (%s), but there was room", ops_name(error));
     }
@@ -198,22 +219,28 @@ static void ops_alloc(struct model *model)
 static void ops_object_free(struct model *model, uint32_t object)
 {
     const struct model_object *o = &model->objects[object];
-    bool pinned = o->pins > 0 || o->refs > 0, frozen = ops_frozen(model, object);
+    bool pinned = o->pins > 0 || o->refs > 0, frozen = ops_frozen(model, object), gone;
     int must = frozen ? CMA_EAGAIN : o->pins > 0 ? CMA_EBADF : o->refs > 0 ? CMA_EBUSY : 0;
     uint32_t cookie = o->cookie;
     cma_pfn_t pfn = ops_pfn(model, object);
     int error;
 
+    model->objects[object].in_call = model->objects[object].in_free = true;
     if (model->areas_only)
         error = model_host_free(model, object);
     else
         error = cma_pages_free(&model->pages, pfn, o->npages, cookie);
+    gone = o->cookie != cookie || !o->live;
+    MODEL_REQUIRE(model, error == 0 || !gone, "a page went that could not be freed: %s",
+                  ops_name(error));
+    if (!gone)
+        model->objects[object].in_call = model->objects[object].in_free = false;
     model_note(model, "free %#x at %#llx: %s", cookie, (unsigned long long)pfn, ops_name(error));
     MODEL_REQUIRE(model, error == must || (ops_unsettled(model) && error == CMA_EAGAIN),
                   "free: %s, not %s", ops_name(error), ops_name(must));
-    if (error == 0 && !model->areas_only)
+    if (error == 0 && !gone)
         model_object_end(model, object);
-    if (error == CMA_EAGAIN && !pinned && model_chance(model, 50))
+    if (error == CMA_EAGAIN && !pinned && frozen && model_chance(model, 50))
         model->objects[object].dying = true;
 }
 
@@ -268,9 +295,11 @@ static void ops_keep(struct model *model)
 
     if (object == 0)
         return;
+    o->in_call = true;
     able = o->kind != CMA_KIND_UNMOVABLE && model->movers[o->mover].holds_droppable;
     error = keep ? cma_frame_keep(&model->table, ops_pfn(model, object))
                  : cma_frame_allow_drop(&model->table, ops_pfn(model, object));
+    o->in_call = false;
     model_note(model, "%s %#x: %s", keep ? "keep" : "allow_drop", o->cookie, ops_name(error));
     if (ops_untracked(model, object))
         must = CMA_ENOENT;
@@ -318,7 +347,7 @@ static void ops_pinned(struct model *model, uint32_t object, bool in_area, cma_p
                   (unsigned long long)ops_pfn(model, object));
     MODEL_REQUIRE(model, ops_frame(model, object)->place == MODEL_ORDINARY,
                   "page %#llx is pinned inside an area", (unsigned long long)pinned);
-    MODEL_REQUIRE(model, in_area || old == pinned || model->depth > 0,
+    MODEL_REQUIRE(model, in_area || old == pinned || ops_unsettled(model),
                   "a page outside of areas was moved to be pinned");
     if (in_area)
         model->sums.pins_moved++;
@@ -332,8 +361,7 @@ static void ops_pin_refused(struct model *model, uint32_t object, int error, boo
     const struct model_frame *f = ops_frame(model, object);
 
     if (error == CMA_EAGAIN) {
-        MODEL_REQUIRE(model, model->depth > 0 || model->tally.enoents > 0 ||
-                                 model->tally.nested > 0,
+        MODEL_REQUIRE(model, ops_unsettled(model) || model->tally.enoents > 0,
                       "a pin is told to try again, but nobody moves the page");
         return;
     }
@@ -342,10 +370,11 @@ static void ops_pin_refused(struct model *model, uint32_t object, int error, boo
                       ops_name(error));
         return;
     }
+    /* The page can have gone elsewhere before the pin reached it. */
+    if (ops_unsettled(model))
+        return;
     MODEL_REQUIRE(model, f->place == MODEL_AREA, "a pin outside of areas: %s", ops_name(error));
     MODEL_REQUIRE(model, error == CMA_EBUSY || error == CMA_ENOMEM, "a pin: %s", ops_name(error));
-    if (model->depth > 0 || model->tally.nested > 0)
-        return;
     if (error == CMA_EBUSY)
         MODEL_REQUIRE(model, !willing || f->taken || model->tally.refusals > 0,
                       "a pin is refused, but nothing holds the page");
@@ -361,7 +390,7 @@ static void ops_pin(struct model *model)
     uint32_t object = ops_pick(model, OPS_PAGES);
     struct model_object *o = &model->objects[object];
     uint32_t cookie = o->cookie;
-    bool in_area, frozen, willing, nested = model->depth >= 2;
+    bool in_area, frozen, willing, taken, nested = model->depth >= 2;
     cma_pfn_t pfn, pinned = CMA_PFN_NONE;
     int error;
 
@@ -373,14 +402,32 @@ static void ops_pin(struct model *model)
         return;
     frozen = ops_frozen(model, object);
     willing = o->refs == 0 && !o->refuses;
+    taken = ops_frame(model, object)->taken && in_area;
+    model->pinning[model->depth] = pfn;
     error = cma_frame_pin(&model->table, pfn, &pinned);
+    model->pinning[model->depth] = CMA_PFN_NONE;
     model_note(model, "pin %#x at %#llx: %s %#llx", cookie, (unsigned long long)pfn,
                ops_name(error), (unsigned long long)pinned);
+    MODEL_REQUIRE(model, !taken || error != 0 || ops_unsettled(model),
+                  "a pin took a page away from a claim");
+    if (error == 0) {
+        /* Who is pinned is who has the page by then. */
+        uint32_t frame = model_frame_of(model, pinned);
+
+        MODEL_REQUIRE(model, frame != UINT32_MAX && model->frames[frame].object != 0,
+                      "page %#llx is pinned, which nobody holds", (unsigned long long)pinned);
+        if (model->frames[frame].object != object && ops_unsettled(model)) {
+            object = model->frames[frame].object;
+            o = &model->objects[object];
+            cookie = o->cookie;
+        }
+    }
     if (!o->live || o->cookie != cookie) {
         MODEL_REQUIRE(model, error != 0, "a page is pinned that is gone");
         return;
     }
-    MODEL_REQUIRE(model, !frozen || error == CMA_EAGAIN, "a pin on a frozen page: %s",
+    MODEL_REQUIRE(model, !frozen || error == CMA_EAGAIN || ops_untracked(model, object),
+                  "a pin on a frozen page: %s",
                   ops_name(error));
     MODEL_REQUIRE(model, error == 0 || pinned == CMA_PFN_NONE, "a refused pin names a page");
     if (error == 0)
@@ -392,9 +439,11 @@ static void ops_pin(struct model *model)
 static void ops_unpin_object(struct model *model, uint32_t object)
 {
     struct model_object *o = &model->objects[object];
-    int error = cma_frame_unpin(&model->table, ops_pfn(model, object));
-    int must = ops_untracked(model, object) ? CMA_ENOENT : o->pins > 0 ? 0 : CMA_EBADF;
+    int error, must = ops_untracked(model, object) ? CMA_ENOENT : o->pins > 0 ? 0 : CMA_EBADF;
 
+    o->in_call = true;
+    error = cma_frame_unpin(&model->table, ops_pfn(model, object));
+    o->in_call = false;
     model_note(model, "unpin %#x: %s", o->cookie, ops_name(error));
     MODEL_REQUIRE(model, error == must || (ops_frozen(model, object) && error == CMA_EAGAIN) ||
                              (ops_unsettled(model) && o->pins == 0 && error == CMA_EAGAIN),
@@ -425,7 +474,8 @@ static uint32_t ops_pick_holding(struct model *model, bool pins)
     for (uint32_t i = 0; i < model->nlive; i++) {
         uint32_t index = model->live[(start + i) % model->nlive];
 
-        if ((pins ? model->objects[index].pins : model->objects[index].refs) > 0)
+        if ((pins ? model->objects[index].pins : model->objects[index].refs) > 0 &&
+            !ops_busy(model, index))
             return index;
     }
     return ops_pick(model, OPS_PAGES);
@@ -464,7 +514,7 @@ static void ops_ref(struct model *model)
         must = CMA_ENOENT;
     else if (f->place == MODEL_AREA && model->areas[f->area].lend_class == CMA_LEND_SLOT)
         must = CMA_EBUSY;
-    else if (ops_frozen(model, object) || (f->taken && model->depth == 0))
+    else if (ops_frozen(model, object) || (f->taken && !ops_unsettled(model)))
         must = CMA_EAGAIN;
     MODEL_REQUIRE(model, error == must || (ops_unsettled(model) && error == CMA_EAGAIN) ||
                              (must == CMA_EBUSY && error == CMA_EAGAIN && f->taken),
@@ -485,6 +535,7 @@ static void ops_stray(struct model *model)
 
     if (model->depth > 0)
         return;
+    model->checking = true;
     if (model_chance(model, 10)) {
         pfn = UINT64_MAX - model_below(model, 2);
         tracked = false;
@@ -516,7 +567,8 @@ static bool ops_finish_dying(struct model *model)
     for (uint32_t i = 0; i < model->nlive; i++) {
         uint32_t object = model->live[i];
 
-        if (model->objects[object].dying && !ops_frozen(model, object)) {
+        if (model->objects[object].dying && !ops_frozen(model, object) &&
+            !ops_busy(model, object)) {
             ops_object_free(model, object);
             return true;
         }
@@ -534,7 +586,7 @@ bool model_progress(struct model *model)
         return true;
     }
     for (uint32_t i = 0; i < model->nlive; i++) {
-        if (model->objects[model->live[i]].refs > 0) {
+        if (model->objects[model->live[i]].refs > 0 && !ops_busy(model, model->live[i])) {
             ops_unref_object(model, model->live[i]);
             model->depth--;
             return true;
@@ -552,7 +604,7 @@ bool model_progress(struct model *model)
 
 void model_nested(struct model *model, uint32_t percent)
 {
-    if (percent == 0 || model->depth >= 2 || !model_chance(model, percent))
+    if (percent == 0 || model->depth >= 2 || model->checking || !model_chance(model, percent))
         return;
     model->depth++;
     model->tally.nested++;
@@ -594,7 +646,7 @@ static void ops_floor(struct model *model)
     error = ops->floor(ops->ctx, model->zones[zone].last, npages);
     model_note(model, "floor of zone %u: %llu pages: %s", zone, (unsigned long long)npages,
                ops_name(error));
-    MODEL_REQUIRE(model, error == (npages <= idle || npages <= model->floor_npages[zone]
+    MODEL_REQUIRE(model, ops_unsettled(model) || error == (npages <= idle || npages <= model->floor_npages[zone]
                                            ? 0
                                            : CMA_ENOMEM), "a floor of %llu: %s",
                   (unsigned long long)npages, ops_name(error));
@@ -654,6 +706,8 @@ static void ops_lend(struct model *model)
 
         idle |= f->object == 0 && !f->taken && !f->lent;
     }
+    if (ops_unsettled(model))
+        return;
     if (lent)
         MODEL_REQUIRE(model, idle && area->lend_class != CMA_LEND_NONE, "lent what is not idle");
     else if (model->fault_percent == 0)
@@ -680,6 +734,7 @@ void model_operation(struct model *model)
 
     memset(&model->tally, 0, sizeof model->tally);
     model->depth = 0;
+    model->checking = false;
     model->idle_waits = 0;
     if (model->step % 256 == 0)
         model->fill_percent = 50 + (uint32_t)model_below(model, 70);
@@ -718,8 +773,9 @@ void model_operation(struct model *model)
         model_claim_operation(model);
     }
     model->depth = 0;
+    model->checking = true;
     while (ops_finish_dying(model))
-        model->depth = 0;
+        ;
     model->sums.ops++;
 }
 

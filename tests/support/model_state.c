@@ -95,6 +95,17 @@ void model_object_end(struct model *model, uint32_t index)
     model->live_at[moved] = model->live_at[index];
 }
 
+/* Somebody has got a page from libcma, so nobody can have it. One that another thread is just freeing
+ * is free by then. */
+bool model_empty(struct model *model, uint32_t frame)
+{
+    uint32_t index = model->frames[frame].object;
+
+    if (index != 0 && model->objects[index].in_free)
+        model_object_end(model, index);
+    return model->frames[frame].object == 0;
+}
+
 /* --- the comparison ------------------------------------------------------------------------ */
 
 static void state_taken(struct model *model)
@@ -245,6 +256,7 @@ void model_check(struct model *model)
     struct cma_violation violation = {NULL, 0};
     bool busy = false;
 
+    model->checking = true;
     MODEL_REQUIRE(model, model->locked == 0, "a lock is still held");
     MODEL_REQUIRE(model, model->nfrozen == 0, "%u pages are still frozen", model->nfrozen);
     for (uint32_t i = 0; i < MODEL_CLAIMS_MAX; i++)
@@ -371,6 +383,12 @@ static bool state_floors_hold(const struct model *model, const uint64_t *idle, u
     return true;
 }
 
+/* Other threads have done something, or may be in the middle of it. */
+static bool state_unsettled(const struct model *model)
+{
+    return model->depth > 0 || model->tally.nested > 0;
+}
+
 /* After a success: is the run that begins at `frame` one that the request may get? The model does
  * not hold it yet. */
 bool model_run_fits(const struct model *model, const struct cma_pages_request *request,
@@ -385,7 +403,7 @@ bool model_run_fits(const struct model *model, const struct cma_pages_request *r
     for (uint32_t i = frame; i < frame + request->npages; i++) {
         const struct model_frame *g = &model->frames[i];
 
-        if (g->object != 0 || (g->taken && model->depth == 0) || g->span != f->span || g->place == MODEL_HOLE)
+        if ((g->object != 0 && !model->objects[g->object].in_free) || (g->taken && !state_unsettled(model)) || g->span != f->span || g->place == MODEL_HOLE)
             return false;
         if ((request->flags & CMA_PAGES_LINEAR) != 0 &&
             (model->zones[g->zone].flags & CMA_ZONE_UNMAPPED) != 0)
@@ -397,10 +415,12 @@ bool model_run_fits(const struct model *model, const struct cma_pages_request *r
 
         any.flags &= ~CMA_PAGES_NO_LEND;
         return cma_frame_info(&model->table, model_pfn(model, frame), &info) == 0 && info.lent &&
-               (model->areas[f->area].busy > 0 || state_lendable(model, frame, &any)) &&
-               ((request->flags & CMA_PAGES_NO_LEND) == 0 || f->lent || model->depth > 0 ||
-                model->filling);
+               (state_unsettled(model) || model->areas[f->area].busy > 0 || state_lendable(model, frame, &any)) &&
+               ((request->flags & CMA_PAGES_NO_LEND) == 0 || f->lent ||
+                state_unsettled(model) || model->filling);
     }
+    if (state_unsettled(model))
+        return true;
     for (uint32_t i = 0; i < model->nframes; i++) {
         if (model->frames[i].place == MODEL_ORDINARY && model->frames[i].object == 0)
             idle[model->frames[i].zone]++;

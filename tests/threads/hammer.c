@@ -187,7 +187,7 @@ int main(int argc, char **argv)
         .npages = 1200,
         .areas = {{100, 301}, {700, 211}, {1000, 64}},
         .nareas = 3,
-        .nobjects = 900,
+        .nobjects = 1150,
         .refusal_percent = 10,
     };
     static struct machine machine;

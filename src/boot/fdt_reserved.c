@@ -264,19 +264,40 @@ static struct cma_fdt_region *reserved_of(struct reserved *res, const struct cma
     return &res->fdt->regions[nodes[low].region - 1];
 }
 
+/* The first range that would not give way to an area at [base, last]; NULL when all of them are
+ * no-map nodes inside it. Asked before any of them is taken out, for an area that is refused in the
+ * end must not have freed what firmware keeps. */
+static const struct cma_range *reserved_obstacle(struct reserved *res, cma_paddr_t base,
+                                                 cma_paddr_t last)
+{
+    const struct cma_range *range;
+
+    for (uint32_t i = 0; (range = cma_map_reserved(res->map, i)) != NULL; i++) {
+        cma_paddr_t range_end = range->base + (range->nbytes - 1);
+        bool no_map = range->kind == CMA_RANGE_NO_MAP || (range->flags & CMA_RANGE_UNMAPPED);
+
+        if (range_overlaps(base, last, range->base, range_end) &&
+            !(no_map && range_contains(base, last, range->base, range_end) &&
+              reserved_of(res, range))) {
+            return range;
+        }
+    }
+    return NULL;
+}
+
 /* Two want the same memory. True if `taken` gave way and the region may try again. */
 static bool reserved_settle(struct reserved *res, struct cma_fdt_region *region,
                             const struct cma_range *taken)
 {
     cma_paddr_t last = region->base + (region->nbytes - 1);
     cma_paddr_t taken_last = taken->base + (taken->nbytes - 1);
-    bool no_map = reserved_has(res, region, "no-map");
-    bool taken_no_map = taken->kind == CMA_RANGE_NO_MAP || (taken->flags & CMA_RANGE_UNMAPPED);
-    struct cma_fdt_region *other = reserved_of(res, taken);
+    bool area = region->kind == CMA_RANGE_AREA;
+    const struct cma_range *obstacle = area ? reserved_obstacle(res, region->base, last) : taken;
+    struct cma_fdt_region *other;
     struct cma_problem spare;
 
-    if (region->kind == CMA_RANGE_AREA && taken_no_map && other &&
-        range_contains(region->base, last, taken->base, taken_last)) {
+    if (!obstacle) {
+        other = reserved_of(res, taken);
         reserved_refuse(res, other, "reg", CMA_PROBLEM_IN_AREA, &spare)->other =
             cma__fdt_name(res->fdt, region->node);
         if (other->flags & CMA_RANGE_DEFAULT) {
@@ -285,13 +306,13 @@ static bool reserved_settle(struct reserved *res, struct cma_fdt_region *region,
         }
         return cma_map_unreserve(res->map, taken->base) == 0;
     }
-    if (no_map && taken->kind == CMA_RANGE_AREA &&
+    if (reserved_has(res, region, "no-map") && taken->kind == CMA_RANGE_AREA &&
         range_contains(taken->base, taken_last, region->base, last)) {
         reserved_refuse(res, region, "reg", CMA_PROBLEM_IN_AREA, &spare)->other = taken->name;
         return false;
     }
-    reserved_refuse(res, region, "reg", CMA_PROBLEM_OVERLAP, &spare)->other = taken->name;
-    if (region->kind == CMA_RANGE_AREA) {
+    reserved_refuse(res, region, "reg", CMA_PROBLEM_OVERLAP, &spare)->other = obstacle->name;
+    if (area) {
         region->flags |= RESERVED_HELD;
     }
     return false;

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Which addresses the buses let a device reach, read a second time from dtc's text.
 
-Linux's rule (6.1): from the device upwards, the first bus with a dma-ranges that is not empty
-names the windows. One bus without dma-ranges on the way there is forgiven, a second one, or one
-after an empty dma-ranges, means that no limit is known. The windows are carried through every bus
-above; a bus without dma-ranges, or with an empty one, passes addresses on unchanged. A device
-whose interconnects name "dma-mem" hangs, for its memory accesses, below that bus.
+From the device upwards, the first bus with a dma-ranges that is not empty names the windows. They
+are carried through every bus above; a bus without dma-ranges, or with an empty one, passes
+addresses on unchanged. A device whose interconnects name "dma-mem" hangs, for its memory accesses,
+below that bus.
+
+Linux (6.1) agrees, but for one thing: one bus without dma-ranges on the way to that first bus is
+forgiven, a second one, or one after an empty dma-ranges, makes it give up and know of no limit.
+The limit is there all the same, so layout keeps it; linux_gives_up() says where this is so.
 """
 from oracle import join
 
@@ -69,19 +72,34 @@ class Buses:
             bus = self.above(bus)
         return paddr
 
-    def windows(self, node):
-        """[(daddr, paddr, size)] of a device; None where the buses set no limit that counts."""
+    def first_bus(self, node):
+        """The nearest bus above with a dma-ranges that is not empty; None where there is none."""
+        bus = self.above(node)
+        while bus is not None and not bus.properties.get("dma-ranges"):
+            bus = self.above(bus)
+        return bus
+
+    def linux_gives_up(self, node):
         bus, found = self.above(node), False
         while bus is not None and not bus.properties.get("dma-ranges"):
             if found and not bus.has("dma-ranges"):
-                return None
+                return True
             found = True
             bus = self.above(bus)
+        return False
+
+    def windows(self, node):
+        """[(daddr, paddr, size)] of a device; None where the buses set no limit that counts."""
+        bus = self.first_bus(node)
         if bus is None:
             return None
-        carried = [(daddr, self.carry(self.above(bus), paddr), size)
-                   for daddr, paddr, size in self.windows_of_bus(bus)]
-        return [window for window in carried if window[1] is not None and window[2] != 0]
+        found = []
+        for daddr, upper, size in self.windows_of_bus(bus):
+            paddr = self.carry(self.above(bus), upper)
+            if paddr is not None and size != 0:
+                # An odd size is a mask that was meant to be a size, as Linux takes it.
+                found.append((daddr, paddr, size + (size & 1)))
+        return found
 
     def limit(self, node):
         """The highest address of the CPU's that the device reaches; None where nothing limits."""
@@ -100,3 +118,13 @@ def cells_of(bus):
             node = node.parent
         found.append(node.cell(name) if node is not None else otherwise)
     return found
+
+
+def mapped(node):
+    """Whether the CPU sees the node at an address: it is no slave on an SPI bus or the like."""
+    above = node.parent
+    while above is not None and above.parent is not None:
+        if not above.has("ranges"):
+            return False
+        above = above.parent
+    return True

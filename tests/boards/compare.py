@@ -9,12 +9,15 @@ KINDS = ("area", "coherent-pool", "restricted-pool", "no-map", "reserved")
 # What the oracle finds wrong with a node and the library must then name as a problem of it. A
 # region wholly outside of memory is not among them: pools and firmware may live in SRAM.
 MUST_NAME = {"reg", "size", "size 0", "overflow", "granule", "no-map", "reusable", "alignment",
-             "alloc-ranges", "pool without no-map", "partly outside memory"}
+             "linux,cma-default", "linux,dma-default", "alloc-ranges", "pool without no-map",
+             "partly outside memory"}
+PAGE = 4096
 
 
 def problem_class(problem):
     """A problem without what is particular to one board: (property, message)."""
     message = problem["message"]
+    message = re.sub(r"'[^']*'", "NAME", message)
     message = re.sub(r"(?<![\w/])/[\w,.+@-][\w,.+@/-]*[\w@]|(?<![\w/])/(?![\w/])", "PATH", message)
     message = re.sub(r"0x[0-9a-fA-F]+|\b\d+\b", "N", message)
     message = re.sub(r"\bN (bytes?|KiB|MiB|GiB|TiB)\b", "SIZE", message)
@@ -121,13 +124,48 @@ def check_dynamic(tally, region, entries):
         tally.differ(region.path, "alignment %#x where none was asked for" % alignment)
 
 
-def check_region(tally, region, entries, problems):
+def check_kept(tally, region, memory, held):
+    """Firmware's memory stays firmware's, even where its node overlaps another or sticks out."""
+    if region.kind not in ("no-map", "reserved") or region.faults & {"reg", "overflow"}:
+        return
+    for base, size in region.entries:
+        for first, length in memory:
+            low, high = max(base, first), min(base + size, first + length)
+            if low < high and not oracle.inside(held, low, high - low):
+                tally.differ(region.path, "%#x to %#x is free, but the node keeps it" %
+                             (low, high - 1))
+
+
+def check_no_room(tally, region, memory, held):
+    """A dynamic region that got nothing: there is no place that it could have had.
+
+    `held` is what anybody has or, being refused afterwards, had while it was placed. The first page
+    of all is given to nobody.
+    """
+    ranges = region.ranges or [(0, oracle.TOP)]
+    alignment = max(region.alignment or 1, 1)
+    for first, length in memory:
+        edges = [(first, 0)] + [piece for piece in held if oracle.overlaps([piece], first, length)]
+        for at, (base, size) in enumerate(edges):
+            gap_first = max(first, base + size)
+            gap_end = edges[at + 1][0] if at + 1 < len(edges) else first + length
+            for allowed, nbytes in ranges:
+                low = -(-max(gap_first, allowed, PAGE) // alignment) * alignment
+                if low + region.size <= min(gap_end, allowed + nbytes):
+                    tally.differ(region.path, "refused, but there is room at %#x" % low)
+                    return
+
+
+def check_region(tally, region, entries, problems, memory, held, taken):
     if region.placement is None:
         if entries:
             tally.differ(region.path, "Linux ignores the node, but it is in reserved")
         tally.count("nodes ignored")
         return
     tally.count("regions " + region.placement)
+    check_kept(tally, region, memory, held)
+    if region.placement == "dynamic" and not entries and not region.faults:
+        check_no_room(tally, region, memory, taken)
     if not problems:
         named = region.faults & MUST_NAME
         if named:
@@ -224,7 +262,9 @@ def check_devices(tally, layout, root):
             said = number(device["dma_limit"]) if "dma_limit" in device else None
             if tally.equal(node.path, "dma_limit", said, limit) and limit is not None:
                 tally.count("limits of devices compared")
-        elif limit is not None and node.has("compatible"):
+                if views.linux_gives_up(node):
+                    tally.count("limits of devices that Linux does not find")
+        elif limit is not None and node.has("compatible") and buses.mapped(node):
             tally.differ(node.path, "reaches up to %#x only, but is not among the devices" % limit)
     for path in listed:
         tally.differ(path, "is among the devices, but no enabled node is called that")
@@ -254,8 +294,11 @@ def compare(layout, root, reserves, arch, memory):
     regions, ignored = oracle.read_regions(root, reserves, arch, memory)
     if ignored and "/reserved-memory" not in problems:
         tally.differ("/reserved-memory", "Linux ignores the whole node, and no problem says so")
+    held = oracle.merge([span(entry) for entry in layout["reserved"]])
+    taken = oracle.merge(held + [entry for region in regions for entry in region.entries])
     for region in regions:
-        check_region(tally, region, entries.pop(region.path, []), problems.get(region.path, []))
+        check_region(tally, region, entries.pop(region.path, []), problems.get(region.path, []),
+                     memory, held, taken)
     check_pairs(tally, regions, problems)
     for path in entries:
         if path.startswith("/reserved-memory/"):

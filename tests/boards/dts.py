@@ -142,7 +142,7 @@ def parse(text):
 
 def read(path):
     """Decompiles a .dtb and reads the text. Raises ValueError where dtc finds it broken."""
-    done = subprocess.run(["dtc", "-q", "-q", "-I", "dtb", "-O", "dts", path], check=False,
+    done = subprocess.run(["dtc", "-f", "-qq", "-I", "dtb", "-O", "dts", path], check=False,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode != 0:
         raise ValueError("dtc: " + done.stderr.decode("latin-1")[-300:])

@@ -156,6 +156,8 @@ def read_dynamic(region, naddress, nsize, granule):
         region.faults.add("alignment")
     elif alignment is not None:
         region.alignment = join(alignment)
+        if region.alignment & (region.alignment - 1):
+            region.faults.add("alignment")
     if node.has("alloc-ranges"):
         region.ranges = pairs(ranges, naddress, nsize)
         if not region.ranges or len(ranges) % (naddress + nsize) != 0:
@@ -176,10 +178,9 @@ def read_region(node, root, arch, memory, granule):
         read_fixed(region, naddress, nsize, memory, granule)
     else:
         read_dynamic(region, naddress, nsize, granule)
-    if node.has("no-map") and (node.has("reusable") or region.kind == "restricted-pool"):
-        region.faults.add("no-map")
-    if node.has("reusable") and region.kind == "restricted-pool":
-        region.faults.add("reusable")
+    never = {"area": ("no-map",), "restricted-pool": ("no-map", "reusable", "linux,cma-default",
+                                                      "linux,dma-default")}
+    region.faults.update(word for word in never.get(region.kind, ()) if node.has(word))
     if region.kind == "coherent-pool" and arch == "arm" and not node.has("no-map"):
         region.faults.add("pool without no-map")
     if region.kind == "area":
@@ -190,7 +191,7 @@ def read_region(node, root, arch, memory, granule):
 
 
 def add_overlaps(regions, reserves):
-    """Two fixed regions that share bytes are a fault of both: which one yields is not judged."""
+    """Entries that share bytes are a fault of both regions: which one yields is not judged."""
     spans = []
     for region in regions:
         for base, size in region.entries:
@@ -200,12 +201,12 @@ def add_overlaps(regions, reserves):
         for base, _, other in spans[at + 1:]:
             if base >= end:
                 break
-            if other is not region:
-                region.faults.add("overlap")
-                other.faults.add("overlap")
+            region.faults.add("overlap")
+            other.faults.add("overlap")
     for region in regions:
-        if region.kind in ("area", "coherent-pool", "restricted-pool"):
-            for base, size in region.entries:
+        # A coherent pool that is in /memreserve/ too is only named twice: nobody else gets it.
+        if region.kind in ("area", "restricted-pool"):
+            for base, size in region.entries[:1]:
                 if overlaps(reserves, base, size):
                     region.faults.add("overlap")
 
@@ -221,10 +222,12 @@ def read_regions(root, reserves, arch, memory):
         return [], True
     regions = [read_region(node, root, arch, memory, GRANULE[arch]) for node in holder.children]
     add_overlaps(regions, reserves)
-    defaults = [region for region in regions if region.default and region.placement]
-    if len(defaults) > 1:
-        for region in defaults:
-            region.faults.add("two defaults")
+    for kind in ("area", "coherent-pool"):
+        defaults = [region for region in regions if region.kind == kind and region.default and
+                    region.placement]
+        if len(defaults) > 1:
+            for region in defaults:
+                region.faults.add("two defaults")
     return regions, False
 
 

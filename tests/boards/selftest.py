@@ -33,6 +33,8 @@ BOARD = """
             alignment = <0x100000>;
             alloc-ranges = <0x40000000 0x10000000>;
         };
+        sticks@3fff0000 { reg = <0x3fff0000 0x20000>; no-map; };
+        huge { compatible = "shared-dma-pool"; reusable; size = <0x20000000>; };
         odd@50001000 { compatible = "shared-dma-pool"; reusable; reg = <0x50001000 0x200000>; };
         off@42000000 { status = "disabled"; reg = <0x42000000 0x1000>; };
     };
@@ -60,16 +62,22 @@ RIGHT = {
         {"path": "/reserved-memory/pool", "name": "pool", "kind": "coherent-pool",
          "base": "0x4ff00000", "size": "0x100000", "placement": "dynamic", "default": False,
          "alignment": "0x100000", "ranges": [{"base": "0x40000000", "size": "0x10000000"}]},
+        {"path": "/reserved-memory/sticks@3fff0000", "name": "sticks@3fff0000", "kind": "no-map",
+         "base": "0x40000000", "size": "0x10000", "placement": "fixed", "default": False},
     ],
     "devices": [{"path": "/soc/isp@1000", "coherent": False, "dma_limit": "0x4fffffff",
                  "memory_region": ["/reserved-memory/camera@44000000"]}],
     "problems": [{"path": "/reserved-memory/odd@50001000", "property": "reg",
-                  "message": "base 0x50001000 is no multiple of 2 MiB"}],
+                  "message": "base 0x50001000 is no multiple of 2 MiB"},
+                 {"path": "/reserved-memory/sticks@3fff0000", "property": "reg",
+                  "message": "partly outside of memory"},
+                 {"path": "/reserved-memory/huge", "property": "size", "message": "no room"}],
 }
 
-RESERVE, FIRMWARE, CAMERA, POOL = 0, 1, 2, 3
+RESERVE, FIRMWARE, CAMERA, POOL, STICKS = 0, 1, 2, 3, 4
 
-# What is put wrong: where, and what stands there then (None: it is taken away).
+# What is put wrong: where, and what stands there then (None: it is taken away). A pool that gets
+# nothing is wrong although a problem says so, because there is room for it.
 WRONG = [
     (("model",), "another"),
     (("memory", 0, "size"), "0x10000000"),
@@ -100,18 +108,25 @@ WRONG = [
     (("problems", 0), None),
     (("problems", 0, "path"), "/reserved-memory/camera@44000000"),
     (("problems", 0, "path"), "/reserved-memory/pool"),
+    (("problems", 1), None),
+    (("problems", 2), None),
+    (("problems", 2, "path"), "/reserved-memory/pool", ("reserved", POOL), None),
+    (("reserved", STICKS), None),
+    (("reserved", STICKS, "size"), "0x8000"),
+    (("reserved", STICKS, "base"), "0x40010000"),
 ]
 
 
-def changed(place, value):
+def changed(edits):
     layout = copy.deepcopy(RIGHT)
-    holder = layout
-    for key in place[:-1]:
-        holder = holder[key]
-    if value is None:
-        del holder[place[-1]]
-    else:
-        holder[place[-1]] = value
+    for place, value in zip(edits[::2], edits[1::2]):
+        holder = layout
+        for key in place[:-1]:
+            holder = holder[key]
+        if value is None:
+            del holder[place[-1]]
+        else:
+            holder[place[-1]] = value
     return layout
 
 
@@ -128,13 +143,14 @@ def check_self(say):
     for where, what in tally.disagreements:
         failures += 1
         say("FAIL selftest: the right layout: %s: %s" % (where, what))
-    for place, value in WRONG:
-        layout = changed(place, value)
+    for edits in WRONG:
+        layout = changed(edits)
         if not compare.compare(layout, root, reserves, "arm64", memory).disagreements:
             failures += 1
-            say("FAIL selftest: not caught: %s = %s" % (place, value))
+            say("FAIL selftest: not caught: %s" % (edits,))
     for message, expected in (
             ("base 0x50001000 is no multiple of 2 MiB", "base N is no multiple of SIZE"),
+            ("0x10 to 0x1f overlaps 'fb,x', which has it", "N to N overlaps NAME, which has it"),
             ("overlaps /reserved-memory/fb@80000000", "overlaps PATH")):
         got = compare.problem_class({"property": "reg", "message": message})[1]
         if got != expected:

@@ -2,9 +2,9 @@
 /*
  * oracle.h - could a request that an area refused have been served? A second, naive opinion
  *
- * The oracle knows nothing of windows, blocks and claims: it asks cma_frame_info about every frame of
- * the board, one after the other, and tries every place of the area. What it finds possible and the
- * area refused is a disagreement, and a bug of one of the two.
+ * The oracle knows nothing of windows, blocks and claims: it asks cma_frame_info about every frame
+ * of the board, one after the other, and tries every place of the area. What it finds possible and
+ * the area refused is a disagreement, and a bug of one of the two.
  */
 #ifndef CMA_TOOL_ORACLE_H
 #define CMA_TOOL_ORACLE_H
@@ -32,9 +32,9 @@ struct oracle_board {
 };
 
 struct oracle_answer {
-    bool possible;   /* a window is there that nothing holds in place, and its data fits elsewhere */
-    cma_pfn_t pfn;   /* that window */
-    uint64_t kept;   /* pages to carry out of it */
+    bool possible; /* a window is there that nothing holds in place, and its data fits elsewhere */
+    cma_pfn_t pfn; /* that window */
+    uint64_t kept; /* pages to carry out of it */
     uint64_t places; /* windows looked at */
     uint64_t open;   /* of these, windows that nothing holds in place */
 };

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 struct progress {
-    bool on;           /* stderr is a terminal */
-    const char *what;  /* "filling memory" */
+    bool on;            /* stderr is a terminal */
+    const char *what;   /* "filling memory" */
     unsigned per_mille; /* as drawn last */
 };
 

@@ -65,8 +65,9 @@ void report_text_board(struct run *run)
     for (uint32_t i = 0; (memory = cma_map_memory(&run->board.map, i)) != NULL; i++)
         total += memory->nbytes;
     report_name(run->board.fdt.model[0] != '\0' ? run->board.fdt.model : "(no model name)");
-    printf("\n%s of memory, run for %" PRIu64 " simulated seconds with seed %" PRIu64 "\n",
-           board_size(total, size), run->options.seconds, run->options.seed);
+    printf("\n%s of memory, run for %" PRIu64 " simulated second%s with seed %" PRIu64 "\n",
+           board_size(total, size), run->options.seconds, run->options.seconds == 1 ? "" : "s",
+           run->options.seed);
     if (run->area_added)
         puts("The board keeps no memory for devices: an area was added for this run.");
     if (run->camera_added)
@@ -121,6 +122,8 @@ static void report_requests(struct run *run)
         printf("    a naive search over all frames agrees with %" PRIu64 " of these refusals%s\n",
                result->questions - result->disagreements,
                result->disagreements != 0 ? ": THE OTHERS ARE A BUG" : "");
+    if (result->succeeded == 0)
+        return;
     printf("latency        median %" PRIu64 " us, 99 of 100 within %" PRIu64 " us, worst %" PRIu64
            " us (simulated)\n",
            run_quantile(&result->latency_ns, 500) / 1000,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* report_json.c - what `cma run --json` says to programs: integers and ratios, nothing of this host */
+/* report_json.c - what `cma run --json` says to programs: nothing in it comes from this host */
 #include "run.h"
 
 #include "json.h"
@@ -15,10 +15,18 @@ static void json_ratio(struct json *json, const char *key, uint64_t part, uint64
 static void json_quantiles(struct json *json, const char *key, struct run_samples *samples,
                            uint64_t unit)
 {
+    static const struct {
+        const char *key;
+        unsigned per_mille;
+    } quantiles[] = {{"median", 500}, {"p99", 990}, {"max", 1000}};
+
     json_open(json, key, '{');
-    json_number(json, "median", run_quantile(samples, 500) / unit);
-    json_number(json, "p99", run_quantile(samples, 990) / unit);
-    json_number(json, "max", run_quantile(samples, 1000) / unit);
+    for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
+        if (samples->count != 0)
+            json_number(json, quantiles[i].key,
+                        run_quantile(samples, quantiles[i].per_mille) / unit);
+        else
+            json_real(json, quantiles[i].key, (double)NAN);
     json_close(json, '}');
 }
 

@@ -14,27 +14,31 @@
 
 static void run_help(void)
 {
-    fputs("usage: cma run BOARD [options]\n"
-          "\n"
-          "Boots the board in a simulator, fills its memory to the brim with live data, and has its\n"
-          "devices stream video, stop and start again. A device's memory is lent to that data\n"
-          "while the device is idle, and has to be given back in one piece when it starts. Every\n"
-          "page and every picture carries a pattern, and in the end every byte is compared.\n"
-          "\n"
-          "Each device with an area streams NV12 pictures with 6 buffers, in the largest of 1080p,\n"
-          "720p, VGA and QVGA whose six buffers fit the area. If no device has one, a camera is\n"
-          "added on the default area; if there is no area at all, one is added too, and said so.\n"
-          "The devices may use their areas only, so that each refusal is seen.\n"
-          "\n"
-          "  --seconds N          how long the devices work, in simulated seconds. Default: 5\n"
-          "  --fill PERCENT       how much of free and lent memory is filled. Default: 90. The rest\n"
-          "                       is held back by the page allocator, and the programs always\n"
-          "                       want more than they get\n"
-          "  --droppable PERCENT  how much of that is page cache, which may be dropped, rather than\n"
-          "                       programs' pages, which have to be carried. Default: 50\n"
-          "  --seed N             another run: the same seed is the same run to the last bit.\n"
-          "                       Default: 1\n",
-          stdout);
+    fputs(
+        "usage: cma run BOARD [options]\n"
+        "\n"
+        "Boots the board in a simulator, fills its memory to the brim with live data, and has its\n"
+        "devices stream video, stop and start again. A device's memory is lent to that data\n"
+        "while the device is idle, and has to be given back in one piece when it starts. Every\n"
+        "page and every picture carries a pattern, and in the end every byte is compared.\n"
+        "What is filled is memory of this machine: 90 percent of 2 GiB are 1.8 GiB.\n"
+        "\n"
+        "Each device with an area streams NV12 pictures with 6 buffers, in the largest of 1080p,\n"
+        "720p, VGA and QVGA whose six buffers fit the area. If no device has one, a camera is\n"
+        "added on the default area; if there is no area at all, one is added too, and said so.\n"
+        "The devices may use their areas only, so that each refusal is seen. Pools are kept "
+        "aside;\n"
+        "nothing is allocated from them.\n"
+        "\n"
+        "  --seconds N          how long the devices work, in simulated seconds. Default: 5\n"
+        "  --fill PERCENT       how much of free and lent memory is filled. Default: 90. The rest\n"
+        "                       is held back by the page allocator, as a kernel does\n"
+        "  --droppable PERCENT  how much of that is page cache, which may be dropped and always\n"
+        "                       wants more; the rest are programs' pages, so many and no more,\n"
+        "                       which have to be carried. Default: 50\n"
+        "  --seed N             another run: the same seed is the same run to the last bit.\n"
+        "                       Default: 1\n",
+        stdout);
     fputs(board_options_help, stdout);
     fputs("\n"
           "What is printed:\n"
@@ -124,14 +128,10 @@ static int run_option(struct run_options *options, int option, const char *value
     switch (option) {
     case RUN_SECONDS_OPTION:
         return run_number("seconds", value, 1, RUN_SECONDS_MAX, &options->seconds);
-    case RUN_FILL:
-        return run_number("fill", value, 0, 100, &options->fill);
-    case RUN_DROPPABLE:
-        return run_number("droppable", value, 0, 100, &options->droppable);
-    case RUN_SEED:
-        return run_number("seed", value, 0, UINT64_MAX, &options->seed);
-    default:
-        return board_option(&options->board, option, value);
+    case RUN_FILL: return run_number("fill", value, 0, 100, &options->fill);
+    case RUN_DROPPABLE: return run_number("droppable", value, 0, 100, &options->droppable);
+    case RUN_SEED: return run_number("seed", value, 0, UINT64_MAX, &options->seed);
+    default: return board_option(&options->board, option, value);
     }
 }
 

@@ -78,7 +78,7 @@ struct run_buffer {
 
 struct run_device {
     struct run *run;
-    const char *path; /* "" for the camera that was added */
+    const char *path;                  /* "" for the camera that was added */
     const struct cma_fdt_device *node; /* NULL for that camera */
     struct cma_device dma;
     struct simdev bus;
@@ -96,7 +96,7 @@ struct run_device {
 struct run_result {
     uint64_t requests, succeeded, failed;
     struct run_failure *failures;
-    struct run_samples latency_ns, copies; /* of each request */
+    struct run_samples latency_ns, copies; /* of each request that was served */
     uint64_t disagreements, questions;     /* the oracle's */
     uint64_t bytes_lost, pages_checked;
     uint64_t pages_live, pages_droppable, pages_all; /* when memory was full the first time */

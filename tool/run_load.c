@@ -2,14 +2,14 @@
 /*
  * run_load.c - who holds the memory while nobody streams
  *
- * Three simulated holders: a page cache (droppable), programs' pages behind page tables and a heap of
- * handles (both movable). Programs and handles have a working set of a fixed size; the cache wants
- * more pages than there are, all the time, and gives one up when a program finds none. What stops
- * it is a floor of 100 - fill percent that the page allocator holds back, as a kernel holds back its
- * watermarks. There is demand as long as somebody wants a page and has not got it: with a page cache
- * always, once memory is full. It is the time over which the lent share is taken: of all frames of
- * areas that are not in a device's hands, how many held somebody's data, sampled every simulated
- * millisecond. Frames that are just being evacuated or refilled count as not lent.
+ * Three simulated holders: a page cache (droppable), programs' pages behind page tables and a heap
+ * of handles (both movable). Programs and handles have a working set of a fixed size; the cache
+ * wants more pages than there are, all the time, and gives one up when a program finds none. What
+ * stops it is a floor of 100 - fill percent that the page allocator holds back, as a kernel holds
+ * back its watermarks. There is demand as long as somebody wants a page and has not got it: with a
+ * page cache always, once memory is full. It is the time over which the lent share is taken: of all
+ * frames of areas that are not in a device's hands, how many held somebody's data, sampled every
+ * simulated millisecond. Frames that are just being evacuated or refilled count as not lent.
  *
  * Two workers rewrite, free and take pages, two flushers write the cache's dirty pages back, and
  * three others hold pages in place for a while: by a short reference, a pin, and a locked handle.
@@ -23,15 +23,16 @@ enum {
     LOAD_PROGRAMS,
     LOAD_HANDLES,
     LOAD_NOBODY,
-    LOAD_DIRTY = 4096,    /* pages that wait for the flushers */
+    LOAD_DIRTY = 4096, /* pages that wait for the flushers */
     LOAD_WORKERS = 2,
     LOAD_FLUSHERS = 2,
-    LOAD_GROWTH = 512,    /* pages that a worker takes at most a millisecond */
-    LOAD_DIRTYING = 1     /* pages of the cache that a worker dirties a millisecond */
+    LOAD_GROWTH = 512, /* pages that a worker takes at most a millisecond */
+    LOAD_DIRTYING = 1  /* pages of the cache that a worker dirties a millisecond */
 };
 
 #define LOAD_TICK_NS 1000000ull
-#define LOAD_REST_NS (100 * LOAD_TICK_NS) /* how long the load goes on when the devices have ended */
+#define LOAD_REST_NS \
+    (100 * LOAD_TICK_NS) /* how long the load goes on when the devices have ended */
 
 struct load_store {
     struct sim_store *store;
@@ -47,10 +48,10 @@ struct load {
     uint32_t dirty_first, dirty_count;
     bool filling;
     uint64_t kept_limit; /* pages of programs and handles together */
-    uint64_t rewrites; /* a worker's, a millisecond */
-    uint64_t removals; /* the same */
-    uint32_t locked;   /* handle that is locked, plus 1 */
-    uint64_t rest_ns;  /* when all has ended */
+    uint64_t rewrites;   /* a worker's, a millisecond */
+    uint64_t removals;   /* the same */
+    uint32_t locked;     /* handle that is locked, plus 1 */
+    uint64_t rest_ns;    /* when all has ended */
 };
 
 static uint64_t load_random(const struct load *load, uint64_t below)
@@ -259,7 +260,8 @@ static void load_sample(struct run *run)
         struct cma_area_stats stats;
 
         cma_area_stats(run->areas[i].area, &stats);
-        run->areas[i].idle_frame_us += (stats.npages - stats.claimed_npages) * (LOAD_TICK_NS / 1000);
+        run->areas[i].idle_frame_us +=
+            (stats.npages - stats.claimed_npages) * (LOAD_TICK_NS / 1000);
         run->areas[i].lent_frame_us +=
             (stats.kept_npages + stats.droppable_npages) * (LOAD_TICK_NS / 1000);
     }
@@ -377,8 +379,7 @@ static bool load_stays(void *ctx, uint32_t mover, uint32_t cookie)
 {
     const struct load *load = ctx;
 
-    return mover == sim_store_mover(load->stores[LOAD_HANDLES].store) &&
-           load->locked == cookie + 1;
+    return mover == sim_store_mover(load->stores[LOAD_HANDLES].store) && load->locked == cookie + 1;
 }
 
 void run_fill(struct run *run)
@@ -438,12 +439,30 @@ void run_load(struct run *run)
     progress_end(&run->progress);
 }
 
+/* The books, and what the simulator saw. */
+static void load_check(struct run *run)
+{
+    struct cma_violation violation = {NULL, 0};
+    cma_paddr_t paddr;
+
+    if (!cma_system_check(&run->system, &violation))
+        run->result.violation = violation.what;
+    if (!sim_check_aliases(run->sim, &paddr))
+        run->result.violation = "a page is mapped twice, with different attributes";
+    if (sim_violations(run->sim, SIM_UNMAPPED) != 0)
+        run->result.violation = "memory was used that was not mapped";
+    if (sim_violations(run->sim, SIM_STALE_TLB) != 0)
+        run->result.violation = "memory was used through a mapping that was gone";
+    if (sim_violations(run->sim, SIM_ALIAS) != 0)
+        run->result.violation = "a device's memory was used through the cache";
+    if (sim_violations(run->sim, SIM_BUS) != 0)
+        run->result.violation = "a device reached for an address without memory";
+}
+
 void run_verify(struct run *run)
 {
     struct load *load = run->load;
     uint64_t all = 0, done = 0;
-    struct cma_violation violation = {NULL, 0};
-    cma_paddr_t paddr;
 
     progress_start(&run->progress, "checking every byte");
     for (uint32_t kind = 0; kind < RUN_NSTORES; kind++)
@@ -465,10 +484,7 @@ void run_verify(struct run *run)
     }
     for (uint32_t i = 0; i < run->ndevices; i++)
         run->result.bytes_lost += run->devices[i].bytes_wrong;
-    if (!cma_system_check(&run->system, &violation))
-        run->result.violation = violation.what;
-    if (!sim_check_aliases(run->sim, &paddr))
-        run->result.violation = "a page is mapped twice, with different attributes";
+    load_check(run);
     run->result.trace = sim_trace_hash(run->sim);
     progress_end(&run->progress);
 }

@@ -2,11 +2,12 @@
 /*
  * run_stream.c - a device at work: start, stream, stop, start again
  *
- * A start asks for six coherent buffers, as a camera's driver does. Thirty times a second the device
- * writes a picture into one of them by DMA, the CPU reads every byte of it through its own mapping,
- * writes the first page anew, and the device reads that back. Nothing is synchronised in between: the
- * memory is coherent, or the bytes are wrong. Pictures are numbers that follow from device, picture
- * and place, so a byte of another picture, of an old one or of somebody's page is noticed.
+ * A start asks for six coherent buffers, as a camera's driver does. Thirty times a second the
+ * device writes a picture into one of them by DMA, the CPU reads every byte of it through its own
+ * mapping, writes the first page anew, and the device reads that back. Nothing is synchronised in
+ * between: the memory is coherent, or the bytes are wrong. Pictures are numbers that follow from
+ * device, picture and place, so a byte of another picture, of an old one or of somebody's page is
+ * noticed.
  */
 #include "run.h"
 
@@ -131,9 +132,10 @@ static void stream_ask_oracle(struct run_device *device)
 
     cma_area_stats(device->area->area, &stats);
     question.area_npages = stats.npages;
-    for (uint32_t i = 0; !possible && cma_device_reach(&device->dma, UINT64_MAX, i,
-                                                       &question.paddr_first,
-                                                       &question.paddr_last) == 0; i++) {
+    for (uint32_t i = 0;
+         !possible && cma_device_reach(&device->dma, UINT64_MAX, i, &question.paddr_first,
+                                       &question.paddr_last) == 0;
+         i++) {
         if (oracle_ask(&run->oracle, &question, &answer) != 0)
             run_die("no memory for the oracle");
         possible = answer.possible;
@@ -149,10 +151,11 @@ static void stream_refused(struct run_device *device, const struct cma_refusal *
 
     device->failed++;
     run->result.failed++;
-    stream_ask_oracle(device);
-    while (*link != NULL && ((*link)->device != device ||
-                             (*link)->refusal.reason != refusal->reason ||
-                             (*link)->refusal.code != refusal->code))
+    if (refusal->reason != CMA_REASON_MAPPING) /* which is not the area's doing */
+        stream_ask_oracle(device);
+    while (*link != NULL &&
+           ((*link)->device != device || (*link)->refusal.reason != refusal->reason ||
+            (*link)->refusal.code != refusal->code))
         link = &(*link)->next;
     if (*link == NULL) {
         *link = run_calloc(1, sizeof(**link));
@@ -174,8 +177,6 @@ static bool stream_ask(struct run_device *device, struct run_buffer *buffer)
     uint64_t began = sim_now_ns(run->sim);
     int error = cma_dma_alloc_coherent(&device->dma, &request, &buffer->memory, &refusal);
 
-    run_sample(&run->result.latency_ns, sim_now_ns(run->sim) - began);
-    run_sample(&run->result.copies, sim_self_copied_pages(run->sim) - copied);
     device->requests++;
     run->result.requests++;
     if (error != 0) {
@@ -183,6 +184,8 @@ static bool stream_ask(struct run_device *device, struct run_buffer *buffer)
         stream_refused(device, &refusal);
         return false;
     }
+    run_sample(&run->result.latency_ns, sim_now_ns(run->sim) - began);
+    run_sample(&run->result.copies, sim_self_copied_pages(run->sim) - copied);
     device->succeeded++;
     run->result.succeeded++;
     buffer->live = true;
@@ -249,8 +252,8 @@ void run_stream(void *arg)
             device->starts++;
             if (device->area->pictures[RUN_DURING][0] == '\0')
                 run_picture(run, device->area, RUN_DURING);
-            stream_pictures(device, sim_now_ns(run->sim) +
-                                        (200 + stream_random(device, 300)) * STREAM_MS);
+            stream_pictures(device,
+                            sim_now_ns(run->sim) + (200 + stream_random(device, 300)) * STREAM_MS);
         }
         stream_stop(device);
         sim_sleep_ns(run->sim, (50 + stream_random(device, 150)) * STREAM_MS);

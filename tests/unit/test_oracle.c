@@ -46,8 +46,10 @@ static int test_open(void **state)
     struct test_board *board = calloc(1, sizeof(*board));
     const struct sim_memory memory = {FIRST << 12, (ORDINARY + AREA_NPAGES) << 12};
     const struct sim_config sim = {.seed = 1, .memory = &memory, .nmemory = 1};
-    const struct cma_range area = {.base = AREA << 12, .nbytes = AREA_NPAGES << 12,
-                                   .kind = CMA_RANGE_AREA, .flags = CMA_RANGE_DEFAULT,
+    const struct cma_range area = {.base = AREA << 12,
+                                   .nbytes = AREA_NPAGES << 12,
+                                   .kind = CMA_RANGE_AREA,
+                                   .flags = CMA_RANGE_DEFAULT,
                                    .name = "area"};
     struct cma_system_config config = {0};
     uint64_t nbytes;
@@ -62,8 +64,8 @@ static int test_open(void **state)
     config.port = sim_port(board->sim);
     nbytes = cma_system_size(&board->map, &config);
     board->storage = calloc(1, nbytes);
-    assert_int_equal(
-        cma_system_init(&board->system, &board->map, &config, board->storage, nbytes), 0);
+    assert_int_equal(cma_system_init(&board->system, &board->map, &config, board->storage, nbytes),
+                     0);
     board->oracle = (struct oracle_board){
         .frames = &board->system.frames, .map = &board->map, .page_shift = 12};
     test_store(board, &board->cache, SIM_STORE_CACHE);
@@ -86,9 +88,12 @@ static int test_close(void **state)
 static struct oracle_answer test_ask_within(struct test_board *board, uint64_t npages,
                                             uint64_t align, cma_paddr_t first, cma_paddr_t last)
 {
-    const struct oracle_question question = {.area_pfn = AREA, .area_npages = AREA_NPAGES,
-                                             .npages = npages, .align_npages = align,
-                                             .paddr_first = first, .paddr_last = last};
+    const struct oracle_question question = {.area_pfn = AREA,
+                                             .area_npages = AREA_NPAGES,
+                                             .npages = npages,
+                                             .align_npages = align,
+                                             .paddr_first = first,
+                                             .paddr_last = last};
     struct oracle_answer answer;
 
     assert_int_equal(oracle_ask(&board->oracle, &question, &answer), 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * test_run.c - does `cma run` notice when bytes are lost? The same run with a port that is broken in
- * one place each time has to end with exit code 1, and with a whole one with 0. And does the naive
- * search notice a refusal that was wrong?
+ * test_run.c - does `cma run` notice when bytes are lost? The same run with a port that is broken
+ * in one place each time has to end with exit code 1, and with a whole one with 0. And does the
+ * naive search notice a refusal that was wrong?
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,8 +21,7 @@
 
 static const struct cma_port *test_port(struct sim *sim);
 static int test_system_init(struct cma_system *system, const struct cma_map *map,
-                            const struct cma_system_config *config, void *storage,
-                            uint64_t nbytes);
+                            const struct cma_system_config *config, void *storage, uint64_t nbytes);
 
 /* The machine is booted with our port in place of the simulator's. */
 #define sim_port test_port
@@ -35,8 +34,17 @@ static int test_system_init(struct cma_system *system, const struct cma_map *map
 
 #define BOARD "examples/boards/omap1-camera.dts"
 
-enum fault { FAULT_NONE, FAULT_NO_CLEAN, FAULT_NO_MAINTENANCE, FAULT_COPY,
-             FAULT_HALF_COPY, FAULT_NO_ZERO, FAULT_NO_ROOM };
+enum fault {
+    FAULT_NONE,
+    FAULT_NO_CLEAN,
+    FAULT_NO_MAINTENANCE,
+    FAULT_COPY,
+    FAULT_HALF_COPY,
+    FAULT_NO_ZERO,
+    FAULT_NO_FLUSH,
+    FAULT_NO_ATTR,
+    FAULT_NO_ROOM
+};
 
 static enum fault test_fault;
 static uint64_t test_copies;
@@ -48,6 +56,17 @@ static void test_nothing(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
     (void)ctx;
     (void)paddr;
     (void)nbytes;
+}
+
+static void test_no_flush(void *ctx)
+{
+    (void)ctx;
+}
+
+static void test_no_attr(void *ctx, cma_paddr_t paddr, uint64_t nbytes, enum cma_attr attr)
+{
+    (void)attr;
+    test_nothing(ctx, paddr, nbytes);
 }
 
 /* Every 16th page is moved without its bytes, or with half of them. */
@@ -71,6 +90,12 @@ static const struct cma_port *test_port(struct sim *sim)
         test_copy_of_port.copy = test_bad_copy;
     if (test_fault == FAULT_NO_ZERO)
         test_copy_of_port.zero = test_nothing;
+    if (test_fault == FAULT_NO_FLUSH)
+        test_copy_of_port.tlb_flush = test_no_flush;
+    if (test_fault == FAULT_NO_ATTR) {
+        test_copy_of_port.set_attr = test_no_attr;
+        test_copy_of_port.lookup = NULL; /* else libcma sees it and refuses */
+    }
     return &test_copy_of_port;
 }
 
@@ -83,8 +108,7 @@ static uint64_t test_no_room(void *ctx, cma_paddr_t paddr_last)
 }
 
 static int test_system_init(struct cma_system *system, const struct cma_map *map,
-                            const struct cma_system_config *config, void *storage,
-                            uint64_t nbytes)
+                            const struct cma_system_config *config, void *storage, uint64_t nbytes)
 {
     int error = cma_system_init(system, map, config, storage, nbytes);
 
@@ -98,10 +122,14 @@ static char test_output[65536];
 
 static int test_run(enum fault fault, const char *droppable)
 {
-    char *argv[] = {(char[]){"run"},       (char[]){BOARD},
-                    (char[]){"--seconds"}, (char[]){"1"},
-                    (char[]){"--json"},    (char[]){"--droppable"},
-                    NULL,                  NULL};
+    char *argv[] = {(char[]){"run"},
+                    (char[]){BOARD},
+                    (char[]){"--seconds"},
+                    (char[]){"1"},
+                    (char[]){"--json"},
+                    (char[]){"--droppable"},
+                    NULL,
+                    NULL};
     char percent[8];
     FILE *out = tmpfile();
     int kept = dup(STDOUT_FILENO), code;
@@ -141,6 +169,13 @@ static void missing_maintenance_is_noticed(void **state)
     assert_int_equal(test_run(FAULT_NO_CLEAN, "50"), EXIT_LOST);
 }
 
+static void bad_mappings_are_noticed(void **state)
+{
+    (void)state;
+    assert_int_equal(test_run(FAULT_NO_FLUSH, "50"), EXIT_LOST);
+    assert_int_equal(test_run(FAULT_NO_ATTR, "50"), EXIT_LOST);
+}
+
 static void bad_copies_are_noticed(void **state)
 {
     (void)state;
@@ -171,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_port_loses_nothing),
         cmocka_unit_test(missing_maintenance_is_noticed),
+        cmocka_unit_test(bad_mappings_are_noticed),
         cmocka_unit_test(bad_copies_are_noticed),
         cmocka_unit_test(dirty_buffers_are_noticed),
         cmocka_unit_test(wrong_refusals_are_noticed),

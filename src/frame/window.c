@@ -144,14 +144,13 @@ static void window_set_idle(struct cma_frames *frames, struct cma_span *span, cm
                             uint32_t npages, bool idle)
 {
     uint32_t base = span_bit(frames, span, pfn);
-    bool empty = window_is_empty(span_block(frames, span, cma__span_block_of(frames, span, pfn)));
     uint32_t i = 0;
 
     while (i < npages) {
         uint32_t run = 0;
 
         while (i + run < npages &&
-               (empty || atom_peek(&span_record(frames, span, pfn + i + run)->word) == 0) &&
+               atom_peek(&span_record(frames, span, pfn + i + run)->word) == 0 &&
                bitmap_test(frames->idle, base + i + run) != idle) {
             run++;
         }
@@ -162,11 +161,29 @@ static void window_set_idle(struct cma_frames *frames, struct cma_span *span, cm
     }
 }
 
+/* Where nobody has borrowed, idle bits tell all. */
+static int window_isolate_empty(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                                uint32_t npages, cma_pfn_t *obstacle)
+{
+    uint32_t base = span_bit(frames, span, pfn);
+    uint32_t taken = cma__bitmap_lowest(frames->idle, base, base + (npages - 1), false);
+
+    if (taken != CMA__BIT_NONE) {
+        *obstacle = pfn + (taken - base);
+        return CMA_EBUSY;
+    }
+    cma__account_idle(frames, span, pfn, npages, false);
+    return CMA_OK;
+}
+
 static int window_isolate_part(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                                uint32_t npages, cma_pfn_t *obstacle)
 {
     uint32_t base = span_bit(frames, span, pfn);
 
+    if (window_is_empty(span_block(frames, span, cma__span_block_of(frames, span, pfn)))) {
+        return window_isolate_empty(frames, span, pfn, npages, obstacle);
+    }
     for (uint32_t i = 0; i < npages; i++) {
         if (bitmap_test(frames->idle, base + i) ||
             window_mark(span_record(frames, span, pfn + i))) {
@@ -200,14 +217,16 @@ int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pf
 static void window_restore_part(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                                 uint32_t npages)
 {
-    if (!window_is_empty(span_block(frames, span, cma__span_block_of(frames, span, pfn)))) {
-        for (uint32_t i = 0; i < npages; i++) {
-            struct cma_frame_record *record = span_record(frames, span, pfn + i);
+    if (window_is_empty(span_block(frames, span, cma__span_block_of(frames, span, pfn)))) {
+        cma__account_idle(frames, span, pfn, npages, true);
+        return;
+    }
+    for (uint32_t i = 0; i < npages; i++) {
+        struct cma_frame_record *record = span_record(frames, span, pfn + i);
 
-            if (word_is_held(atom_peek(&record->word))) {
-                cma__assert((atom_peek(&record->word) & WORD_ISOLATED) != 0);
-                (void)atom_and(&record->word, ~WORD_ISOLATED);
-            }
+        if (word_is_held(atom_peek(&record->word))) {
+            cma__assert((atom_peek(&record->word) & WORD_ISOLATED) != 0);
+            (void)atom_and(&record->word, ~WORD_ISOLATED);
         }
     }
     window_set_idle(frames, span, pfn, npages, true);

@@ -19,6 +19,7 @@
 #include "../base/mem.h"
 
 #define FDT_PROBLEMS_SPARE 32
+#define FDT_MAX_CELLS 4
 
 /* ---- small helpers ------------------------------------------------------------------------- */
 
@@ -77,6 +78,17 @@ static bool fdt_has_string(const struct cma_fdt *fdt, uint32_t offset, const cha
                            const char *string)
 {
     return fdt_stringlist_search(fdt->dtb, (int)offset, property, string) >= 0;
+}
+
+/* The value of a property that counts cells, the maximum when it is not one number. */
+static bool fdt_get_cells(const struct cma_fdt *fdt, uint32_t offset, const char *name,
+                          uint64_t *value)
+{
+    uint32_t nbytes;
+    const void *bytes = cma__fdt_property(fdt, offset, name, &nbytes);
+
+    *value = bytes && nbytes == 4 ? cma__fdt_cells(bytes, 1) : UINT64_MAX;
+    return bytes != NULL;
 }
 
 /* ---- checking: what is wrong, and where ---------------------------------------------------- */
@@ -182,6 +194,7 @@ static int fdt_check(const void *dtb, uint64_t nbytes, struct cma_fdt_error *err
 
 struct fdt_count {
     uint64_t nnodes, nregions, nentries, nbuses, nwindows, nrefs;
+    uint64_t nodd; /* nodes that can only be a problem */
 };
 
 /* Adds what the properties of one node can need at most: an address and a size are one cell of 4
@@ -189,6 +202,7 @@ struct fdt_count {
 static void fdt_count_node(const struct cma_fdt *fdt, uint32_t offset, struct fdt_count *count)
 {
     uint32_t nbytes;
+    uint64_t value;
 
     count->nnodes++;
     if (cma__fdt_property(fdt, offset, "dma-ranges", &nbytes) && nbytes > 0) {
@@ -200,6 +214,9 @@ static void fdt_count_node(const struct cma_fdt *fdt, uint32_t offset, struct fd
     if (cma__fdt_property(fdt, offset, "memory-region", &nbytes)) {
         count->nrefs += nbytes / 4 + 1;
     }
+    count->nodd += fdt_has(fdt, offset, "interconnects");
+    count->nodd += fdt_get_cells(fdt, offset, "#address-cells", &value) && value > FDT_MAX_CELLS;
+    count->nodd += fdt_get_cells(fdt, offset, "#size-cells", &value) && value > FDT_MAX_CELLS;
 }
 
 static void fdt_count_tree(const struct cma_fdt *fdt, struct fdt_count *count)
@@ -217,9 +234,12 @@ static void fdt_count_tree(const struct cma_fdt *fdt, struct fdt_count *count)
         if (depth == 1) {
             reserved = cma__fdt_is_named(cma__fdt_name(fdt, at), "reserved-memory");
         }
-        if ((depth == 2 && reserved) || (depth == 1 && fdt_has(fdt, at, "device_type"))) {
+        if ((depth == 2 && reserved) || depth == 1) {
             count->nregions += depth == 2;
             if (cma__fdt_property(fdt, at, "reg", &nbytes)) {
+                count->nentries += nbytes / 8 + 1;
+            }
+            if (cma__fdt_property(fdt, at, "linux,usable-memory", &nbytes)) {
                 count->nentries += nbytes / 8 + 1;
             }
         }
@@ -242,7 +262,7 @@ static uint64_t fdt_lay_out(struct cma_fdt *fdt, const struct fdt_count *count, 
     uint64_t nreserved = (uint64_t)fdt_num_mem_rsv(fdt->dtb);
     uint64_t nranges = 16 + 4 * (count->nentries + count->nregions + nreserved);
     uint64_t nproblems = FDT_PROBLEMS_SPARE + 4 * (count->nregions + count->nbuses) +
-                         2 * (count->nentries + count->nwindows) + count->nrefs;
+                         2 * (count->nentries + count->nwindows) + count->nrefs + count->nodd;
     uint64_t used = 0;
 
     /* A window that goes through a bus of several can come out as several. */
@@ -285,15 +305,12 @@ static uint8_t fdt_read_cells(struct cma_fdt *fdt, uint32_t offset, const char *
                               uint8_t inherited)
 {
     struct cma_problem spare;
-    uint32_t nbytes;
-    const void *bytes = cma__fdt_property(fdt, offset, name, &nbytes);
     uint64_t value;
 
-    if (!bytes) {
+    if (!fdt_get_cells(fdt, offset, name, &value)) {
         return inherited;
     }
-    value = nbytes == 4 ? cma__fdt_cells(bytes, 1) : UINT64_MAX;
-    if (value > 4) {
+    if (value > FDT_MAX_CELLS) {
         cma__fdt_problem(fdt, &spare, offset, name, CMA_PROBLEM_CELLS)->value = value;
         return inherited;
     }

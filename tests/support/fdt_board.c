@@ -25,7 +25,7 @@ static void *storage;
 struct cma_fdt fdt;
 struct cma_map map;
 struct cma_boot_rules rules;
-struct cma_range ranges[2][512];
+struct cma_range ranges[2][MAX_RANGES];
 
 int fdt_board_forget(void **state)
 {
@@ -58,7 +58,7 @@ void load_source(const char *source)
     assert_int_equal(cma_boot_rules_init(&rules, arch, 12), 0);
     cma_fdt_limits(&fdt, &rules);
     assert_int_equal(cma_boot_args_parse(&args, cmdline, NULL), 0);
-    assert_true(fdt.max_ranges <= 512);
+    assert_true(fdt.max_ranges <= MAX_RANGES);
     assert_int_equal(cma_map_init(&map, ranges[0], fdt.max_ranges, ranges[1], fdt.max_ranges), 0);
     assert_int_equal(cma_fdt_memory(&fdt, &rules, &map), 0);
     assert_int_equal(cma_fdt_reserve(&fdt, &rules, &args, builtin, &map), 0);

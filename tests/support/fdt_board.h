@@ -15,6 +15,7 @@
 #define GIB (1ull << 30)
 #define RAM 0x40000000ull
 #define TOP 0x80000000ull
+#define MAX_RANGES 4096
 
 #define POOL "compatible = \"shared-dma-pool\"; "
 #define AREA POOL "reusable; "
@@ -31,7 +32,7 @@ extern void *dtb;
 extern struct cma_fdt fdt;
 extern struct cma_map map;
 extern struct cma_boot_rules rules;
-extern struct cma_range ranges[2][512];
+extern struct cma_range ranges[2][MAX_RANGES];
 
 int fdt_board_forget(void **state);
 

@@ -292,6 +292,40 @@ static void architectures_are_guessed(void **state)
     assert_string_equal(fdt.model, "");
 }
 
+static void many_problems_have_room(void **state)
+{
+    static char source[65536];
+    size_t length = 0;
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        length += (size_t)sprintf(source + length,
+                                  "x%d { #address-cells = <9>; #size-cells = [00];"
+                                  "interconnects = <&{/x%d}>; interconnect-names = \"dma-mem\";"
+                                  "compatible = \"x\"; phandle = <%d>; };",
+                                  i, i, i + 1);
+        length += (size_t)sprintf(source + length, "memory@%d { reg = <0 0 0 0>; };", i);
+    }
+    load_with("", source);
+    expect_problems(800);
+}
+
+static void usable_memory_has_room(void **state)
+{
+    static char source[65536];
+    size_t length;
+
+    (void)state;
+    length = (size_t)sprintf(source, "/dts-v1/; / { memory { device_type = \"memory\"; reg = <0 1>;"
+                                     "linux,usable-memory = <");
+    for (int i = 0; i < 300; i++) {
+        length += (size_t)sprintf(source + length, "%#x 0x1000 ", i * 0x2000);
+    }
+    strcpy(source + length, ">; }; };");
+    load_source(source);
+    assert_int_equal(map.nmemory, 300);
+}
+
 static void cells_come_from_above(void **state)
 {
     (void)state;
@@ -321,6 +355,8 @@ int main(void)
         T(devices_and_their_regions),
         T(of_two_phandles_the_first_counts),
         T(architectures_are_guessed),
+        T(many_problems_have_room),
+        T(usable_memory_has_room),
         T(cells_come_from_above),
     };
 

@@ -169,6 +169,7 @@ struct cma_pages_ops {
     /*
      * The frames [pfn, pfn + npages) of an area, all idle, may be given to movable and droppable
      * requests from now on. Each one that is handed out is published first (cma_frame_publish).
+     * Where calls race, a frame can be offered that the host has already: it keeps it once.
      * Returns 0 or CMA_ENOMEM (nothing was taken). NULL: src/buddy, which looks at the table.
      */
     int (*lend)(void *ctx, cma_pfn_t pfn, uint32_t npages, enum cma_lend_class lend_class);

@@ -392,13 +392,17 @@ static int host_lend(void *ctx, cma_pfn_t pfn, uint32_t npages, enum cma_lend_cl
     for (uint32_t i = frame; i < frame + npages; i++) {
         const struct model_frame *f = &model->frames[i];
 
-        MODEL_REQUIRE(model, f->place == MODEL_AREA && f->object == 0 && !f->host_free,
+        MODEL_REQUIRE(model, f->place == MODEL_AREA &&
+                                 (model->tally.nested > 0 ||
+                                  (f->object == 0 && !f->host_free)),
                       "page %#llx is lent to the host although it is %s",
                       (unsigned long long)model_pfn(model, i),
                       f->host_free ? "lent already" : "held");
         MODEL_REQUIRE(model, model->areas[f->area].lend_class == lend_class,
                       "lent with the class %d", lend_class);
-        model->frames[i].host_free = true;
+        /* Where calls race, what is offered can be there already, or be taken by a claim: the second
+         * is found out when it is published. */
+        model->frames[i].host_free = f->object == 0;
     }
     return 0;
 }

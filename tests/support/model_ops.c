@@ -523,6 +523,25 @@ static void ops_ref(struct model *model)
         o->refs++;
 }
 
+/* A host publishes a page that is not lent to it, or is a device's. */
+static void ops_stray_publish(struct model *model, uint32_t frame)
+{
+    const struct model_frame *f = &model->frames[frame];
+    struct cma_holder holder = {CMA_KIND_MOVABLE, model->movers[0].number, 77};
+    int error, must = CMA_EAGAIN;
+
+    if (f->place != MODEL_AREA || (f->object == 0 && f->lent))
+        return;
+    if (model->areas[f->area].lend_class == CMA_LEND_NONE ||
+        (model->areas[f->area].lend_class == CMA_LEND_SLOT && model->movers[0].mover.flags != 0))
+        must = CMA_EINVAL;
+    else if (f->object != 0 && model->objects[f->object].frame == frame)
+        must = CMA_EBADF;
+    error = cma_frame_publish(&model->table, model_pfn(model, frame), &holder);
+    MODEL_REQUIRE(model, error == must, "publishing page %#llx, which is not lent: %s, not %s",
+                  (unsigned long long)model_pfn(model, frame), ops_name(error), ops_name(must));
+}
+
 /* Calls on pages that nobody holds, that are devices', or that are no memory. */
 static void ops_stray(struct model *model)
 {
@@ -545,6 +564,10 @@ static void ops_stray(struct model *model)
         if (o->live && o->kind != CMA_KIND_CLAIMED)
             return;
     }
+    if (tracked && model_chance(model, 20)) {
+        ops_stray_publish(model, frame);
+        return;
+    }
     switch (model_below(model, 7)) {
     case 0: error = cma_frame_pin(&model->table, pfn, &pinned); break;
     case 1: error = cma_frame_unpin(&model->table, pfn); break;
@@ -559,6 +582,8 @@ static void ops_stray(struct model *model)
                              (tracked && model->frames[frame].taken && error == CMA_EAGAIN),
                   "a stray call on page %#llx: %s", (unsigned long long)pfn, ops_name(error));
 }
+
+static void ops_lend(struct model *model);
 
 /* --- what waits and what runs inside --------------------------------------------------------- */
 
@@ -609,7 +634,7 @@ void model_nested(struct model *model, uint32_t percent)
     model->depth++;
     model->tally.nested++;
     model->sums.nested++;
-    switch (model_below(model, 12)) {
+    switch (model_below(model, 13)) {
     case 0: ops_alloc(model); break;
     case 1: ops_free(model); break;
     case 2: ops_keep(model); break;
@@ -620,6 +645,7 @@ void model_nested(struct model *model, uint32_t percent)
     case 7: ops_free_wrongly(model); break;
     case 8: ops_finish_dying(model); break;
     case 9: model_claim_nested(model); break;
+    case 10: ops_lend(model); break;
     default: ops_write(model); break;
     }
     model->depth--;

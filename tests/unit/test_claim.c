@@ -376,6 +376,27 @@ static void test_never_into_an_emptied_area(void **state)
 
 /* --- others in the way ------------------------------------------------------------------------- */
 
+/* From its choice on a window is spoken for, before anything of it is isolated. */
+static void test_windows_are_booked(void **state)
+{
+    struct board *board = board_create(&small);
+    struct cma_area_request request = {.npages = 100, .owner = 2};
+    struct cma_claim a, b;
+
+    (void)state;
+    assert_int_equal(cma_claim_start(&a, board->area, &request), 0);
+    assert_int_equal(cma_claim_start(&b, board->area, &request), 0);
+    assert_int_equal(cma_claim_step(&a, 1), 1);
+    assert_true(a.state == CMA_CLAIM_ISOLATE && a.pfn == area_pfn(board, 0));
+    while (b.state == CMA_CLAIM_CHOOSE) {
+        assert_int_equal(cma_claim_step(&b, 1), 1);
+    }
+    assert_true(b.pfn == area_pfn(board, 100));
+    cma_claim_cancel(&a);
+    cma_claim_cancel(&b);
+    board_destroy(board);
+}
+
 static void test_paused_claim_is_avoided(void **state)
 {
     struct board *board = board_create(&small);
@@ -739,6 +760,7 @@ int main(void)
         cmocka_unit_test(test_room_for_a_later_window),
         cmocka_unit_test(test_room_by_limit),
         cmocka_unit_test(test_never_into_an_emptied_area),
+        cmocka_unit_test(test_windows_are_booked),
         cmocka_unit_test(test_paused_claim_is_avoided),
         cmocka_unit_test(test_reference_without_waiting),
         cmocka_unit_test(test_reference_is_waited_for),

@@ -235,6 +235,11 @@ static uint64_t live(struct bench *bench, struct cma_device *device, struct simd
     /* Whoever gets the pages next reads them cached: no line from before may be there. */
     sim_read_paddr(bench->sim, buffer.paddr, bytes, whole);
     wrong += count_wrong(bytes, whole, 0x80 | (round - 1));
+    if (buffer.mapped == 0) {
+        /* By the CPU's address, too, no translation from before is used. */
+        sim_read(bench->sim, buffer.vaddr, bytes, whole);
+        wrong += count_wrong(bytes, whole, 0x80 | (round - 1));
+    }
     free(bytes);
     return wrong;
 }
@@ -499,6 +504,47 @@ static void test_bus_offsets(void **state)
     bench_destroy(&bench);
 }
 
+/* The page allocator knows physical addresses only: it is asked where they will do. */
+static void test_bus_offsets_and_pages(void **state)
+{
+    static const struct cma_bus_window shifted[] = {{0x3000, BASE, (uint64_t)NPAGES * PAGE}};
+    static const struct cma_bus_window byte[] = {{0, 0, 1}};
+    static const struct cma_bus_window own[] = {
+        {0, BASE + OWN_FIRST * PAGE, (uint64_t)AREA_NPAGES * PAGE}};
+    struct cma_device_config config = {
+        .name = "dev", .owner = 9, .mask = 0xffffffffu, .coherent_mask = 0xffffffffu};
+    struct cma_coherent_request request = {.nbytes = 3 * PAGE, .align_nbytes = 16 * PAGE};
+    struct cma_coherent buffer;
+    struct cma_refusal refusal;
+    struct cma_device device;
+    struct bench bench;
+
+    (void)state;
+    bench_create(&bench, 1, MUTE_NONE);
+    bench.system.dma.default_area = NULL;
+    config.windows = shifted;
+    config.nwindows = 1;
+    assert_int_equal(cma_device_init(&device, &bench.system.dma, &config), 0);
+    assert_int_equal(cma_dma_alloc_coherent(&device, &request, &buffer, NULL), CMA_ERANGE);
+    request.align_nbytes = 0;
+    assert_int_equal(cma_dma_alloc_coherent(&device, &request, &buffer, NULL), 0);
+    assert_int_equal(buffer.source, CMA_SOURCE_PAGES);
+    assert_true(buffer.daddr == buffer.paddr - BASE + 0x3000);
+    assert_int_equal(cma_dma_free_coherent(&device, &buffer), 0);
+    /* A window of less than a page, at address 0: no limit of 0 is passed on as "no limit". */
+    config.windows = byte;
+    assert_int_equal(cma_device_init(&device, &bench.system.dma, &config), 0);
+    assert_int_equal(cma_dma_alloc_coherent(&device, &request, &buffer, NULL), CMA_ERANGE);
+    /* The refusal is that of the source that was in reach. */
+    config.windows = own;
+    config.area = &bench.system.areas[1];
+    assert_int_equal(cma_device_init(&device, &bench.system.dma, &config), 0);
+    request.nbytes = (AREA_NPAGES + 1) * PAGE;
+    assert_int_equal(cma_dma_alloc_coherent(&device, &request, &buffer, &refusal), CMA_ENOMEM);
+    assert_int_equal(refusal.reason, CMA_REASON_TOO_LARGE);
+    bench_destroy(&bench);
+}
+
 static void test_sizes_near_the_end_of_numbers(void **state)
 {
     struct cma_device device;
@@ -519,6 +565,7 @@ static void test_sizes_near_the_end_of_numbers(void **state)
         {{.nbytes = PAGE, .align_nbytes = (uint64_t)1 << 63}, CMA_ERANGE},
         {{.nbytes = PAGE + 1, .boundary_nbytes = PAGE}, CMA_EINVAL},
         {{.nbytes = PAGE, .boundary_nbytes = 3 * PAGE}, CMA_EINVAL},
+        {{.nbytes = 129, .boundary_nbytes = 128}, CMA_EINVAL},
         {{.nbytes = PAGE, .flags = 4}, CMA_EINVAL},
         {{.nbytes = 100, .boundary_nbytes = 128}, 0},
         {{.nbytes = 1, .align_nbytes = 1}, 0},
@@ -547,7 +594,7 @@ static void test_sizes_near_the_end_of_numbers(void **state)
     }
     make_device(&bench, &device, 1, 0xffffffffu, NULL, 0);
     device.config.coherent_mask = 0;
-    assert_int_equal(cma_dma_alloc_coherent(&device, &cases[12].request, &buffer, NULL),
+    assert_int_equal(cma_dma_alloc_coherent(&device, &cases[13].request, &buffer, NULL),
                      CMA_EINVAL);
     bench_destroy(&bench);
 }
@@ -692,6 +739,11 @@ static void test_wrong_frees(void **state)
     make_device(&bench, &device, 1, UINT64_MAX, NULL, 0);
     make_device(&bench, &other, 2, UINT64_MAX, NULL, 0);
     check_wrong_frees(&bench, &device, &other);
+    /* A port that can't look up: the linear address is known all the same. */
+    bench.port.lookup = NULL;
+    make_device(&bench, &device, 1, UINT64_MAX, areas[0], 0);
+    make_device(&bench, &other, 2, UINT64_MAX, areas[0], 0);
+    check_wrong_frees(&bench, &device, &other);
     bench_destroy(&bench);
 }
 
@@ -705,6 +757,7 @@ int main(void)
         cmocka_unit_test(test_sources_in_order),
         cmocka_unit_test(test_odd_masks),
         cmocka_unit_test(test_bus_offsets),
+        cmocka_unit_test(test_bus_offsets_and_pages),
         cmocka_unit_test(test_sizes_near_the_end_of_numbers),
         cmocka_unit_test(test_failing_map_gives_back),
         cmocka_unit_test(test_port_without_attributes),

@@ -233,10 +233,20 @@ static void test_parts_merge(void **state)
     static const struct cma_bus_window windows[] = {
         {0x10000, 0x90000, 0x1000}, {0x12000, 0x92000, 0x1000}, {0x11000, 0x91000, 0x1000},
         {0x20000, 0x93000, 0x1000}};
+    static const struct cma_bus_window exchanged[] = {{0x10000, 0x91000, 0x1000},
+                                                      {0x11000, 0x90000, 0x1000}};
     struct cma_device_part part;
     struct cma_device device;
+    cma_paddr_t paddr;
 
     (void)state;
+    device_create(&device, windows, 4, UINT64_MAX);
+    assert_int_equal(cma_device_from_bus(&device, 0x10800, 0x1000, &paddr), 0);
+    assert_true(paddr == 0x90800);
+    assert_int_equal(cma_device_from_bus(&device, 0x12800, 0x801, &paddr), CMA_ERANGE);
+    device_create(&device, exchanged, 2, UINT64_MAX);
+    assert_int_equal(cma_device_from_bus(&device, 0x10000, 0x1000, &paddr), 0);
+    assert_int_equal(cma_device_from_bus(&device, 0x10000, 0x1001, &paddr), CMA_ERANGE);
     device_create(&device, windows, 4, UINT64_MAX);
     assert_int_equal(cma__device_part(&device, UINT64_MAX, 0, &part), 0);
     assert_true(part.first == 0x90000 && part.last == 0x92fff);

@@ -84,7 +84,7 @@ static void report_pictures(struct run *run)
 {
     static const char *const moments[RUN_MOMENTS] = {"filled", "at work", "after"};
 
-    puts("\nWhat was in the areas, each in 64 characters:\n"
+    puts("\nWhat was in the areas, each in a line:\n"
          "    .  nothing    d  page cache, can be dropped    m  programs' data, has to be carried\n"
          "    #  a device's buffers");
     for (uint32_t i = 0; i < run->nareas; i++) {

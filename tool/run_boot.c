@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BOOT_MEMORY_MAX (4ull << 40)  /* so that a count of pages fits 32 bits */
 #define BOOT_ARM_LINEAR 0x2f800000ull /* 760 MiB: Linux's, with its default split of 3 to 1 GiB */
 
 static const struct run_format boot_formats[] = {
@@ -57,25 +58,31 @@ static const struct cma_range *boot_some_area(struct run *run)
 /* Room for an area of `range->nbytes` or less. 0 in range->nbytes: there is none. */
 static void boot_find_area(const struct run *run, struct cma_range *range, cma_paddr_t last)
 {
-    while (range->nbytes != 0 && cma_map_find(&run->board.map, range->nbytes, 1ull << 20, 0, last,
-                                              false, &range->base) != 0)
-        range->nbytes = range->nbytes / 2 & ~((1ull << 20) - 1);
+    uint64_t page = 1ull << run->board.page_shift;
+
+    while (range->nbytes != 0 &&
+           cma_map_find(&run->board.map, range->nbytes, page, 0, last, false, &range->base) != 0)
+        range->nbytes = range->nbytes / 2 & ~(page - 1);
 }
 
 /* A board that keeps no memory for devices gets an area, and is told so. */
 static int boot_add_area(struct run *run)
 {
-    uint64_t spare = cma_map_free_nbytes(&run->board.map);
-    /* 32 MiB hold six pictures of 1080p; a small board gives an eighth. */
-    uint64_t nbytes = (spare / 8 < 32u << 20 ? spare / 8 : 32u << 20) & ~((1ull << 20) - 1);
+    uint64_t spare = cma_map_free_nbytes(&run->board.map), nbytes = spare / 8;
     struct cma_range range = {
-        .nbytes = nbytes,
         .kind = CMA_RANGE_AREA,
         .flags = CMA_RANGE_DEFAULT | CMA_RANGE_DYNAMIC,
         .name = "added for this run",
         .id = CMA_NODE_NONE,
     };
 
+    /* 32 MiB hold six pictures of 1080p, 1 MiB six of QVGA. */
+    if (nbytes > 32u << 20)
+        nbytes = 32u << 20;
+    if (nbytes < 1u << 20)
+        nbytes = spare / 2 < 1u << 20 ? spare / 2 : 1u << 20;
+    nbytes &= ~((1ull << run->board.page_shift) - 1);
+    range.nbytes = nbytes;
     /* Where all devices reach it, if there is such a place; the camera reaches everything. */
     boot_find_area(run, &range, run->board.rules.dma_last);
     if (range.nbytes == 0) {
@@ -352,8 +359,16 @@ static void boot_devices(struct run *run, const struct cma_range *camera)
 int run_boot(struct run *run)
 {
     const struct cma_range *range;
+    uint64_t total = 0;
     int error;
 
+    for (uint32_t i = 0; (range = cma_map_memory(&run->board.map, i)) != NULL; i++)
+        total = range->nbytes < BOOT_MEMORY_MAX - total ? total + range->nbytes : BOOT_MEMORY_MAX;
+    if (total == BOOT_MEMORY_MAX) {
+        fprintf(stderr, "cma: %s: this is more memory than can be simulated (--memory)\n",
+                run->options.board.file);
+        return EXIT_USAGE;
+    }
     error = boot_some_area(run) == NULL ? boot_add_area(run) : 0;
     if (error != 0)
         return error;
@@ -402,7 +417,7 @@ void run_free(struct run *run)
 struct boot_canvas {
     struct run_area *area;
     cma_pfn_t pfn;
-    uint64_t npages;
+    uint64_t npages, width;
     uint64_t counts[RUN_PICTURE][4]; /* idle, droppable, kept, the device's */
 };
 
@@ -419,7 +434,7 @@ static bool boot_paint(void *ctx, const struct cma_area_holder *holder)
         uint64_t at = holder->pfn + i - canvas->pfn;
 
         if (at < canvas->npages)
-            canvas->counts[at * RUN_PICTURE / canvas->npages][colour]++;
+            canvas->counts[at * canvas->width / canvas->npages][colour]++;
     }
     return true;
 }
@@ -437,8 +452,9 @@ void run_picture(struct run *run, struct run_area *area, enum run_moment moment)
     area->droppable_npages[moment] = stats.droppable_npages;
     canvas.pfn = (area->range->base + (page - 1)) >> run->board.page_shift;
     canvas.npages = stats.npages;
+    canvas.width = stats.npages < RUN_PICTURE ? stats.npages : RUN_PICTURE;
     cma_area_walk(area->area, boot_paint, &canvas);
-    for (int cell = 0; cell < RUN_PICTURE; cell++) {
+    for (uint64_t cell = 0; cell < canvas.width; cell++) {
         int most = 0;
 
         for (int colour = 1; colour < 4; colour++)
@@ -446,5 +462,5 @@ void run_picture(struct run *run, struct run_area *area, enum run_moment moment)
                 most = colour;
         area->pictures[moment][cell] = letters[most];
     }
-    area->pictures[moment][RUN_PICTURE] = '\0';
+    area->pictures[moment][canvas.width] = '\0';
 }

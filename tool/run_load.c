@@ -352,6 +352,23 @@ static void load_set_floor(struct run *run)
         run->result.violation = "the page allocator refused a floor that holds";
 }
 
+/* How many objects a store can come to hold. */
+static uint32_t load_capacity(const struct load *load, uint32_t kind)
+{
+    const struct run *run = load->run;
+    uint64_t npages = load->kept_limit;
+
+    if (kind == LOAD_HANDLES)
+        npages /= 8;
+    if (kind == LOAD_CACHE) {
+        npages = run->result.pages_all * run->options.fill / 100;
+        for (uint32_t i = 0; i < run->nareas; i++)
+            npages += run->areas[i].range->nbytes >> run->board.page_shift;
+        npages += npages / 4; /* those whose page was dropped count too */
+    }
+    return (uint32_t)npages + 64; /* run_boot saw that it fits */
+}
+
 static void load_open_store(struct load *load, uint32_t kind)
 {
     static const struct sim_store_config configs[RUN_NSTORES] = {
@@ -364,8 +381,7 @@ static void load_open_store(struct load *load, uint32_t kind)
     struct sim_store_config config = configs[kind];
     uint32_t mover;
 
-    /* Objects of the cache whose page was dropped count too. */
-    store->capacity = (uint32_t)(run->result.pages_all + run->result.pages_all / 4 + 64);
+    store->capacity = load_capacity(load, kind);
     store->ids = run_calloc(store->capacity, sizeof(*store->ids));
     config.capacity = store->capacity;
     config.seed = run->options.seed + kind;
@@ -389,13 +405,13 @@ void run_fill(struct run *run)
     run->load = load;
     load->run = run;
     run->result.pages_all = load_all_pages(run);
+    load->kept_limit =
+        run->result.pages_all * run->options.fill / 100 * (100 - run->options.droppable) / 100;
     for (uint32_t kind = 0; kind < RUN_NSTORES; kind++)
         load_open_store(load, kind);
     run->oracle.stays = load_stays;
     run->oracle.ctx = load;
     load_set_floor(run);
-    load->kept_limit =
-        run->result.pages_all * run->options.fill / 100 * (100 - run->options.droppable) / 100;
     progress_start(&run->progress, "filling memory");
     sim_spawn(run->sim, "filler", load_filler, load);
     sim_run(run->sim);

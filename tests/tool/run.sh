@@ -82,7 +82,8 @@ good '.failed == 0 and .demand_share == 1' $boards/media-1g.dts --arch arm --fil
 # Options that mean something.
 good '.pages_dropped == 0 and .pages_droppable == 0 and .pages_copied > 0' \
     $boards/omap1-camera.dts --droppable 0
-good '.pages_copied == 0 and .pages_dropped > 0 and .pages_filled == .pages_droppable' \
+# (Pages of the cache that are being written back have to be carried, too.)
+good '.pages_copied < .pages_dropped / 20 and .pages_filled == .pages_droppable' \
     $boards/omap1-camera.dts --droppable 100 --fill 100
 good '.succeeded == 0 and .failures[0].reason == "no room for kept pages"' \
     $boards/omap1-camera.dts --droppable 0 --fill 100

@@ -114,11 +114,19 @@ check: ## every test and check that a change must pass; the last line has the co
 check-build: $(TESTS)
 	@:
 
-check-long: $(call programs,release,$(MODEL)) ## 10 million random operations against the naive model
-	@for program in $^; do \
+check-long: ## 10 million random operations, long thread tests, seeded bugs (about an hour)
+	@scripts/deps check
+	@$(MAKE) --no-print-directory -j$(JOBS) $(call programs,release,$(MODEL)) \
+		$(call programs,tsan,$(THREADS))
+	@for program in $(call programs,release,$(MODEL)); do \
 		echo "$$program --ops $(OPS) --seed $(SEED)"; \
 		time $$program --ops $(OPS) --seed $(SEED) || exit 1; \
 	done
+	@for program in $(call programs,tsan,$(THREADS)); do \
+		echo "$$program --ops $$(($(OPS) / 5)) --seed $(SEED)"; \
+		time setarch -R $$program --ops $$(($(OPS) / 5)) --seed $(SEED) || exit 1; \
+	done
+	@BUILD=$(BUILD) tests/mutants/run --jobs $(JOBS)
 
 check-boards: ## all device trees that Debian ships, against an independent reading
 	@scripts/deps boards

@@ -4,13 +4,16 @@
  *
  *     failnth [--ops N] [--seed S]
  *
- * For each script and each kind of fault: the first call of that hook fails, then the second, and so
- * on until the script runs without meeting a fault; and all that again with every later call failing
- * too. After a call that failed, everything is as before it: a pin that was refused has moved
- * nothing; a claim that was refused has put everything back, though what had moved stays moved and
- * what was dropped stays dropped. Then the fault is taken away, and the same call must succeed.
+ * For each script and each kind of fault: the first call of that hook fails, then the second, and
+ * so on until the script runs without meeting a fault; and all that again with every later call
+ * failing too. After a call that failed, everything is as before it: a pin that was refused has
+ * moved nothing; a claim that was refused has put everything back, though what had moved stays
+ * moved and what was dropped stays dropped. Then the fault is taken away, and the same call must
+ * succeed.
  */
 #include "../support/machine.h"
+
+#include <cma/dma.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +27,7 @@ struct failnth_script {
     const char *name;
     void (*prepare)(struct machine *machine);
     int (*call)(struct machine *machine); /* may be called again after a failure */
-    bool exact; /* a failed call has not even moved anything */
+    bool exact;                           /* a failed call has not even moved anything */
     bool lends;
 };
 
@@ -90,8 +93,7 @@ static void failnth_fill_ordinary(struct machine *machine, uint32_t left)
         cma_pages_stats(&machine->pages, &stats);
         if (stats.zone_idle_npages[0] <= left)
             return;
-        if (object->live ||
-            cma_pages_alloc(&machine->pages, &request, &object->pfn, &refusal) != 0)
+        if (object->live || cma_pages_alloc(&machine->pages, &request, &object->pfn, &refusal) != 0)
             continue;
         object->live = true;
         object->kind = CMA_KIND_DROPPABLE;
@@ -209,6 +211,49 @@ static int failnth_lend(struct machine *machine)
     return cma_area_lend(&machine->areas[0], CMA_KIND_MOVABLE) ? 0 : CMA_ENOMEM;
 }
 
+/* A device's coherent memory, from area 0 or from the page allocator. */
+static int failnth_coherent(struct machine *machine, struct cma_area *area)
+{
+    struct cma_dma dma;
+    struct cma_device device;
+    struct cma_device_config config = {
+        .name = "device",
+        .owner = 9,
+        .mask = UINT64_MAX,
+        .coherent_mask = UINT64_MAX,
+        .area = area,
+        .flags = CMA_DEVICE_COHERENT | (area != NULL ? CMA_DEVICE_AREA_ONLY : 0),
+    };
+    struct cma_coherent_request request = {.nbytes = 40 * 4096 - 5};
+    struct cma_coherent buffer = {.vaddr = &config};
+    struct cma_refusal refusal = {0};
+    int error;
+
+    MACHINE_REQUIRE(cma_dma_init(&dma, &machine->table, &machine->ops, NULL) == 0 &&
+                        cma_device_init(&device, &dma, &config) == 0,
+                    "a device");
+    error = cma_dma_alloc_coherent(&device, &request, &buffer, &refusal);
+    if (error == 0) {
+        MACHINE_REQUIRE(cma_dma_free_coherent(&device, &buffer) == 0, "free");
+    } else {
+        MACHINE_REQUIRE(refusal.code == error && refusal.reason != CMA_REASON_NONE &&
+                            buffer.vaddr == &config,
+                        "a refusal without reason");
+    }
+    MACHINE_REQUIRE(machine->mapped == 0, "a mapping is left over");
+    return error;
+}
+
+static int failnth_coherent_area(struct machine *machine)
+{
+    return failnth_coherent(machine, &machine->areas[0]);
+}
+
+static int failnth_coherent_pages(struct machine *machine)
+{
+    return failnth_coherent(machine, NULL);
+}
+
 static void failnth_movable(struct machine *machine)
 {
     failnth_fill_area(machine, 0, 30, CMA_KIND_MOVABLE, true);
@@ -269,6 +314,8 @@ static const struct failnth_script failnth_scripts[] = {
     {"claim mixed pages and cancel", failnth_mixed, failnth_claim_cancel, false, false},
     {"claim where room is short", failnth_tight, failnth_claim_whole, false, false},
     {"claim where room is short, step by step", failnth_tight, failnth_claim_steps, false, false},
+    {"coherent memory from a lent area", failnth_mixed, failnth_coherent_area, false, false},
+    {"coherent memory from pages", failnth_nothing, failnth_coherent_pages, true, false},
     {"lend to a host", failnth_nothing, failnth_lend, true, true},
 };
 

@@ -4,9 +4,9 @@
  *
  *     model [--ops N] [--seed S] [--boards B] [--board I] [--verbose]
  *
- * N operations in all, spread over B boards (default: one for each 2,000), everything compared after
- * each one. A difference ends the run with exit code 1 and names seed, board and step; to see it
- * again, give the same --ops, --boards and --seed, and --board for that board alone.
+ * N operations in all, spread over B boards (default: one for each 2,000), everything compared
+ * after each one. A difference ends the run with exit code 1 and names seed, board and step; to see
+ * it again, give the same --ops, --boards and --seed, and --board for that board alone.
  */
 #include "../support/model.h"
 
@@ -96,8 +96,7 @@ int main(int argc, char **argv)
            isatty(1) ? "\r" : "", (unsigned long long)model->sums.ops,
            (unsigned long long)options.boards, (unsigned long long)options.seed,
            (unsigned long long)model->sums.allocs, (unsigned long long)model->sums.refusals,
-           (unsigned long long)model->sums.claimed,
-           (unsigned long long)model->sums.claim_refusals,
+           (unsigned long long)model->sums.claimed, (unsigned long long)model->sums.claim_refusals,
            (unsigned long long)model->sums.justified, (unsigned long long)model->sums.moves,
            (unsigned long long)model->sums.pins_moved, (unsigned long long)model->sums.drops,
            (unsigned long long)model->sums.nested, (unsigned long long)model->sums.slept);

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #define MACHINE_SHIFT 12
+#define MACHINE_VADDR 0x10000000u /* of the page at 0: CPU addresses are other numbers */
 
 void machine_fail(const char *format, ...)
 {
@@ -62,6 +63,23 @@ bool machine_holds(struct machine *machine, cma_pfn_t pfn, uint64_t stamp)
         if (page[i] != stamp + i)
             return false;
     }
+    return true;
+}
+
+/* Should this call fail? */
+static bool machine_fault(struct machine *machine, enum machine_fault fault)
+{
+    uint64_t *nth = &machine->fault_nth[fault];
+
+    if (*nth == 0)
+        return false;
+    if (*nth > 1) {
+        (*nth)--;
+        return false;
+    }
+    if (!machine->fault_sticky)
+        *nth = 0;
+    machine->faults++;
     return true;
 }
 
@@ -122,9 +140,34 @@ static void machine_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t n
 
 static void machine_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
 {
-    (void)ctx;
-    (void)paddr;
+    for (uint64_t done = 0; done < nbytes; done += 1u << MACHINE_SHIFT)
+        memset(machine_page(ctx, (paddr + done) >> MACHINE_SHIFT), 0,
+               MACHINE_WORDS * sizeof(uint64_t));
+}
+
+/* Nothing is mapped linearly: the CPU's addresses of buffers come from here. */
+static int machine_map(void *ctx, cma_paddr_t paddr, uint64_t nbytes, enum cma_attr attr,
+                       void **vaddr)
+{
+    struct machine *machine = ctx;
+
     (void)nbytes;
+    (void)attr;
+    if (machine_fault(machine, MACHINE_FAULT_MAP))
+        return CMA_ENOMEM;
+    machine->mapped++;
+    *vaddr = (void *)(uintptr_t)(MACHINE_VADDR + paddr);
+    return 0;
+}
+
+static void machine_unmap(void *ctx, void *vaddr, uint64_t nbytes)
+{
+    struct machine *machine = ctx;
+
+    (void)vaddr;
+    (void)nbytes;
+    MACHINE_REQUIRE(machine->mapped > 0, "unmap of what is not mapped");
+    machine->mapped--;
 }
 
 static void *machine_vaddr(void *ctx, cma_paddr_t paddr)
@@ -143,7 +186,8 @@ static void machine_barrier(void *ctx)
 
 static struct machine_object *machine_of(struct machine *machine, uint32_t cookie)
 {
-    MACHINE_REQUIRE(cookie >= 1 && cookie <= machine->nobjects, "a callback with cookie %u", cookie);
+    MACHINE_REQUIRE(cookie >= 1 && cookie <= machine->nobjects, "a callback with cookie %u",
+                    cookie);
     return &machine->objects[cookie - 1];
 }
 
@@ -155,22 +199,6 @@ static bool machine_refuses(struct machine *machine, cma_pfn_t pfn, uint32_t coo
     if ((cookie - 1) % 2 == 0 || machine_random(&state) % 100 >= machine->refusal_percent)
         return false;
     __atomic_fetch_add(&machine->refused, 1, __ATOMIC_RELAXED);
-    return true;
-}
-
-static bool machine_fault(struct machine *machine, enum machine_fault fault)
-{
-    uint64_t *nth = &machine->fault_nth[fault];
-
-    if (*nth == 0)
-        return false;
-    if (*nth > 1) {
-        (*nth)--;
-        return false;
-    }
-    if (!machine->fault_sticky)
-        *nth = 0;
-    machine->faults++;
     return true;
 }
 
@@ -381,7 +409,8 @@ bool machine_object_ref(struct machine *machine, uint32_t index)
     return true;
 }
 
-/* A pin may sleep, so the handle's lock is not held: whether the right page was hit is seen after. */
+/* A pin may sleep, so the handle's lock is not held: whether the right page was hit is seen after.
+ */
 bool machine_object_pin(struct machine *machine, uint32_t index)
 {
     struct machine_object *object = &machine->objects[index];
@@ -455,6 +484,17 @@ static int machine_lend(void *ctx, cma_pfn_t pfn, uint32_t npages, enum cma_lend
     return machine_fault(ctx, MACHINE_FAULT_LEND) ? CMA_ENOMEM : 0;
 }
 
+static int machine_ops_alloc(void *ctx, const struct cma_pages_request *request, cma_pfn_t *pfn,
+                             struct cma_refusal *refusal)
+{
+    return cma_pages_alloc(&((struct machine *)ctx)->pages, request, pfn, refusal);
+}
+
+static int machine_ops_free(void *ctx, cma_pfn_t pfn, uint32_t npages, uint32_t owner)
+{
+    return cma_pages_free(&((struct machine *)ctx)->pages, pfn, npages, owner);
+}
+
 static void machine_ops(struct machine *machine, const struct machine_config *config)
 {
     machine->ops = (struct cma_pages_ops){
@@ -463,6 +503,8 @@ static void machine_ops(struct machine *machine, const struct machine_config *co
         .destination = machine_destination,
         .destination_put = machine_destination_put,
         .room = machine_room,
+        .alloc = machine_ops_alloc,
+        .free = machine_ops_free,
     };
     cma_frames_set_ops(&machine->table, &machine->ops);
 }
@@ -473,6 +515,8 @@ static void machine_port(struct machine *machine)
         .ctx = machine,
         .page_shift = MACHINE_SHIFT,
         .cache_line_nbytes = 64,
+        .map = machine_map,
+        .unmap = machine_unmap,
         .vaddr = machine_vaddr,
         .dma_barrier = machine_barrier,
         .copy = machine_copy,
@@ -484,7 +528,7 @@ static void machine_port(struct machine *machine)
     };
 }
 
-static void machine_map(struct machine *machine, const struct machine_config *config)
+static void machine_make_map(struct machine *machine, const struct machine_config *config)
 {
     int error = cma_map_init(&machine->map, machine->map_memory, 2, machine->map_reserved, 8);
 
@@ -494,7 +538,10 @@ static void machine_map(struct machine *machine, const struct machine_config *co
     for (uint32_t i = 0; i < config->nareas && error == 0; i++) {
         struct cma_range range = {(machine->base + config->areas[i].first) << MACHINE_SHIFT,
                                   (uint64_t)config->areas[i].npages << MACHINE_SHIFT,
-                                  CMA_RANGE_AREA, 0, "area", i};
+                                  CMA_RANGE_AREA,
+                                  0,
+                                  "area",
+                                  i};
 
         error = cma_map_reserve(&machine->map, &range, NULL);
     }
@@ -506,8 +553,7 @@ static void machine_areas(struct machine *machine, const struct machine_config *
     machine->nareas = config->nareas;
     for (uint32_t i = 0; i < config->nareas; i++) {
         struct cma_area_config area = {"area", CMA_LEND_ORDINARY};
-        int error = cma_area_init(&machine->areas[i], &machine->table,
-                                  &machine->ops,
+        int error = cma_area_init(&machine->areas[i], &machine->table, &machine->ops,
                                   (machine->base + config->areas[i].first) << MACHINE_SHIFT, &area);
 
         if (error == 0)
@@ -537,7 +583,7 @@ void machine_make(struct machine *machine, const struct machine_config *config)
     pthread_mutex_init(&machine->wait_lock, NULL);
     pthread_cond_init(&machine->wait_changed, NULL);
     machine_port(machine);
-    machine_map(machine, config);
+    machine_make_map(machine, config);
     nbytes = cma_frames_size(&machine->map, &frames);
     machine->storage = malloc(nbytes);
     MACHINE_REQUIRE(nbytes != 0 && machine->storage != NULL, "no memory");

@@ -23,6 +23,7 @@ enum machine_fault {
     MACHINE_FAULT_DISCARD,
     MACHINE_FAULT_DESTINATION,
     MACHINE_FAULT_LEND,
+    MACHINE_FAULT_MAP,
     MACHINE_FAULT_COUNT
 };
 
@@ -69,7 +70,8 @@ struct machine {
     /* Without threads: the fault_nth call from now fails, with fault_sticky all later ones too. */
     uint64_t fault_nth[MACHINE_FAULT_COUNT];
     bool fault_sticky;
-    uint64_t faults; /* that were made */
+    uint64_t faults;                  /* that were made */
+    uint32_t mapped;                  /* mappings that map made and unmap has not ended */
     uint32_t moved, dropped, refused; /* atomic: callbacks that ended so */
 };
 
@@ -92,10 +94,10 @@ bool machine_object_ref(struct machine *machine, uint32_t index);
 bool machine_object_pin(struct machine *machine, uint32_t index);
 
 void machine_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-#define MACHINE_REQUIRE(condition, ...)                                                            \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            machine_fail(__VA_ARGS__);                                                             \
+#define MACHINE_REQUIRE(condition, ...) \
+    do {                                \
+        if (!(condition))               \
+            machine_fail(__VA_ARGS__);  \
     } while (0)
 
 #endif

@@ -10,9 +10,9 @@
  * The model learns of changes in two ways only: from what a call returns, and from the callbacks of
  * the movers, whose order it judges. After each operation model_check compares every frame.
  *
- * "Other threads" are operations that run inside hooks and callbacks (model_nested), also just before
- * a lock is taken and just after it was given back: libcma holds no lock there, so anything may
- * happen. They are chosen by the same generator, so a run is its seed.
+ * "Other threads" are operations that run inside hooks and callbacks (model_nested), also just
+ * before a lock is taken and just after it was given back: libcma holds no lock there, so anything
+ * may happen. They are chosen by the same generator, so a run is its seed.
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -30,19 +30,19 @@ enum model_place { MODEL_HOLE, MODEL_ORDINARY, MODEL_AREA };
 
 struct model_object {
     bool live;
-    bool frozen;    /* a mover's page between freeze and commit or abort */
-    bool flushed;   /* since it was frozen: late writers have stopped */
-    bool in_mover;  /* a callback about it is running */
-    bool in_free;   /* a call that frees it has not returned: perhaps it is gone already */
-    bool in_call;   /* a call on it has not returned: its mover's lock is held */
-    bool refuses;   /* its mover will not let it go */
-    bool dying;     /* its mover has forgotten it and will free the frame as soon as it may */
+    bool frozen;   /* a mover's page between freeze and commit or abort */
+    bool flushed;  /* since it was frozen: late writers have stopped */
+    bool in_mover; /* a callback about it is running */
+    bool in_free;  /* a call that frees it has not returned: perhaps it is gone already */
+    bool in_call;  /* a call on it has not returned: its mover's lock is held */
+    bool refuses;  /* its mover will not let it go */
+    bool dying;    /* its mover has forgotten it and will free the frame as soon as it may */
     enum cma_kind kind;
     uint32_t mover; /* index into movers */
     uint32_t cookie;
     uint32_t frame; /* index of its first frame */
     uint32_t npages;
-    uint32_t area;  /* of buffers */
+    uint32_t area; /* of buffers */
     uint32_t pins, refs;
     uint64_t stamp; /* what its pages contain, see model_content */
 };
@@ -51,12 +51,12 @@ struct model_frame {
     uint8_t place;
     uint8_t zone; /* that its address lies in */
     uint8_t area;
-    bool lent;    /* as last seen */
-    bool taken;   /* isolated by a claim that is in progress, as last computed */
-    bool booked;  /* in the window of a claim in progress: not for other claims */
-    bool host_free; /* areas only: in the host's free lists */
-    bool host_out;  /* areas only: given as a destination, not published yet */
-    uint16_t span; /* maximal run of one place, zone (ordinary) or area */
+    bool lent;       /* as last seen */
+    bool taken;      /* isolated by a claim that is in progress, as last computed */
+    bool booked;     /* in the window of a claim in progress: not for other claims */
+    bool host_free;  /* areas only: in the host's free lists */
+    bool host_out;   /* areas only: given as a destination, not published yet */
+    uint16_t span;   /* maximal run of one place, zone (ordinary) or area */
     uint16_t object; /* index + 1 of its holder, 0: nobody */
     uint64_t content;
 };
@@ -64,7 +64,7 @@ struct model_frame {
 struct model_mover {
     struct model *model;
     struct cma_mover mover;
-    uint32_t number;  /* that libcma gave it */
+    uint32_t number; /* that libcma gave it */
     uint32_t refusal_percent;
     bool holds_droppable;
 };
@@ -81,8 +81,8 @@ struct model_area {
 
 struct model_claim {
     struct cma_claim claim;
-    bool running; /* between start and its end */
-    bool inside;  /* a step of it runs right now */
+    bool running;      /* between start and its end */
+    bool inside;       /* a step of it runs right now */
     uint32_t refusals; /* of movers, since it began */
     uint32_t steps;
     uint32_t area;
@@ -144,12 +144,12 @@ struct model {
     uint32_t nfrozen;
 
     /* the moment */
-    uint32_t callback; /* the object that a callback is about, 0: none */
-    uint32_t locked;  /* locks that libcma holds */
-    uint32_t depth;   /* of nested operations */
-    bool checking;    /* nothing runs beside a comparison */
+    uint32_t callback;    /* the object that a callback is about, 0: none */
+    uint32_t locked;      /* locks that libcma holds */
+    uint32_t depth;       /* of nested operations */
+    bool checking;        /* nothing runs beside a comparison */
     cma_pfn_t pinning[4]; /* by depth: the page that a pin in progress is about */
-    uint32_t idle_waits; /* waits in a row that brought nothing */
+    uint32_t idle_waits;  /* waits in a row that brought nothing */
     struct model_tally tally;
     uint32_t fill_percent;
     bool filling; /* what is lent is not known exactly */
@@ -181,7 +181,8 @@ uint32_t model_object_make(struct model *model);
 void model_object_hold(struct model *model, uint32_t object, uint32_t frame);
 void model_object_write(struct model *model, uint32_t object);
 void model_object_end(struct model *model, uint32_t object);
-bool model_empty(struct model *model, uint32_t frame); /* somebody else has got it: is that right? */
+bool model_empty(struct model *model,
+                 uint32_t frame); /* somebody else has got it: is that right? */
 void model_check(struct model *model);
 uint64_t model_room(const struct model *model, cma_paddr_t paddr_last, bool lent_too);
 bool model_pages_possible(const struct model *model, const struct cma_pages_request *request);
@@ -202,17 +203,16 @@ void model_settle(struct model *model);   /* ends claims, frees what is dying */
 /* model_claim.c */
 void model_claim_operation(struct model *model);
 bool model_claim_advance(struct model *model, uint32_t index); /* false: not in progress */
-void model_claim_nested(struct model *model); /* never sleeps */
+void model_claim_nested(struct model *model);                  /* never sleeps */
 void model_claims_end(struct model *model);
 
-void model_note(struct model *model, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void model_note(struct model *model, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void model_fail(struct model *model, const char *format, ...)
     __attribute__((format(printf, 2, 3), noreturn));
-#define MODEL_REQUIRE(model, condition, ...)                                                       \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            model_fail((model), __VA_ARGS__);                                                      \
+#define MODEL_REQUIRE(model, condition, ...)  \
+    do {                                      \
+        if (!(condition))                     \
+            model_fail((model), __VA_ARGS__); \
     } while (0)
 
 #endif

@@ -48,8 +48,8 @@ uint64_t model_log_uniform(struct model *model, uint64_t first, uint64_t last)
 void model_note(struct model *model, const char *format, ...)
 {
     char *line = model->log[model->log_count++ % MODEL_LOG_LINES];
-    int used = snprintf(line, sizeof model->log[0], "%8llu %*s",
-                        (unsigned long long)model->step, (int)model->depth * 2, "");
+    int used = snprintf(line, sizeof model->log[0], "%8llu %*s", (unsigned long long)model->step,
+                        (int)model->depth * 2, "");
     va_list arguments;
 
     va_start(arguments, format);
@@ -71,10 +71,11 @@ void model_fail(struct model *model, const char *format, ...)
     va_start(arguments, format);
     vprintf(format, arguments);
     va_end(arguments);
-    printf("\nat seed %llu, board %llu, step %llu (%u frames, %u areas, %u zones, %s, nested %u %%)\n",
-           (unsigned long long)model->seed, (unsigned long long)model->board,
-           (unsigned long long)model->step, model->nframes, model->nareas, model->nzones,
-           model->areas_only ? "areas only" : "all memory", model->nested_percent);
+    printf(
+        "\nat seed %llu, board %llu, step %llu (%u frames, %u areas, %u zones, %s, nested %u %%)\n",
+        (unsigned long long)model->seed, (unsigned long long)model->board,
+        (unsigned long long)model->step, model->nframes, model->nareas, model->nzones,
+        model->areas_only ? "areas only" : "all memory", model->nested_percent);
     fflush(stdout);
     exit(1);
 }
@@ -120,8 +121,7 @@ static void board_reserve(struct model *model, enum cma_range_kind kind, cma_pad
     struct cma_range range = {base, nbytes, kind, 0, "range", 0};
     int error = cma_map_reserve(&model->map, &range, NULL);
 
-    MODEL_REQUIRE(model, error == 0, "reserving a range of kind %d: %s", kind,
-                  cma_strerror(error));
+    MODEL_REQUIRE(model, error == 0, "reserving a range of kind %d: %s", kind, cma_strerror(error));
 }
 
 static void board_areas(struct model *model)
@@ -141,7 +141,7 @@ static void board_areas(struct model *model)
         memset(area, 0, sizeof *area);
         area->first = first;
         area->npages = npages;
-        area->lend_class = model_chance(model, 80) ? CMA_LEND_ORDINARY
+        area->lend_class = model_chance(model, 80)   ? CMA_LEND_ORDINARY
                            : model_chance(model, 50) ? CMA_LEND_SLOT
                                                      : CMA_LEND_NONE;
         for (uint32_t i = first; i < first + npages; i++) {
@@ -197,8 +197,7 @@ static void board_zones(struct model *model)
         frame += 1 + (uint32_t)model_below(model, model->nframes / 2);
         if (frame >= model->nframes)
             break;
-        model->zones[model->nzones++] =
-            (struct cma_zone){model_paddr_last(model, frame - 1), 0};
+        model->zones[model->nzones++] = (struct cma_zone){model_paddr_last(model, frame - 1), 0};
     }
     model->zones[model->nzones++] = (struct cma_zone){CMA_PADDR_MAX, 0};
     if (model->nzones > 1 && model_chance(model, 40))
@@ -268,8 +267,8 @@ static void board_table(struct model *model)
     error = cma_frames_init(&model->table, &model->map, &config, model->storage,
                             model->storage_nbytes - 1);
     MODEL_REQUIRE(model, error == CMA_ENOMEM, "a table in too little memory: %d", error);
-    error = cma_frames_init(&model->table, &model->map, &config, model->storage,
-                            model->storage_nbytes);
+    error =
+        cma_frames_init(&model->table, &model->map, &config, model->storage, model->storage_nbytes);
     MODEL_REQUIRE(model, error == 0, "cma_frames_init: %s", cma_strerror(error));
 }
 

@@ -20,8 +20,8 @@ static void claim_request(struct model *model, uint32_t area, struct cma_area_re
     const struct model_area *a = &model->areas[area];
 
     memset(request, 0, sizeof *request);
-    request->npages = model_log_uniform(model, 1, model_chance(model, 95) ? (a->npages + 1) / 2
-                                                                          : a->npages + 2);
+    request->npages =
+        model_log_uniform(model, 1, model_chance(model, 95) ? (a->npages + 1) / 2 : a->npages + 2);
     request->owner = (uint32_t)model_random(model);
     if (model_chance(model, 30))
         request->align_npages = 1ull << model_below(model, 9);
@@ -62,31 +62,34 @@ static void claim_won(struct model *model, uint32_t area, const struct cma_area_
     cma_paddr_t first, last;
     uint64_t boundary = request->boundary_nbytes;
 
-    MODEL_REQUIRE(model, frame != UINT32_MAX && frame >= a->first &&
-                             npages <= a->npages - (frame - a->first),
-                  "a claim got %llu pages at %#llx, outside of its area",
-                  (unsigned long long)npages, (unsigned long long)pfn);
+    MODEL_REQUIRE(
+        model, frame != UINT32_MAX && frame >= a->first && npages <= a->npages - (frame - a->first),
+        "a claim got %llu pages at %#llx, outside of its area", (unsigned long long)npages,
+        (unsigned long long)pfn);
     first = model_paddr_first(model, frame);
     last = model_paddr_last(model, frame + (uint32_t)npages - 1);
-    MODEL_REQUIRE(model, first >= request->paddr_first &&
-                             (request->paddr_last == 0 || last <= request->paddr_last),
+    MODEL_REQUIRE(model,
+                  first >= request->paddr_first &&
+                      (request->paddr_last == 0 || last <= request->paddr_last),
                   "a claim got %#llx to %#llx, out of reach", (unsigned long long)first,
                   (unsigned long long)last);
-    MODEL_REQUIRE(model, model_aligned(model, frame, npages, request->align_npages, boundary,
-                                       request->bus_offset),
-                  "a claim got %#llx to %#llx, not aligned or across a boundary", (unsigned long long)first,
-                  (unsigned long long)last);
+    MODEL_REQUIRE(
+        model,
+        model_aligned(model, frame, npages, request->align_npages, boundary, request->bus_offset),
+        "a claim got %#llx to %#llx, not aligned or across a boundary", (unsigned long long)first,
+        (unsigned long long)last);
     for (uint32_t i = frame; i < frame + npages; i++) {
-        MODEL_REQUIRE(model, model_empty(model, i) && !model->frames[i].host_free &&
-                                 !model->frames[i].host_out,
+        MODEL_REQUIRE(model,
+                      model_empty(model, i) && !model->frames[i].host_free &&
+                          !model->frames[i].host_out,
                       "a claim got page %#llx, which is held or free in the host",
                       (unsigned long long)model_pfn(model, i));
     }
     if (claim_quiet(model) && model->tally.copied_outside) {
-        MODEL_REQUIRE(model, model->tally.copied_first >= frame &&
-                                 model->tally.copied_last < frame + npages,
-                      "pages were moved out of frames %u to %u for a window at frame %u",
-                      model->tally.copied_first, model->tally.copied_last, frame);
+        MODEL_REQUIRE(
+            model, model->tally.copied_first >= frame && model->tally.copied_last < frame + npages,
+            "pages were moved out of frames %u to %u for a window at frame %u",
+            model->tally.copied_first, model->tally.copied_last, frame);
     }
     object = model_object_make(model);
     model->objects[object].kind = CMA_KIND_CLAIMED;
@@ -112,22 +115,26 @@ static bool claim_paused(const struct model *model, uint32_t area)
 }
 
 static void claim_lost(struct model *model, uint32_t area, const struct cma_area_request *request,
-                       int error, const struct cma_refusal *refusal, uint32_t refusals, bool at_once)
+                       int error, const struct cma_refusal *refusal, uint32_t refusals,
+                       bool at_once)
 {
     struct model_area *a = &model->areas[area];
     bool quiet = claim_quiet(model);
     uint32_t frame = 0;
 
-    MODEL_REQUIRE(model, refusal->code == error && refusal->reason > CMA_REASON_NONE &&
-                             refusal->reason < CMA_REASON_COUNT,
+    MODEL_REQUIRE(model,
+                  refusal->code == error && refusal->reason > CMA_REASON_NONE &&
+                      refusal->reason < CMA_REASON_COUNT,
                   "a claim returned %s; the refusal: code %d, reason %d", claim_name(error),
                   refusal->code, refusal->reason);
-    MODEL_REQUIRE(model, error == CMA_ENOMEM || error == CMA_ENOSPC || error == CMA_EBUSY ||
-                             error == CMA_ERANGE || error == CMA_EAGAIN,
+    MODEL_REQUIRE(model,
+                  error == CMA_ENOMEM || error == CMA_ENOSPC || error == CMA_EBUSY ||
+                      error == CMA_ERANGE || error == CMA_EAGAIN,
                   "a claim is refused with %s", claim_name(error));
-    MODEL_REQUIRE(model, error != CMA_EAGAIN || (request->flags & CMA_CLAIM_NOWAIT) != 0 ||
-                             model->port.wait == NULL || claim_paused(model, area) ||
-                             refusals > 0 || model->tally.nested > 100,
+    MODEL_REQUIRE(model,
+                  error != CMA_EAGAIN || (request->flags & CMA_CLAIM_NOWAIT) != 0 ||
+                      model->port.wait == NULL || claim_paused(model, area) || refusals > 0 ||
+                      model->tally.nested > 100,
                   "a claim that may wait is told to try again");
     a->refused++;
     model->sums.claim_refusals++;
@@ -135,8 +142,8 @@ static void claim_lost(struct model *model, uint32_t area, const struct cma_area
         return;
     /* Room can prove too small on the way: a reference may lie on a page that was to make room. */
     if (quiet)
-        MODEL_REQUIRE(model, model->tally.commits == 0 || error == CMA_ENOMEM ||
-                                 error == CMA_EAGAIN,
+        MODEL_REQUIRE(model,
+                      model->tally.commits == 0 || error == CMA_ENOMEM || error == CMA_EAGAIN,
                       "a claim copied %u pages and then said %s, but no mover refused",
                       model->tally.commits, claim_name(error));
     /* What an earlier step saw need not be so any more. */
@@ -155,8 +162,8 @@ static void claim_note(struct model *model, const char *what, uint32_t area,
                "%s area %u: %llu pages, align %llu, %#llx to %#llx, boundary %#llx, flags %u: "
                "%s %#llx",
                what, area, (unsigned long long)request->npages,
-               (unsigned long long)request->align_npages,
-               (unsigned long long)request->paddr_first, (unsigned long long)request->paddr_last,
+               (unsigned long long)request->align_npages, (unsigned long long)request->paddr_first,
+               (unsigned long long)request->paddr_last,
                (unsigned long long)request->boundary_nbytes, request->flags, claim_name(error),
                (unsigned long long)pfn);
 }
@@ -205,8 +212,9 @@ static void claim_begin(struct model *model, uint32_t index)
     MODEL_REQUIRE(model, error == CMA_ENOMEM || error == CMA_ERANGE, "a claim begins with %s",
                   claim_name(error));
     if (error == CMA_ENOMEM)
-        MODEL_REQUIRE(model, request.npages > model->areas[claim->area].npages ||
-                                 request.paddr_first + request.paddr_last != 0,
+        MODEL_REQUIRE(model,
+                      request.npages > model->areas[claim->area].npages ||
+                          request.paddr_first + request.paddr_last != 0,
                       "no memory for a claim that was not tried");
 }
 
@@ -394,9 +402,9 @@ static void claim_malformed(struct model *model)
     }
     error = cma_area_alloc(&model->areas[area].area, &request, &pfn, &refusal);
     claim_note(model, "malformed claim in", area, &request, error, pfn);
-    MODEL_REQUIRE(model, (error == CMA_EINVAL || error == CMA_ENOMEM || error == CMA_ERANGE) &&
-                             pfn == CMA_PFN_NONE &&
-                             (model->tally.hooks == 0 || model->tally.nested > 0),
+    MODEL_REQUIRE(model,
+                  (error == CMA_EINVAL || error == CMA_ENOMEM || error == CMA_ERANGE) &&
+                      pfn == CMA_PFN_NONE && (model->tally.hooks == 0 || model->tally.nested > 0),
                   "a malformed claim: %s", claim_name(error));
     model->areas[area].refused++;
 }
@@ -412,20 +420,20 @@ static bool claim_visit(void *ctx, const struct cma_area_holder *holder)
     struct model *model = walk->model;
     uint32_t frame = model_frame_of(model, holder->pfn);
 
-    MODEL_REQUIRE(model, frame == walk->frame && holder->npages > 0 &&
-                             holder->npages <= walk->last - frame + 1,
+    MODEL_REQUIRE(model,
+                  frame == walk->frame && holder->npages > 0 &&
+                      holder->npages <= walk->last - frame + 1,
                   "the walk shows %llu pages at %#llx, after frame %u",
-                  (unsigned long long)holder->npages, (unsigned long long)holder->pfn,
-                  walk->frame);
+                  (unsigned long long)holder->npages, (unsigned long long)holder->pfn, walk->frame);
     for (uint32_t i = frame; i < frame + holder->npages; i++) {
         const struct model_frame *f = &model->frames[i];
         const struct model_object *o = &model->objects[f->object];
         enum cma_kind kind = f->object == 0 ? CMA_KIND_NONE : o->kind;
         bool named = kind == CMA_KIND_CLAIMED || (kind != CMA_KIND_NONE && i == frame);
 
-        MODEL_REQUIRE(model, holder->kind == kind &&
-                                 (!named || holder->owner == o->cookie) &&
-                                 holder->in_progress == f->taken,
+        MODEL_REQUIRE(model,
+                      holder->kind == kind && (!named || holder->owner == o->cookie) &&
+                          holder->in_progress == f->taken,
                       "the walk shows frame %u as kind %d, owner %#x, in progress %d", i,
                       holder->kind, holder->owner, holder->in_progress);
     }

@@ -23,8 +23,8 @@ static struct model_object *mover_object(struct model *model, uint32_t cookie)
     return object;
 }
 
-static struct model_object *mover_enter(struct model_mover *mover, const char *what,
-                                        cma_pfn_t pfn, uint32_t cookie)
+static struct model_object *mover_enter(struct model_mover *mover, const char *what, cma_pfn_t pfn,
+                                        uint32_t cookie)
 {
     struct model *model = mover->model;
     struct model_object *object = mover_object(model, cookie);
@@ -64,8 +64,8 @@ static void mover_nested(struct model *model, struct model_object *object)
     object->in_mover = false;
 }
 
-/* Its mover does not know the page yet, or is in the middle of a call on it (in real life: holds the
- * handle's lock; here the answer is the one that has libcma try again). */
+/* Its mover does not know the page yet, or is in the middle of a call on it (in real life: holds
+ * the handle's lock; here the answer is the one that has libcma try again). */
 static bool mover_unsettled(struct model_mover *mover, uint32_t cookie)
 {
     struct model *model = mover->model;
@@ -138,10 +138,10 @@ static void mover_commit(void *ctx, cma_pfn_t from, cma_pfn_t to, uint32_t cooki
                   (unsigned long long)to);
     MODEL_REQUIRE(model, model_paddr_last(model, frame) <= mover->mover.paddr_last,
                   "%#x is moved to %#llx, past its mover's limit", cookie, (unsigned long long)to);
-    MODEL_REQUIRE(model, f->place == MODEL_ORDINARY || model->areas[f->area].busy == 0 ||
-                             model->tally.nested > 0,
-                  "%#x is moved to %#llx, in an area that is being emptied", cookie,
-                  (unsigned long long)to);
+    MODEL_REQUIRE(
+        model,
+        f->place == MODEL_ORDINARY || model->areas[f->area].busy == 0 || model->tally.nested > 0,
+        "%#x is moved to %#llx, in an area that is being emptied", cookie, (unsigned long long)to);
     MODEL_REQUIRE(model, !model->areas_only || f->host_out,
                   "%#x is moved to %#llx, which the host did not give", cookie,
                   (unsigned long long)to);
@@ -392,16 +392,16 @@ static int host_lend(void *ctx, cma_pfn_t pfn, uint32_t npages, enum cma_lend_cl
     for (uint32_t i = frame; i < frame + npages; i++) {
         const struct model_frame *f = &model->frames[i];
 
-        MODEL_REQUIRE(model, f->place == MODEL_AREA &&
-                                 (model->tally.nested > 0 ||
-                                  (f->object == 0 && !f->host_free)),
+        MODEL_REQUIRE(model,
+                      f->place == MODEL_AREA &&
+                          (model->tally.nested > 0 || (f->object == 0 && !f->host_free)),
                       "page %#llx is lent to the host although it is %s",
                       (unsigned long long)model_pfn(model, i),
                       f->host_free ? "lent already" : "held");
         MODEL_REQUIRE(model, model->areas[f->area].lend_class == lend_class,
                       "lent with the class %d", lend_class);
-        /* Where calls race, what is offered can be there already, or be taken by a claim: the second
-         * is found out when it is published. */
+        /* Where calls race, what is offered can be there already, or be taken by a claim: the
+         * second is found out when it is published. */
         model->frames[i].host_free = f->object == 0;
     }
     return 0;

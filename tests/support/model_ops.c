@@ -281,8 +281,8 @@ static void ops_free_wrongly(struct model *model)
     error = cma_pages_free(&model->pages, pfn, npages, owner);
     model_note(model, "wrong free of %#llx, %llu pages, as %#x: %s", (unsigned long long)pfn,
                (unsigned long long)npages, owner, ops_name(error));
-    MODEL_REQUIRE(model, error < 0 && (error == CMA_EAGAIN || cma_error_class(error) ==
-                                                                   CMA_CLASS_BUG),
+    MODEL_REQUIRE(model,
+                  error < 0 && (error == CMA_EAGAIN || cma_error_class(error) == CMA_CLASS_BUG),
                   "a wrong free: %s", ops_name(error));
 }
 
@@ -309,8 +309,9 @@ static void ops_keep(struct model *model)
         must = CMA_EAGAIN;
     else if (!keep && !able)
         must = CMA_EINVAL;
-    MODEL_REQUIRE(model, error == must || (ops_unsettled(model) && error == CMA_EAGAIN) ||
-                             (must == CMA_EAGAIN && error == CMA_EINVAL && !able),
+    MODEL_REQUIRE(model,
+                  error == must || (ops_unsettled(model) && error == CMA_EAGAIN) ||
+                      (must == CMA_EAGAIN && error == CMA_EINVAL && !able),
                   "%s answers %s, not %s", keep ? "keep" : "allow_drop", ops_name(error),
                   ops_name(must));
     if (error == 0)
@@ -427,8 +428,7 @@ static void ops_pin(struct model *model)
         return;
     }
     MODEL_REQUIRE(model, !frozen || error == CMA_EAGAIN || ops_untracked(model, object),
-                  "a pin on a frozen page: %s",
-                  ops_name(error));
+                  "a pin on a frozen page: %s", ops_name(error));
     MODEL_REQUIRE(model, error == 0 || pinned == CMA_PFN_NONE, "a refused pin names a page");
     if (error == 0)
         ops_pinned(model, object, in_area, pfn, pinned);
@@ -445,8 +445,9 @@ static void ops_unpin_object(struct model *model, uint32_t object)
     error = cma_frame_unpin(&model->table, ops_pfn(model, object));
     o->in_call = false;
     model_note(model, "unpin %#x: %s", o->cookie, ops_name(error));
-    MODEL_REQUIRE(model, error == must || (ops_frozen(model, object) && error == CMA_EAGAIN) ||
-                             (ops_unsettled(model) && o->pins == 0 && error == CMA_EAGAIN),
+    MODEL_REQUIRE(model,
+                  error == must || (ops_frozen(model, object) && error == CMA_EAGAIN) ||
+                      (ops_unsettled(model) && o->pins == 0 && error == CMA_EAGAIN),
                   "unpin with %u pins: %s", o->pins, ops_name(error));
     if (error == 0)
         o->pins--;
@@ -459,8 +460,9 @@ static void ops_unref_object(struct model *model, uint32_t object)
     int must = ops_untracked(model, object) ? CMA_ENOENT : o->refs > 0 ? 0 : CMA_EBADF;
 
     model_note(model, "unref %#x: %s", o->cookie, ops_name(error));
-    MODEL_REQUIRE(model, error == must || (ops_frozen(model, object) && error == CMA_EAGAIN) ||
-                             (ops_unsettled(model) && o->refs == 0 && error == CMA_EAGAIN),
+    MODEL_REQUIRE(model,
+                  error == must || (ops_frozen(model, object) && error == CMA_EAGAIN) ||
+                      (ops_unsettled(model) && o->refs == 0 && error == CMA_EAGAIN),
                   "unref with %u references: %s", o->refs, ops_name(error));
     if (error == 0)
         o->refs--;
@@ -508,16 +510,17 @@ static void ops_ref(struct model *model)
         return;
     f = ops_frame(model, object);
     error = cma_frame_ref(&model->table, ops_pfn(model, object));
-    model_note(model, "ref %#x at %#llx: %s", o->cookie,
-               (unsigned long long)ops_pfn(model, object), ops_name(error));
+    model_note(model, "ref %#x at %#llx: %s", o->cookie, (unsigned long long)ops_pfn(model, object),
+               ops_name(error));
     if (ops_untracked(model, object))
         must = CMA_ENOENT;
     else if (f->place == MODEL_AREA && model->areas[f->area].lend_class == CMA_LEND_SLOT)
         must = CMA_EBUSY;
     else if (ops_frozen(model, object) || (f->taken && !ops_unsettled(model)))
         must = CMA_EAGAIN;
-    MODEL_REQUIRE(model, error == must || (ops_unsettled(model) && error == CMA_EAGAIN) ||
-                             (must == CMA_EBUSY && error == CMA_EAGAIN && f->taken),
+    MODEL_REQUIRE(model,
+                  error == must || (ops_unsettled(model) && error == CMA_EAGAIN) ||
+                      (must == CMA_EBUSY && error == CMA_EAGAIN && f->taken),
                   "ref answers %s, not %s", ops_name(error), ops_name(must));
     if (error == 0)
         o->refs++;
@@ -578,8 +581,9 @@ static void ops_stray(struct model *model)
     default: error = cma_frame_release(&model->table, pfn); break;
     }
     model_note(model, "stray call on %#llx: %s", (unsigned long long)pfn, ops_name(error));
-    MODEL_REQUIRE(model, error == (tracked ? CMA_EBADF : CMA_ENOENT) ||
-                             (tracked && model->frames[frame].taken && error == CMA_EAGAIN),
+    MODEL_REQUIRE(model,
+                  error == (tracked ? CMA_EBADF : CMA_ENOENT) ||
+                      (tracked && model->frames[frame].taken && error == CMA_EAGAIN),
                   "a stray call on page %#llx: %s", (unsigned long long)pfn, ops_name(error));
 }
 
@@ -657,9 +661,8 @@ static void ops_floor(struct model *model)
 {
     uint32_t zone = (uint32_t)model_below(model, model->nzones);
     const struct cma_pages_ops *ops = cma_pages_ops(&model->pages);
-    uint64_t idle = 0, npages = model_chance(model, 50)
-                                    ? 0
-                                    : model_below(model, model->nframes / 4);
+    uint64_t idle = 0,
+             npages = model_chance(model, 50) ? 0 : model_below(model, model->nframes / 4);
     int error;
 
     if (model->areas_only || ops->floor == NULL)
@@ -672,10 +675,11 @@ static void ops_floor(struct model *model)
     error = ops->floor(ops->ctx, model->zones[zone].last, npages);
     model_note(model, "floor of zone %u: %llu pages: %s", zone, (unsigned long long)npages,
                ops_name(error));
-    MODEL_REQUIRE(model, ops_unsettled(model) || error == (npages <= idle || npages <= model->floor_npages[zone]
-                                           ? 0
-                                           : CMA_ENOMEM), "a floor of %llu: %s",
-                  (unsigned long long)npages, ops_name(error));
+    MODEL_REQUIRE(model,
+                  ops_unsettled(model) ||
+                      error ==
+                          (npages <= idle || npages <= model->floor_npages[zone] ? 0 : CMA_ENOMEM),
+                  "a floor of %llu: %s", (unsigned long long)npages, ops_name(error));
     if (error == 0)
         model->floor_npages[zone] = npages;
     if (model->zones[zone].last > 1) {

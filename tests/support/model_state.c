@@ -95,8 +95,8 @@ void model_object_end(struct model *model, uint32_t index)
     model->live_at[moved] = model->live_at[index];
 }
 
-/* Somebody has got a page from libcma, so nobody can have it. One that another thread is just freeing
- * is free by then. */
+/* Somebody has got a page from libcma, so nobody can have it. One that another thread is just
+ * freeing is free by then. */
 bool model_empty(struct model *model, uint32_t frame)
 {
     uint32_t index = model->frames[frame].object;
@@ -204,20 +204,17 @@ static void state_compare_area(struct model *model, uint32_t index)
         else if (!f->taken && !f->host_out)
             idle++;
     }
-    MODEL_REQUIRE(model,
-                  stats.npages == area->npages &&
-                      stats.claimed_npages == counts[CMA_KIND_CLAIMED] &&
-                      stats.kept_npages == counts[CMA_KIND_MOVABLE] &&
-                      stats.droppable_npages == counts[CMA_KIND_DROPPABLE] &&
-                      stats.idle_npages == idle,
-                  "area %u counts %llu claimed, %llu kept, %llu droppable, %llu idle; there are "
-                  "%llu, %llu, %llu, %llu",
-                  index, (unsigned long long)stats.claimed_npages,
-                  (unsigned long long)stats.kept_npages, (unsigned long long)stats.droppable_npages,
-                  (unsigned long long)stats.idle_npages,
-                  (unsigned long long)counts[CMA_KIND_CLAIMED],
-                  (unsigned long long)counts[CMA_KIND_MOVABLE],
-                  (unsigned long long)counts[CMA_KIND_DROPPABLE], (unsigned long long)idle);
+    MODEL_REQUIRE(
+        model,
+        stats.npages == area->npages && stats.claimed_npages == counts[CMA_KIND_CLAIMED] &&
+            stats.kept_npages == counts[CMA_KIND_MOVABLE] &&
+            stats.droppable_npages == counts[CMA_KIND_DROPPABLE] && stats.idle_npages == idle,
+        "area %u counts %llu claimed, %llu kept, %llu droppable, %llu idle; there are "
+        "%llu, %llu, %llu, %llu",
+        index, (unsigned long long)stats.claimed_npages, (unsigned long long)stats.kept_npages,
+        (unsigned long long)stats.droppable_npages, (unsigned long long)stats.idle_npages,
+        (unsigned long long)counts[CMA_KIND_CLAIMED], (unsigned long long)counts[CMA_KIND_MOVABLE],
+        (unsigned long long)counts[CMA_KIND_DROPPABLE], (unsigned long long)idle);
     MODEL_REQUIRE(model, stats.claims == area->claims && stats.released == area->released,
                   "area %u counts %llu claims and %llu releases, there were %llu and %llu", index,
                   (unsigned long long)stats.claims, (unsigned long long)stats.released,
@@ -272,11 +269,10 @@ void model_check(struct model *model)
         state_compare(model, i);
         MODEL_REQUIRE(model, !f->host_out, "the destination %#llx was lost",
                       (unsigned long long)model_pfn(model, i));
-        MODEL_REQUIRE(model,
-                      f->object == 0 ||
-                          f->content == model_content(object->stamp, i - object->frame),
-                      "the data of object %#x at page %#llx is wrong", object->cookie,
-                      (unsigned long long)model_pfn(model, i));
+        MODEL_REQUIRE(
+            model, f->object == 0 || f->content == model_content(object->stamp, i - object->frame),
+            "the data of object %#x at page %#llx is wrong", object->cookie,
+            (unsigned long long)model_pfn(model, i));
     }
     for (uint32_t i = 0; i < model->nareas; i++)
         state_compare_area(model, i);
@@ -301,7 +297,8 @@ static bool state_willing(const struct model *model, const struct model_object *
 }
 
 /* Frames up to paddr_last that an evacuation could take: idle ordinary ones, droppable ones there
- * (of movers whose word can be relied on), and with lent_too the idle lent ones of ordinary areas that nobody empties. */
+ * (of movers whose word can be relied on), and with lent_too the idle lent ones of ordinary areas
+ * that nobody empties. */
 uint64_t model_room(const struct model *model, cma_paddr_t paddr_last, bool lent_too)
 {
     uint64_t room = 0;
@@ -314,8 +311,7 @@ uint64_t model_room(const struct model *model, cma_paddr_t paddr_last, bool lent
             room += !f->host_out;
         else if (f->place == MODEL_ORDINARY)
             room += !model->areas_only && object->kind == CMA_KIND_DROPPABLE &&
-                    model->movers[object->mover].mover.flags == 0 &&
-                    state_willing(model, object);
+                    model->movers[object->mover].mover.flags == 0 && state_willing(model, object);
         else if (f->place == MODEL_AREA && lent_too && !model->areas_only)
             room += f->object == 0 && f->lent && !f->taken && model->areas[f->area].busy == 0 &&
                     model->areas[f->area].lend_class == CMA_LEND_ORDINARY;
@@ -403,7 +399,8 @@ bool model_run_fits(const struct model *model, const struct cma_pages_request *r
     for (uint32_t i = frame; i < frame + request->npages; i++) {
         const struct model_frame *g = &model->frames[i];
 
-        if ((g->object != 0 && !model->objects[g->object].in_free) || (g->taken && !state_unsettled(model)) || g->span != f->span || g->place == MODEL_HOLE)
+        if ((g->object != 0 && !model->objects[g->object].in_free) ||
+            (g->taken && !state_unsettled(model)) || g->span != f->span || g->place == MODEL_HOLE)
             return false;
         if ((request->flags & CMA_PAGES_LINEAR) != 0 &&
             (model->zones[g->zone].flags & CMA_ZONE_UNMAPPED) != 0)
@@ -415,9 +412,10 @@ bool model_run_fits(const struct model *model, const struct cma_pages_request *r
 
         any.flags &= ~CMA_PAGES_NO_LEND;
         return cma_frame_info(&model->table, model_pfn(model, frame), &info) == 0 && info.lent &&
-               (state_unsettled(model) || model->areas[f->area].busy > 0 || state_lendable(model, frame, &any)) &&
-               ((request->flags & CMA_PAGES_NO_LEND) == 0 || f->lent ||
-                state_unsettled(model) || model->filling);
+               (state_unsettled(model) || model->areas[f->area].busy > 0 ||
+                state_lendable(model, frame, &any)) &&
+               ((request->flags & CMA_PAGES_NO_LEND) == 0 || f->lent || state_unsettled(model) ||
+                model->filling);
     }
     if (state_unsettled(model))
         return true;
@@ -440,10 +438,10 @@ bool model_pages_possible(const struct model *model, const struct cma_pages_requ
     }
     for (uint32_t i = model->nframes; i-- > 0;) {
         const struct model_frame *f = &model->frames[i];
-        uint32_t zone = f->place == MODEL_AREA
-                            ? model->frames[model->areas[f->area].first +
-                                            model->areas[f->area].npages - 1].zone
-                            : f->zone;
+        uint32_t zone =
+            f->place == MODEL_AREA
+                ? model->frames[model->areas[f->area].first + model->areas[f->area].npages - 1].zone
+                : f->zone;
         bool good = f->object == 0 && !f->taken && f->place != MODEL_HOLE;
 
         if (good && f->place == MODEL_AREA)
@@ -456,8 +454,7 @@ bool model_pages_possible(const struct model *model, const struct cma_pages_requ
         if (run >= request->npages &&
             state_within(model, i, request->npages, request->paddr_first, request->paddr_last,
                          request->align_npages, request->boundary_nbytes, 0) &&
-            (f->place == MODEL_AREA ||
-             state_floors_hold(model, idle, f->zone, request->npages)))
+            (f->place == MODEL_AREA || state_floors_hold(model, idle, f->zone, request->npages)))
             return true;
     }
     return false;
@@ -482,13 +479,11 @@ bool model_claim_possible(struct model *model, uint32_t index,
         const struct model_object *object = &model->objects[f->object];
         bool held = f->object != 0;
 
-        blocked[i + 1] = (uint16_t)(blocked[i] +
-                                    (f->booked || f->host_out ||
-                                     (held && !state_willing(model, object))));
+        blocked[i + 1] = (uint16_t)(blocked[i] + (f->booked || f->host_out ||
+                                                  (held && !state_willing(model, object))));
         for (uint32_t m = 0; m < model->nmovers; m++) {
-            kept[m][i + 1] = (uint16_t)(kept[m][i] +
-                                        (held && object->kind == CMA_KIND_MOVABLE &&
-                                         object->mover == m));
+            kept[m][i + 1] = (uint16_t)(kept[m][i] + (held && object->kind == CMA_KIND_MOVABLE &&
+                                                      object->mover == m));
         }
     }
     for (uint32_t i = 0; i + request->npages <= area->npages; i++) {

@@ -5,8 +5,8 @@
  *     hammer [--ops N] [--seed S]
  *
  * N operations a thread: pages come and go, are rewritten, kept, given up, referenced and pinned;
- * buffers are claimed whole and step by step, cancelled, released. Data is checked at each touch, and
- * all of it at the end, when all structures are checked too and each page is given back.
+ * buffers are claimed whole and step by step, cancelled, released. Data is checked at each touch,
+ * and all of it at the end, when all structures are checked too and each page is given back.
  */
 #include "../support/machine.h"
 

@@ -4,6 +4,8 @@
  *
  *     windows [--ops N] [--seed S]
  *
+ * N / 8 claims and releases a thread, each after a few operations on pages.
+ *
  * An area of exactly as many windows as four threads want together: each thread may hold four of
  * sixteen. Whatever the others do at that moment, a window is free or will be handed over or given
  * up, so each claim must succeed. The area is lent all the time, references come and go.
@@ -38,8 +40,8 @@ static void windows_churn(struct windows *windows)
 
         if (random % 4 != 0)
             (void)machine_object_alloc(
-                machine, index,
-                random % 4 == 1 && may_keep ? CMA_KIND_MOVABLE : CMA_KIND_DROPPABLE, random >> 2);
+                machine, index, random % 4 == 1 && may_keep ? CMA_KIND_MOVABLE : CMA_KIND_DROPPABLE,
+                random >> 2);
         if (random % 16 == 0)
             (void)machine_object_free(machine, index);
         (void)machine_object_ref(machine, index);
@@ -63,8 +65,8 @@ static void *windows_run(void *arg)
 
         windows_churn(windows);
         if (count == WINDOWS_HELD || (count > 0 && machine_random(&windows->random) % 3 == 0)) {
-            error = cma_area_release(&machine->areas[0], held[--count], WINDOWS_NPAGES,
-                                     windows->owner);
+            error =
+                cma_area_release(&machine->areas[0], held[--count], WINDOWS_NPAGES, windows->owner);
             MACHINE_REQUIRE(error == 0, "release: %s", cma_strerror(error));
             continue;
         }
@@ -77,8 +79,8 @@ static void *windows_run(void *arg)
         count++;
     }
     while (count > 0) {
-        int error = cma_area_release(&machine->areas[0], held[--count], WINDOWS_NPAGES,
-                                     windows->owner);
+        int error =
+            cma_area_release(&machine->areas[0], held[--count], WINDOWS_NPAGES, windows->owner);
 
         MACHINE_REQUIRE(error == 0, "release: %s", cma_strerror(error));
     }
@@ -109,7 +111,7 @@ int main(int argc, char **argv)
     };
     static struct machine machine;
     static struct windows threads[WINDOWS_THREADS];
-    uint64_t ops = 4000, seed = 1, claimed = 0;
+    uint64_t ops = 40000, seed = 1, claimed = 0;
 
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--ops") == 0)
@@ -122,7 +124,7 @@ int main(int argc, char **argv)
     machine_make(&machine, &config);
     for (uint32_t i = 0; i < WINDOWS_THREADS; i++) {
         threads[i] = (struct windows){
-            .machine = &machine, .ops = ops, .random = seed * 1000 + i, .owner = i + 1};
+            .machine = &machine, .ops = ops / 8, .random = seed * 1000 + i, .owner = i + 1};
         if (pthread_create(&threads[i].thread, NULL, windows_run, &threads[i]) != 0)
             return 2;
     }

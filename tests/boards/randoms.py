@@ -2,7 +2,8 @@
 """Makes small random trees, because real ones are mostly right.
 
 Debian's trees have no fixed default area, no restricted pool and hardly a refused node. These have
-all of it, in every combination, and the same oracle judges them. The same seed makes the same trees.
+all of it, in every combination, and the same oracle judges them. The same seed makes the same
+trees.
 """
 import glob
 import os

@@ -17,6 +17,9 @@ LEAST_LENT = 0.95
 MOST_RESIDENT = 3 << 30
 MOST_MEMORY = 2 << 30
 SECONDS = 900
+# Each board runs twice: as it is meant to be used, and so full of data that has to be kept that some
+# requests are refused, for only a refusal puts the naive scan to the test.
+LOADS = (("usual", []), ("tight", ["--fill", "100", "--droppable", "2", "--seconds", "1"]))
 
 
 class Finished:
@@ -96,30 +99,31 @@ def faults_of(result, done):
     return faults
 
 
-def run_one(tool, boards, tree, options):
-    """Returns (the line to print, the faults, whether the oracle's scan was reported)."""
+def run_one(tool, boards, tree, options, load):
+    """Returns (the line to print, the faults, whether the oracle's scan was reported, how many
+    refusals it agreed with)."""
     path = os.path.join(boards, tree)
     if not os.path.isfile(path):
-        return tree, ["the tree is not there"], False
+        return tree, ["the tree is not there"], False, 0
     try:
         if memory_of(path, options) > MOST_MEMORY:
-            return tree, ["more than 2 GiB of memory; the list needs a --memory"], False
+            return tree, ["more than 2 GiB of memory; the list needs a --memory"], False, 0
     except ValueError as error:
-        return tree, [str(error)], False
+        return tree, [str(error)], False, 0
     arch = ["--arch", "arm"] if tree.startswith("armhf/") else []
-    command = [tool, "run", "--json"] + arch + options + [path]
+    command = [tool, "run", "--json"] + arch + options + load[1] + [path]
     done = Finished(command)
     if done.timed_out.is_set():
-        return tree, ["no end after %d s: %s" % (SECONDS, " ".join(command))], False
+        return tree, ["no end after %d s: %s" % (SECONDS, " ".join(command))], False, 0
     if done.code != 0:
         return tree, ["exit %d: %s: %s" % (done.code, " ".join(command),
-                                           done.errors[-600:].strip())], False
+                                           done.errors[-600:].strip())], False, 0
     try:
         result = json.loads(done.out)
         faults = faults_of(result, done)
         latency = result["latency_us"]
-        line = "%s: %d requests, %d failed, lent %.4f, %d copied, %d dropped, p99 %s us, " \
-               "%d MiB resident" % (tree, result["requests"], result["failed"],
+        line = "%s: %s: %d requests, %d failed, lent %.4f, %d copied, %d dropped, p99 %s us, " \
+               "%d MiB resident" % (tree, load[0], result["requests"], result["failed"],
                                     result["lent_share"], result["pages_copied"],
                                     result["pages_dropped"], latency["p99"],
                                     done.resident >> 20)
@@ -127,8 +131,8 @@ def run_one(tool, boards, tree, options):
             line += "; refused: " + compare.show(failure["reason"])
     except (KeyError, ValueError, TypeError) as error:
         return tree, ["the JSON is not of the promised form: %s %s" %
-                      (type(error).__name__, error)], False
-    return line, faults, "oracle_disagreements" in result
+                      (type(error).__name__, error)], False, 0
+    return line, faults, "oracle_disagreements" in result, result["failed"]
 
 
 def check_runs(tool, options, say):
@@ -140,20 +144,27 @@ def check_runs(tool, options, say):
     # Where a package could not be fetched, the check is already SKIPPED in part.
     boards = [board for board in listed if options.only in board[0] and
               os.path.isdir(os.path.join(options.boards, board[0].split("/")[0]))]
-    failures = scanned = 0
+    failures = scanned = refused = 0
+    runs = [(board, load) for board in boards for load in LOADS]
     with ThreadPoolExecutor(options.jobs) as pool:
-        results = pool.map(lambda board: run_one(tool, options.boards, board[0], board[1]), boards)
-        for line, faults, scan in results:
+        results = pool.map(lambda run: run_one(tool, options.boards, run[0][0], run[0][1], run[1]),
+                           runs)
+        for line, faults, scan, refusals in results:
             say("  run " + line)
             scanned += 1 if scan else 0
+            refused += refusals
             for fault in faults:
                 failures += 1
                 say("FAIL run %s: %s" % (line.split(":")[0], fault))
-    if scanned < len(boards):
+    if scanned < len(runs):
         # A promise that the tool does not report is a promise that is not checked.
         failures += 1
         say("FAIL run: %d of %d runs do not report oracle_disagreements" %
-            (len(boards) - scanned, len(boards)))
-    say("run: %d boards, %s" % (len(boards), "all hold" if failures == 0 else
-                                "%d FAILURES" % failures))
+            (len(runs) - scanned, len(runs)))
+    if runs and refused == 0 and not options.only:
+        failures += 1
+        say("FAIL run: no request was refused anywhere, so the naive scan was never asked")
+    say("run: %d boards, each under %d loads, %d refusals put to the naive scan, %s" %
+        (len(boards), len(LOADS), refused, "all hold" if failures == 0 else
+         "%d FAILURES" % failures))
     return failures

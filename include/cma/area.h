@@ -2,9 +2,9 @@
 /*
  * area.h - areas: contiguous memory for devices, lent while nobody needs it (src/cma)
  *
- * An area is a range of frames kept for devices, at page granularity, a few pages or a terabyte. Its
- * idle frames are lent, block by block and on demand, to movable and droppable requests, and come
- * back when a block empties. A device's request becomes a *claim*:
+ * An area is a range of frames kept for devices, at page granularity, a few pages or a terabyte.
+ * Its idle frames are lent, block by block and on demand, to movable and droppable requests, and
+ * come back when a block empties. A device's request becomes a *claim*:
  *
  *     choose    the lowest window (aligned, in reach, crossing no boundary) that no pinned,
  *               referenced or claimed frame lies in and whose kept frames fit elsewhere
@@ -17,8 +17,8 @@
  * own. One that finds no window while another is at work, or while a short reference or a move that
  * somebody else makes is all that stands in the way, waits for its end and looks again from the
  * start, so "no" is never said for want of patience. It looks again at most CMA_CLAIM_ROUNDS times
- * (CMA_CLAIM_ROUNDS_REFUSED once a mover has refused, for each round can cost copies again, and with
- * CMA_CLAIM_NOWAIT), then the answer is CMA_EAGAIN, as it is where waiting is impossible.
+ * (CMA_CLAIM_ROUNDS_REFUSED once a mover has refused, for each round can cost copies again, and
+ * with CMA_CLAIM_NOWAIT), then the answer is CMA_EAGAIN, as it is where waiting is impossible.
  *
  * What a claim costs: at most one copy a kept frame of its window, one discard a droppable one; and
  * one look at the block counters of each window that it passes over.
@@ -49,7 +49,7 @@ struct cma_area_request {
 #define CMA_CLAIM_ROUNDS_REFUSED 4u
 
 struct cma_area_config {
-    const char *name;               /* lives as long as the area */
+    const char *name; /* lives as long as the area */
     enum cma_lend_class lend_class;
 };
 
@@ -106,18 +106,18 @@ CMA_MUST_CHECK int cma_area_activate(struct cma_area *area);
  *   CMA_EAGAIN (what stands in the way will go: a claim, a reference or a move in progress; only
  *     with CMA_CLAIM_NOWAIT, where the port can't wait, when a claim is paused between two steps,
  *     or after CMA_CLAIM_ROUNDS).
- * When several of these stand in the way of different windows, a refusing mover is named first, then
- * want of room, then frames held in place. The refusal tells the frame; its runs are counted when
- * the search has failed, by a walk over all of the area, and are 0 when there was no search.
+ * When several of these stand in the way of different windows, a refusing mover is named first,
+ * then want of room, then frames held in place. The refusal tells the frame; its runs are counted
+ * when the search has failed, by a walk over all of the area, and are 0 when there was no search.
  * May sleep.
  */
 CMA_MUST_CHECK int cma_area_alloc(struct cma_area *area, const struct cma_area_request *request,
                                   cma_pfn_t *pfn, struct cma_refusal *refusal);
 
 /*
- * Gives back exactly what one claim got. Returns 0, CMA_ENOENT (not in this area), CMA_EBADF (nothing
- * claimed begins there: double release, inner address), CMA_EINVAL (other length), CMA_EPERM (other
- * owner); a call that fails changes nothing. Sleeps: no.
+ * Gives back exactly what one claim got. Returns 0, CMA_ENOENT (not in this area), CMA_EBADF
+ * (nothing claimed begins there: double release, inner address), CMA_EINVAL (other length),
+ * CMA_EPERM (other owner); a call that fails changes nothing. Sleeps: no.
  */
 CMA_MUST_CHECK int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages,
                                     uint32_t owner);
@@ -131,7 +131,7 @@ enum cma_claim_state {
     CMA_CLAIM_CHOOSE,
     CMA_CLAIM_ISOLATE,
     CMA_CLAIM_EVACUATE,
-    CMA_CLAIM_DONE,   /* window handed over: pfn is valid */
+    CMA_CLAIM_DONE, /* window handed over: pfn is valid */
     CMA_CLAIM_REFUSED,
     CMA_CLAIM_CANCELLED
 };
@@ -145,17 +145,17 @@ struct cma_claim {
     struct cma_area *area;
     struct cma_area_request request;
     struct cma_claim *next;
-    cma_pfn_t cursor;         /* the window begins at or above */
-    uint64_t isolated;        /* frames of the window isolated so far */
-    uint64_t evacuated;       /* of these, the first so many are empty */
-    uint64_t window_copied;   /* copies made for this window */
-    cma_pfn_t seen_pfn[4];    /* what stood in the way, one of each sort */
-    uint32_t seen;            /* what the search met */
-    uint32_t seen_event;      /* when the search began */
+    cma_pfn_t cursor;       /* the window begins at or above */
+    uint64_t isolated;      /* frames of the window isolated so far */
+    uint64_t evacuated;     /* of these, the first so many are empty */
+    uint64_t window_copied; /* copies made for this window */
+    cma_pfn_t seen_pfn[4];  /* what stood in the way, one of each sort */
+    uint32_t seen;          /* what the search met */
+    uint32_t seen_event;    /* when the search began */
     uint32_t seen_generation;
-    uint32_t rounds;          /* searches begun again */
-    uint32_t stalls;          /* waits for a frame of this window that somebody else moves */
-    uint32_t flags;           /* CLAIM_* in src/cma/claim.c */
+    uint32_t rounds; /* searches begun again */
+    uint32_t stalls; /* waits for a frame of this window that somebody else moves */
+    uint32_t flags;  /* CLAIM_* in src/cma/claim.c */
 };
 
 /* Begins a claim: checks the request. Returns 0, or as cma_area_alloc for what can be said at once.

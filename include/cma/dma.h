@@ -2,10 +2,10 @@
 /*
  * dma.h - a device's view of memory, and coherent memory for it (src/dma)
  *
- * A device reaches memory through buses. Each bus may shift addresses and show only a part of memory
- * (dma-ranges), and the device itself has so many address lines (its mask). A `struct cma_device`
- * holds the sum: windows from paddr to daddr, and a highest daddr. Whether a buffer can be reached is
- * judged on its last byte.
+ * A device reaches memory through buses. Each bus may shift addresses and show only a part of
+ * memory (dma-ranges), and the device itself has so many address lines (its mask). A `struct
+ * cma_device` holds the sum: windows from paddr to daddr, and a highest daddr. Whether a buffer can
+ * be reached is judged on its last byte.
  *
  * Coherent memory is seen the same by CPU and device without any sync. Where the device does not
  * snoop the CPU's caches, the memory is taken through a checked sequence:
@@ -18,10 +18,10 @@
  *     refuses): the default area; 3. unless CMA_DEVICE_AREA_ONLY: the page allocator, within reach.
  * Each source is asked only for what the device can reach, so nothing is taken and given back.
  * A device with an area of its own falls to 3 like the others; Linux does so too.
- * Alignment and boundary are those of the device's address. Where a bus shifts addresses by an offset
- * that is no multiple of them, areas search with the offset (cma_area_request.bus_offset), and the
- * page allocator is not asked, for it knows physical addresses only. Where the offset is not even a
- * multiple of the page size, there is no coherent memory (CMA_ERANGE), only streaming.
+ * Alignment and boundary are those of the device's address. Where a bus shifts addresses by an
+ * offset that is no multiple of them, areas search with the offset (cma_area_request.bus_offset),
+ * and the page allocator is not asked, for it knows physical addresses only. Where the offset is
+ * not even a multiple of the page size, there is no coherent memory (CMA_ERANGE), only streaming.
  */
 #ifndef CMA_DMA_H
 #define CMA_DMA_H
@@ -46,20 +46,20 @@ struct cma_dma {
     struct cma_area *default_area;   /* may be NULL */
 };
 
-/* Starts the layer; `default_area` and `ops` may be NULL. Returns 0 or CMA_EINVAL (an argument is NULL
- * that may not be). One thread, at boot. */
+/* Starts the layer; `default_area` and `ops` may be NULL. Returns 0 or CMA_EINVAL (an argument is
+ * NULL that may not be). One thread, at boot. */
 CMA_MUST_CHECK int cma_dma_init(struct cma_dma *dma, struct cma_frames *frames,
                                 const struct cma_pages_ops *ops, struct cma_area *default_area);
 
 struct cma_device_config {
-    const char *name;       /* lives as long as the device */
-    uint32_t owner;         /* tag of its memory: unique in the machine, not 0 */
-    cma_daddr_t mask;       /* the highest daddr it can put out, any value; for streaming */
+    const char *name;          /* lives as long as the device */
+    uint32_t owner;            /* tag of its memory: unique in the machine, not 0 */
+    cma_daddr_t mask;          /* the highest daddr it can put out, any value; for streaming */
     cma_daddr_t coherent_mask; /* the same for coherent memory; 0: no coherent memory at all */
     const struct cma_bus_window *windows; /* NULL: daddr = paddr everywhere; lives as long */
     uint32_t nwindows;
-    struct cma_area *area;  /* its own; NULL: none */
-    uint32_t flags;         /* CMA_DEVICE_* */
+    struct cma_area *area; /* its own; NULL: none */
+    uint32_t flags;        /* CMA_DEVICE_* */
 };
 
 struct cma_device {
@@ -71,16 +71,16 @@ struct cma_device {
 
 /*
  * Makes a device. Returns 0, CMA_EINVAL (owner 0, an empty or wrapping window, windows that overlap
- * in paddr or daddr, an unknown flag), CMA_ERANGE (it reaches no address at all, under neither mask).
- * One thread at a time a device.
+ * in paddr or daddr, an unknown flag), CMA_ERANGE (it reaches no address at all, under neither
+ * mask). One thread at a time a device.
  */
 CMA_MUST_CHECK int cma_device_init(struct cma_device *device, struct cma_dma *dma,
                                    const struct cma_device_config *config);
 
 /*
  * Translates [paddr, paddr + nbytes) for the device: 0 and *daddr, or CMA_ERANGE (some byte lies in
- * no window, in two windows that do not continue each other, or above `mask`), CMA_EINVAL (nbytes 0),
- * CMA_EOVERFLOW (paddr + nbytes passes 2^64). And the reverse, whatever the masks. Sleeps: no.
+ * no window, in two windows that do not continue each other, or above `mask`), CMA_EINVAL (nbytes
+ * 0), CMA_EOVERFLOW (paddr + nbytes passes 2^64). And the reverse, whatever the masks. Sleeps: no.
  */
 CMA_MUST_CHECK int cma_device_to_bus(const struct cma_device *device, cma_paddr_t paddr,
                                      uint64_t nbytes, cma_daddr_t mask, cma_daddr_t *daddr);
@@ -98,7 +98,7 @@ CMA_MUST_CHECK int cma_device_reach(const struct cma_device *device, cma_daddr_t
 /* Where coherent memory came from. */
 enum cma_source {
     CMA_SOURCE_NONE = 0,
-    CMA_SOURCE_AREA,         /* the device's own */
+    CMA_SOURCE_AREA, /* the device's own */
     CMA_SOURCE_DEFAULT_AREA,
     CMA_SOURCE_PAGES
 };
@@ -112,33 +112,32 @@ struct cma_coherent_request {
 
 /* A coherent buffer. The caller keeps it until it is freed. */
 struct cma_coherent {
-    void *vaddr;        /* for the CPU; page aligned */
+    void *vaddr;       /* for the CPU; page aligned */
     cma_daddr_t daddr; /* for the device */
     cma_paddr_t paddr;
-    uint64_t nbytes;    /* as asked; the rest of the last page is zero too */
+    uint64_t nbytes; /* as asked; the rest of the last page is zero too */
     enum cma_source source;
-    uint32_t mapped;    /* private: vaddr is from port->map */
+    uint32_t mapped; /* private: vaddr is from port->map */
 };
 
 /*
  * Coherent memory for a device, zeroed to the end of its last page. Returns 0 and fills *buffer, or
- * CMA_EINVAL (malformed: a boundary shorter than the buffer; coherent_mask 0), CMA_EOVERFLOW (nbytes
- * near 2^64), CMA_ERANGE (no memory of any source is in reach), CMA_ENOMEM, CMA_ENOSPC, CMA_EBUSY,
- * CMA_EAGAIN (as cma_area_alloc), CMA_EOPNOTSUPP (the port can't map this memory, or can't change
- * its attributes for a device that does not snoop), or what port->map returned. The refusal is that
- * of the last source that was in reach; *buffer is untouched then. May sleep.
+ * CMA_EINVAL (malformed: a boundary shorter than the buffer; coherent_mask 0), CMA_EOVERFLOW
+ * (nbytes near 2^64), CMA_ERANGE (no memory of any source is in reach), CMA_ENOMEM, CMA_ENOSPC,
+ * CMA_EBUSY, CMA_EAGAIN (as cma_area_alloc), CMA_EOPNOTSUPP (the port can't map this memory, or
+ * can't change its attributes for a device that does not snoop), or what port->map returned. The
+ * refusal is that of the last source that was in reach; *buffer is untouched then. May sleep.
  */
 CMA_MUST_CHECK int cma_dma_alloc_coherent(struct cma_device *device,
                                           const struct cma_coherent_request *request,
-                                          struct cma_coherent *buffer,
-                                          struct cma_refusal *refusal);
+                                          struct cma_coherent *buffer, struct cma_refusal *refusal);
 
 /*
- * Gives it back: `buffer` as it was filled, by the device that got it. Returns 0, CMA_EPERM (another
- * device's), CMA_EINVAL (other size, or daddr, paddr and vaddr do not belong together), CMA_EBADF
- * (nothing is allocated there: double free, or an address inside a buffer); a call that fails changes
- * nothing. Memory that the frame table does not track (a host's own) is judged by the host. The
- * device is quiet by then: it will not touch the buffer any more. May sleep.
+ * Gives it back: `buffer` as it was filled, by the device that got it. Returns 0, CMA_EPERM
+ * (another device's), CMA_EINVAL (other size, or daddr, paddr and vaddr do not belong together),
+ * CMA_EBADF (nothing is allocated there: double free, or an address inside a buffer); a call that
+ * fails changes nothing. Memory that the frame table does not track (a host's own) is judged by the
+ * host. The device is quiet by then: it will not touch the buffer any more. May sleep.
  */
 CMA_MUST_CHECK int cma_dma_free_coherent(struct cma_device *device,
                                          const struct cma_coherent *buffer);

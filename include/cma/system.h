@@ -41,10 +41,10 @@ struct cma_system {
 uint64_t cma_system_size(const struct cma_map *map, const struct cma_system_config *config);
 
 /*
- * Brings everything up. `map`, `config->zones`, `config->port` and `storage` must live as long as the
- * system, and the names in the map too. An area range without one whole page is left out. Returns 0,
- * CMA_EINVAL (config or map malformed, no ordinary memory), CMA_ENOMEM (nbytes is less than
- * cma_system_size). One thread, at boot.
+ * Brings everything up. `map`, `config->zones`, `config->port` and `storage` must live as long as
+ * the system, and the names in the map too. An area range without one whole page is left out.
+ * Returns 0, CMA_EINVAL (config or map malformed, no ordinary memory), CMA_ENOMEM (nbytes is less
+ * than cma_system_size). One thread, at boot.
  */
 CMA_MUST_CHECK int cma_system_init(struct cma_system *system, const struct cma_map *map,
                                    const struct cma_system_config *config, void *storage,

@@ -29,9 +29,8 @@ static struct cma_block *area_block(const struct cma_area *area, uint32_t block)
     return &area->frames->blocks[area->span->block + block];
 }
 
-int cma_area_init(struct cma_area *area, struct cma_frames *frames,
-                  const struct cma_pages_ops *ops, cma_paddr_t base,
-                  const struct cma_area_config *config)
+int cma_area_init(struct cma_area *area, struct cma_frames *frames, const struct cma_pages_ops *ops,
+                  cma_paddr_t base, const struct cma_area_config *config)
 {
     static const struct cma_area empty;
     uint32_t shift;
@@ -67,7 +66,8 @@ int cma_area_activate(struct cma_area *area)
     return 0;
 }
 
-/* --- lend -------------------------------------------------------------------------------------- */
+/* --- lend --------------------------------------------------------------------------------------
+ */
 
 /* The highest block that could be lent. Read without the lock: a block that fills meanwhile is lent
  * for nothing, which does no harm. Always from the top, so that low blocks stay empty while demand
@@ -180,7 +180,8 @@ void cma__area_unlend(struct cma_area *area, cma_pfn_t pfn, uint64_t npages)
     }
 }
 
-/* --- claims in one call, and release ----------------------------------------------------------- */
+/* --- claims in one call, and release -----------------------------------------------------------
+ */
 
 int cma_area_alloc(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn,
                    struct cma_refusal *refusal)
@@ -222,7 +223,8 @@ int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint
     return 0;
 }
 
-/* --- looking at an area ------------------------------------------------------------------------ */
+/* --- looking at an area ------------------------------------------------------------------------
+ */
 
 void cma_area_stats(struct cma_area *area, struct cma_area_stats *stats)
 {
@@ -342,7 +344,8 @@ void cma__area_runs(struct cma_area *area, struct cma_area_runs *runs)
     }
 }
 
-/* --- check ------------------------------------------------------------------------------------- */
+/* --- check -------------------------------------------------------------------------------------
+ */
 
 static bool area_wrong(struct cma_violation *violation, const char *what, cma_pfn_t pfn)
 {

@@ -30,10 +30,10 @@
 enum claim_sort { CLAIM_SORT_MOVER, CLAIM_SORT_ROOM, CLAIM_SORT_HELD, CLAIM_SORT_CLAIMED };
 
 #define CLAIM_SAW(sort) (1u << (sort))
-#define CLAIM_SAW_RUNNING (1u << 8)   /* a claim that is at work */
-#define CLAIM_SAW_PAUSED (1u << 9)    /* a claim between two steps */
-#define CLAIM_SAW_PASSING (1u << 10)  /* a short reference, or a move that somebody makes */
-#define CLAIM_SAW_CHANGE (1u << 11)   /* what stood in the way was gone at the second look */
+#define CLAIM_SAW_RUNNING (1u << 8)  /* a claim that is at work */
+#define CLAIM_SAW_PAUSED (1u << 9)   /* a claim between two steps */
+#define CLAIM_SAW_PASSING (1u << 10) /* a short reference, or a move that somebody makes */
+#define CLAIM_SAW_CHANGE (1u << 11)  /* what stood in the way was gone at the second look */
 
 #define CLAIM_MORE 1
 
@@ -89,7 +89,8 @@ static void claim_unlock(struct cma_claim *claim, uintptr_t state)
     cma__span_unlock(claim->area->frames, claim->area->span, state);
 }
 
-/* --- begin and end ----------------------------------------------------------------------------- */
+/* --- begin and end -----------------------------------------------------------------------------
+ */
 
 static void claim_search(struct cma_claim *claim)
 {
@@ -227,7 +228,8 @@ int cma_claim_start(struct cma_claim *claim, struct cma_area *area,
     return 0;
 }
 
-/* --- choose ------------------------------------------------------------------------------------ */
+/* --- choose ------------------------------------------------------------------------------------
+ */
 
 /* Goes on behind a frame that can't leave. */
 static void claim_pass(struct cma_claim *claim, const struct cma_window_cost *cost)
@@ -377,8 +379,8 @@ static bool claim_overtaken(struct cma_claim *claim, const struct cma_window_wan
 static int claim_exhausted(struct cma_claim *claim, const struct cma_window_want *want)
 {
     static const int codes[] = {CMA_EBUSY, CMA_ENOMEM, CMA_ENOSPC, CMA_ENOMEM};
-    static const enum cma_reason reasons[] = {CMA_REASON_MOVER, CMA_REASON_NO_ROOM,
-                                              CMA_REASON_HELD, CMA_REASON_CLAIMED};
+    static const enum cma_reason reasons[] = {CMA_REASON_MOVER, CMA_REASON_NO_ROOM, CMA_REASON_HELD,
+                                              CMA_REASON_CLAIMED};
     bool overtaken = claim_overtaken(claim, want);
     uint32_t limit = CMA_CLAIM_ROUNDS;
     uint32_t sort = CLAIM_SORT_MOVER;
@@ -438,7 +440,8 @@ static int claim_choose(struct cma_claim *claim, uint64_t *budget)
     return CLAIM_MORE;
 }
 
-/* --- isolate, evacuate, hand over -------------------------------------------------------------- */
+/* --- isolate, evacuate, hand over --------------------------------------------------------------
+ */
 
 /* Somebody got into the way after the choice. What it was may be gone again. */
 static void claim_obstructed(struct cma_claim *claim, cma_pfn_t obstacle)
@@ -567,7 +570,8 @@ static int claim_evacuate(struct cma_claim *claim, uint64_t *budget)
     return CLAIM_MORE;
 }
 
-/* --- steps ------------------------------------------------------------------------------------- */
+/* --- steps -------------------------------------------------------------------------------------
+ */
 
 static void claim_run(struct cma_claim *claim, bool running)
 {

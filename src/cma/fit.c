@@ -2,12 +2,12 @@
 /*
  * fit.c - which runs of frames would serve a request
  *
- * Everything is counted in pages and with inclusive ends, so that no sum can pass 2^64 unseen: a run
- * fits below `last` if `npages - 1 <= last - pfn`, and that is how it is written.
+ * Everything is counted in pages and with inclusive ends, so that no sum can pass 2^64 unseen: a
+ * run fits below `last` if `npages - 1 <= last - pfn`, and that is how it is written.
  *
- * Alignment and boundary are wanted of the device's address, and the search goes over physical ones.
- * The two differ by a constant, the phase. It is added modulo 2^64 before low bits are looked at;
- * that is sound because alignment and boundary are powers of two and divide 2^64.
+ * Alignment and boundary are wanted of the device's address, and the search goes over physical
+ * ones. The two differ by a constant, the phase. It is added modulo 2^64 before low bits are looked
+ * at; that is sound because alignment and boundary are powers of two and divide 2^64.
  */
 #include "../base/range.h"
 #include "claim.h"
@@ -43,8 +43,8 @@ bool cma__window_next(const struct cma_window_want *want, cma_pfn_t from, cma_pf
     if (boundary != 0) {
         uint64_t used = (at + want->phase) & (boundary - 1);
 
-        /* Crosses: on to the boundary. It is aligned, or alignment is coarser than the boundary, and
-         * then an aligned run begins on a boundary and can't get here. */
+        /* Crosses: on to the boundary. It is aligned, or alignment is coarser than the boundary,
+         * and then an aligned run begins on a boundary and can't get here. */
         if (want->npages > boundary - used && !fit_advance(want, &at, boundary - used)) {
             return false;
         }
@@ -69,7 +69,8 @@ int cma__window_want(const struct cma_area *area, const struct cma_area_request 
     if (request->align_npages != 0 && !range_is_power_of_two(request->align_npages)) {
         return CMA_EINVAL;
     }
-    if (boundary != 0 && (!range_is_power_of_two(boundary) || boundary >> shift < request->npages)) {
+    if (boundary != 0 &&
+        (!range_is_power_of_two(boundary) || boundary >> shift < request->npages)) {
         return CMA_EINVAL;
     }
     /* Whole pages inside [paddr_first, last]; 2^64 >> shift still fits. */

@@ -3,10 +3,11 @@
  * coherent.c - coherent memory: from where, and how it becomes the device's
  *
  * Whoever had the pages before has written to them through the cache. So, for a device that doesn't
- * snoop: the zeroes are written back and all lines dropped; the mapping stops being cached, in place,
- * or, where the CPU has no mapping, an uncached one is made; the TLB forgets the old one; and what the
- * cache fetched by itself until then is dropped once more. From there on no line of the buffer can
- * enter a cache. On the way back the mapping becomes cached again before anybody else gets the pages.
+ * snoop: the zeroes are written back and all lines dropped; the mapping stops being cached, in
+ * place, or, where the CPU has no mapping, an uncached one is made; the TLB forgets the old one;
+ * and what the cache fetched by itself until then is dropped once more. From there on no line of
+ * the buffer can enter a cache. On the way back the mapping becomes cached again before anybody
+ * else gets the pages.
  *
  * A free is judged by the frame's record, which says who got what at this address, before anything
  * is touched.
@@ -45,7 +46,8 @@ static int coherent_put(struct cma_device *device, const struct coherent_run *ru
                             device->config.owner);
 }
 
-/* --- sources ----------------------------------------------------------------------------------- */
+/* --- sources -----------------------------------------------------------------------------------
+ */
 
 /* Keeps the refusal of whoever could have served the request. */
 static void coherent_refused(int *code, struct cma_refusal *kept, int error,
@@ -189,7 +191,8 @@ static int coherent_take(struct cma_device *device, const struct coherent_plan *
     return code;
 }
 
-/* --- mapping ----------------------------------------------------------------------------------- */
+/* --- mapping -----------------------------------------------------------------------------------
+ */
 
 static bool coherent_snoops(const struct cma_device *device)
 {
@@ -291,7 +294,8 @@ static void coherent_unprepare(const struct cma_device *device, const struct cma
     }
 }
 
-/* --- allocate ---------------------------------------------------------------------------------- */
+/* --- allocate ----------------------------------------------------------------------------------
+ */
 
 /* Bytes to whole pages, without passing 2^64. */
 static int coherent_npages(const struct cma_device *device, uint64_t nbytes, uint64_t *npages)
@@ -365,8 +369,8 @@ int cma_dma_alloc_coherent(struct cma_device *device, const struct cma_coherent_
     made.paddr = run.pfn << shift;
     made.nbytes = request->nbytes;
     made.source = run.source;
-    error = cma_device_to_bus(device, made.paddr, run.npages << shift,
-                              device->config.coherent_mask, &made.daddr);
+    error = cma_device_to_bus(device, made.paddr, run.npages << shift, device->config.coherent_mask,
+                              &made.daddr);
     cma__assert(error == 0);
     if (error == 0) {
         error = coherent_prepare(device, made.paddr, run.npages << shift, &made);
@@ -384,7 +388,8 @@ int cma_dma_alloc_coherent(struct cma_device *device, const struct cma_coherent_
     return 0;
 }
 
-/* --- free -------------------------------------------------------------------------------------- */
+/* --- free --------------------------------------------------------------------------------------
+ */
 
 /* Is there a buffer of this device, of this length, at this frame? */
 static int coherent_judge_record(const struct cma_device *device, const struct coherent_run *run)

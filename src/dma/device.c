@@ -3,11 +3,11 @@
  * device.c - what a device reaches
  *
  * A window says: nbytes from paddr on appear at daddr. `part` below is a stretch of physical memory
- * that the device sees in one piece: a window, cut where its daddr passes the mask, with the windows
- * that continue it on both sides. There are few windows, so they are searched, not sorted.
+ * that the device sees in one piece: a window, cut where its daddr passes the mask, with the
+ * windows that continue it on both sides. There are few windows, so they are searched, not sorted.
  *
- * Ends are inclusive. A window with nbytes 0 is all of the address space; it is unpacked into its last
- * address once, in device_window, and nothing else looks at nbytes.
+ * Ends are inclusive. A window with nbytes 0 is all of the address space; it is unpacked into its
+ * last address once, in device_window, and nothing else looks at nbytes.
  */
 #include <cma/dma.h>
 

@@ -54,8 +54,8 @@ uint64_t cma_system_size(const struct cma_map *map, const struct cma_system_conf
     if (frames_nbytes == 0) {
         return 0;
     }
-    return frames_nbytes + system_max_areas(map, config) *
-                               (sizeof(struct cma_area) + sizeof(struct cma_lender));
+    return frames_nbytes +
+           system_max_areas(map, config) * (sizeof(struct cma_area) + sizeof(struct cma_lender));
 }
 
 /* The area range of the map that `paddr` lies in. */
@@ -88,8 +88,7 @@ static int system_add_area(struct cma_system *system, const struct cma_map *map,
         return CMA_EINVAL;
     }
     config.name = range->name;
-    config.lend_class =
-        (flags & CMA_SYSTEM_KEEP_IDLE) != 0 ? CMA_LEND_NONE : CMA_LEND_ORDINARY;
+    config.lend_class = (flags & CMA_SYSTEM_KEEP_IDLE) != 0 ? CMA_LEND_NONE : CMA_LEND_ORDINARY;
     error = cma_area_init(area, &system->frames, cma_pages_ops(&system->pages), base, &config);
     if (error == 0) {
         error = cma_area_activate(area);

@@ -74,7 +74,8 @@ struct board_config {
     bool keep_idle;
 };
 
-/* --- hooks ------------------------------------------------------------------------------------- */
+/* --- hooks -------------------------------------------------------------------------------------
+ */
 
 static uint64_t *board_content(struct board *board, cma_pfn_t pfn)
 {
@@ -112,8 +113,8 @@ static uintptr_t board_lock(void *ctx, struct cma_lock *lock)
 {
     struct board *board = ctx;
 
-    if (board->jitter && (__atomic_add_fetch(&board->jitter_step, 1, __ATOMIC_RELAXED) *
-                          0x9e3779b9u) >> 30 == 0) {
+    if (board->jitter &&
+        (__atomic_add_fetch(&board->jitter_step, 1, __ATOMIC_RELAXED) * 0x9e3779b9u) >> 30 == 0) {
         sched_yield();
     }
     while (__atomic_exchange_n(&lock->word[0], 1, __ATOMIC_ACQUIRE) != 0) {
@@ -150,7 +151,8 @@ static void board_wake(void *ctx, const uint32_t *event)
     pthread_mutex_unlock(&board->event_lock);
 }
 
-/* --- the store: a mover ------------------------------------------------------------------------ */
+/* --- the store: a mover ------------------------------------------------------------------------
+ */
 
 static int store_freeze(void *ctx, cma_pfn_t pfn, uint32_t cookie)
 {
@@ -299,7 +301,8 @@ static inline void store_verify(struct board *board)
     assert_int_equal(board->disorder, 0);
 }
 
-/* --- the board --------------------------------------------------------------------------------- */
+/* --- the board ---------------------------------------------------------------------------------
+ */
 
 static void board_add_area(struct board *board, const char *name, uint32_t first, uint32_t npages,
                            uint32_t flags)
@@ -366,8 +369,7 @@ static struct board *board_create(const struct board_config *config)
     system.port = &board->port;
     system.flags = config->keep_idle ? CMA_SYSTEM_KEEP_IDLE : 0;
     if (config->low_npages != 0) {
-        board->zones[0].last =
-            (uint64_t)(BOARD_BASE_PFN + config->low_npages) * BOARD_PAGE - 1;
+        board->zones[0].last = (uint64_t)(BOARD_BASE_PFN + config->low_npages) * BOARD_PAGE - 1;
         board->zones[1].last = CMA_PADDR_MAX;
         system.zones = board->zones;
         system.nzones = 2;
@@ -375,9 +377,9 @@ static struct board *board_create(const struct board_config *config)
     nbytes = cma_system_size(&board->map, &system);
     assert_true(nbytes > 0);
     board->storage = aligned_alloc(8, nbytes);
-    assert_int_equal(cma_system_init(&board->system, &board->map, &system, board->storage,
-                                     nbytes - 1),
-                     CMA_ENOMEM);
+    assert_int_equal(
+        cma_system_init(&board->system, &board->map, &system, board->storage, nbytes - 1),
+        CMA_ENOMEM);
     assert_int_equal(cma_system_init(&board->system, &board->map, &system, board->storage, nbytes),
                      0);
     board->frames = &board->system.frames;

@@ -19,8 +19,7 @@ static void snapshot_take(const struct board *board, struct snapshot *snapshot)
 
     memset(snapshot, 0, sizeof(*snapshot));
     for (i = 0; i < board->npages; i++) {
-        assert_int_equal(cma_frame_info(board->frames, BOARD_BASE_PFN + i, &snapshot->info[i]),
-                         0);
+        assert_int_equal(cma_frame_info(board->frames, BOARD_BASE_PFN + i, &snapshot->info[i]), 0);
     }
     for (i = 0; i < BOARD_MAX_HANDLES; i++) {
         snapshot->where[i] = board->handles[i].pfn;
@@ -49,7 +48,8 @@ static void snapshot_compare(const struct board *board, const struct snapshot *b
     free(after);
 }
 
-/* --- one claim --------------------------------------------------------------------------------- */
+/* --- one claim ---------------------------------------------------------------------------------
+ */
 
 static void test_evacuates_and_drops(void **state)
 {
@@ -62,8 +62,7 @@ static void test_evacuates_and_drops(void **state)
     (void)state;
     area_lend_all(board);
     for (i = 0; i < 256; i++) {
-        store_put(board, area_pfn(board, i), i % 3 == 0 ? CMA_KIND_MOVABLE : CMA_KIND_DROPPABLE,
-                  i);
+        store_put(board, area_pfn(board, i), i % 3 == 0 ? CMA_KIND_MOVABLE : CMA_KIND_DROPPABLE, i);
     }
     assert_int_equal(cma_area_alloc(board->area, &request, &pfn, NULL), 0);
     assert_true(pfn == area_pfn(board, 0));
@@ -74,8 +73,9 @@ static void test_evacuates_and_drops(void **state)
         bool in_area = board->handles[i].pfn >= area_pfn(board, 0) &&
                        board->handles[i].pfn <= area_pfn(board, 255);
 
-        assert_true(i >= 100 ? in_area : i % 3 != 0 ? board->handles[i].state == HANDLE_FREE
-                                                    : !in_area);
+        assert_true(i >= 100     ? in_area
+                    : i % 3 != 0 ? board->handles[i].state == HANDLE_FREE
+                                 : !in_area);
     }
     cma_area_stats(board->area, &stats);
     assert_int_equal(stats.copied_npages, 34);
@@ -222,7 +222,8 @@ static void test_refused_drop(void **state)
     board_destroy(board);
 }
 
-/* --- room -------------------------------------------------------------------------------------- */
+/* --- room --------------------------------------------------------------------------------------
+ */
 
 /* Takes ordinary memory until `left` frames are free. */
 static void fill_ordinary(struct board *board, uint32_t left, uint32_t cookie)
@@ -374,7 +375,8 @@ static void test_never_into_an_emptied_area(void **state)
     board_destroy(board);
 }
 
-/* --- others in the way ------------------------------------------------------------------------- */
+/* --- others in the way -------------------------------------------------------------------------
+ */
 
 /* From its choice on a window is spoken for, before anything of it is isolated. */
 static void test_windows_are_booked(void **state)
@@ -487,7 +489,8 @@ static void test_reference_is_waited_for(void **state)
     board_destroy(board);
 }
 
-/* --- side by side ------------------------------------------------------------------------------ */
+/* --- side by side ------------------------------------------------------------------------------
+ */
 
 enum { NTHREADS = 8, ROUNDS = 150 };
 
@@ -544,9 +547,9 @@ static void *crowd_claims(void *arg)
                 if (crowd->board->handles[cookie].state == HANDLE_FREE) {
                     assert_true(store_add(crowd->board, CMA_KIND_DROPPABLE, cookie));
                     if (i % 2 == 0) {
-                        assert_int_equal(cma_frame_keep(crowd->board->frames,
-                                                        crowd->board->handles[cookie].pfn),
-                                         0);
+                        assert_int_equal(
+                            cma_frame_keep(crowd->board->frames, crowd->board->handles[cookie].pfn),
+                            0);
                     }
                 } else if ((i + round) % 5 == 0) {
                     store_remove(crowd->board, cookie);
@@ -589,20 +592,23 @@ static void test_as_many_claims_as_windows(void **state)
     (void)state;
     crowd_run(&small, 32, false);
     /* Windows that are no whole blocks, in an area that they fill exactly. */
-    crowd_run(&(struct board_config){.npages = 1024, .area_first = 301, .area_npages = 8 * 37,
-                                     .block_order = 5},
-              37, false);
+    crowd_run(
+        &(struct board_config){
+            .npages = 1024, .area_first = 301, .area_npages = 8 * 37, .block_order = 5},
+        37, false);
 }
 
 static void test_as_many_claims_as_windows_with_data(void **state)
 {
     (void)state;
-    crowd_run(&(struct board_config){.npages = 2048, .area_first = 301, .area_npages = 8 * 37,
-                                     .block_order = 5},
-              37, true);
+    crowd_run(
+        &(struct board_config){
+            .npages = 2048, .area_first = 301, .area_npages = 8 * 37, .block_order = 5},
+        37, true);
 }
 
-/* --- a host's page allocator ------------------------------------------------------------------- */
+/* --- a host's page allocator -------------------------------------------------------------------
+ */
 
 /* A host that keeps lists: which frames it was lent, and which destinations it gave. */
 struct host {
@@ -711,9 +717,8 @@ static void test_host_lists_follow(void **state)
     assert_int_equal(cma_frames_init(&frames, &board->map, &config, storage, nbytes), 0);
     cma_frames_set_ops(&frames, &ops);
     assert_int_equal(cma_mover_register(&frames, &board->mover), (int)board->mover_number);
-    assert_int_equal(cma_area_init(&area, &frames, &ops, area_pfn(board, 0) * BOARD_PAGE,
-                                   &area_config),
-                     0);
+    assert_int_equal(
+        cma_area_init(&area, &frames, &ops, area_pfn(board, 0) * BOARD_PAGE, &area_config), 0);
     assert_int_equal(cma_area_activate(&area), 0);
     board->frames = &frames;
     board->area = &area;
@@ -730,7 +735,8 @@ static void test_host_lists_follow(void **state)
     assert_int_equal(host.given, 1);
     assert_true(board->handles[0].pfn == BOARD_BASE_PFN + 900);
     assert_int_equal(host_count(&host), 256 - 40 - 1);
-    /* Released, the part of the lent block goes to the host again; the other block when asked for. */
+    /* Released, the part of the lent block goes to the host again; the other block when asked for.
+     */
     assert_int_equal(cma_area_release(&area, pfn, 40, 0), 0);
     assert_int_equal(host_count(&host), 256 - 32 - 1);
     assert_true(cma_area_lend(&area, CMA_KIND_DROPPABLE));

@@ -74,18 +74,17 @@ static void machine_create(struct machine *machine, uint64_t seed)
     machine->storage = aligned_alloc(8, nbytes);
     assert_int_equal(
         cma_system_init(&machine->system, &machine->map, &system, machine->storage, nbytes), 0);
-    machine->anon = sim_store_create(machine->sim, &machine->system.frames,
-                                     &machine->system.pages, &store);
+    machine->anon =
+        sim_store_create(machine->sim, &machine->system.frames, &machine->system.pages, &store);
     store.type = SIM_STORE_CACHE;
     store.name = "cache";
     store.capacity = CACHED;
-    machine->cache = sim_store_create(machine->sim, &machine->system.frames,
-                                      &machine->system.pages, &store);
+    machine->cache =
+        sim_store_create(machine->sim, &machine->system.frames, &machine->system.pages, &store);
     /* The cache first: it fills what is outside, and the others are left with the area. */
     for (i = ANON + CACHED; i-- > 0;) {
-        assert_int_equal(sim_store_add(i < ANON ? machine->anon : machine->cache,
-                                       &machine->ids[i], NULL),
-                         0);
+        assert_int_equal(
+            sim_store_add(i < ANON ? machine->anon : machine->cache, &machine->ids[i], NULL), 0);
     }
 }
 
@@ -104,7 +103,8 @@ static void machine_destroy(struct machine *machine)
     free(machine->storage);
 }
 
-/* --- fibres ------------------------------------------------------------------------------------ */
+/* --- fibres ------------------------------------------------------------------------------------
+ */
 
 static int claim_window(struct machine *machine, uint32_t owner, cma_pfn_t *pfn)
 {
@@ -193,7 +193,8 @@ static void claimant(void *arg)
 }
 
 /* The first writer changes anonymous pages and takes them away and brings them back, the second
- * dirties some cached pages and reads all: they come back from disk, into the area when it lends. */
+ * dirties some cached pages and reads all: they come back from disk, into the area when it lends.
+ */
 static void writer(void *arg)
 {
     struct machine *machine = arg;
@@ -305,7 +306,8 @@ static void test_same_seed_same_run(void **state)
     assert_true(hash != run_seed(8, 0));
 }
 
-/* --- waiting for a claim that is at work ------------------------------------------------------- */
+/* --- waiting for a claim that is at work -------------------------------------------------------
+ */
 
 enum ending { ENDS_WELL, ENDS_PAUSED, ENDS_REFUSED };
 
@@ -349,8 +351,7 @@ static void duel_second(void *arg)
     sim_sleep_ns(duel->sim, 600000);
     duel->second = cma_area_alloc(duel->system.default_area, &request, &pfn, NULL);
     duel->second_ended_ns = sim_now_ns(duel->sim);
-    if (duel->second == 0 &&
-        cma_area_release(duel->system.default_area, pfn, 2, 2) != 0) {
+    if (duel->second == 0 && cma_area_release(duel->system.default_area, pfn, 2, 2) != 0) {
         duel->second = 1;
     }
 }
@@ -380,8 +381,7 @@ static void duel_run(struct duel *duel, enum ending ending)
     system.port = sim_port(duel->sim);
     nbytes = cma_system_size(&duel->map, &system);
     duel->storage = aligned_alloc(8, nbytes);
-    assert_int_equal(cma_system_init(&duel->system, &duel->map, &system, duel->storage, nbytes),
-                     0);
+    assert_int_equal(cma_system_init(&duel->system, &duel->map, &system, duel->storage, nbytes), 0);
     stores[0] = sim_store_create(duel->sim, &duel->system.frames, &duel->system.pages, &slow);
     stores[1] = sim_store_create(duel->sim, &duel->system.frames, &duel->system.pages, &refusing);
     /* All of the memory outside, one page of the area, and room made outside for that one. */
@@ -434,10 +434,11 @@ static void test_waits_for_a_claim_at_work(void **state)
     assert_true(duel.second_ended_ns >= duel.first_ended_ns);
 }
 
-/* --- the search is overtaken ------------------------------------------------------------------- */
+/* --- the search is overtaken -------------------------------------------------------------------
+ */
 
-/* More claimants than windows, but each takes a permit first and gives it back after its release: so
- * whoever has a permit must find a window, however the search and the releases interleave. */
+/* More claimants than windows, but each takes a permit first and gives it back after its release:
+ * so whoever has a permit must find a window, however the search and the releases interleave. */
 struct permits {
     struct duel board;
     uint32_t free, refused;

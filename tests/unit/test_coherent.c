@@ -179,7 +179,8 @@ static void make_device(struct bench *bench, struct cma_device *device, uint32_t
     assert_int_equal(cma_device_init(device, &bench->system.dma, &config), 0);
 }
 
-/* --- seen the same ----------------------------------------------------------------------------- */
+/* --- seen the same -----------------------------------------------------------------------------
+ */
 
 static void dirty_memory(struct bench *bench, uint32_t first, uint32_t npages)
 {
@@ -371,7 +372,8 @@ static void test_snooping_device_needs_nothing(void **state)
     bench_destroy(&bench);
 }
 
-/* --- sources ----------------------------------------------------------------------------------- */
+/* --- sources -----------------------------------------------------------------------------------
+ */
 
 static enum cma_source source_of(struct cma_device *device, uint64_t npages,
                                  struct cma_coherent *buffer)
@@ -418,7 +420,8 @@ static void test_sources_in_order(void **state)
     bench_destroy(&bench);
 }
 
-/* --- reach ------------------------------------------------------------------------------------- */
+/* --- reach -------------------------------------------------------------------------------------
+ */
 
 static void test_odd_masks(void **state)
 {
@@ -599,7 +602,8 @@ static void test_sizes_near_the_end_of_numbers(void **state)
     bench_destroy(&bench);
 }
 
-/* --- failing and freeing ----------------------------------------------------------------------- */
+/* --- failing and freeing -----------------------------------------------------------------------
+ */
 
 static void test_failing_map_gives_back(void **state)
 {
@@ -643,8 +647,7 @@ static void test_port_without_attributes(void **state)
     idle = idle_npages(&bench);
     bench.port.set_attr = NULL;
     make_device(&bench, &device, 1, UINT64_MAX, &bench.system.areas[1], 0);
-    assert_int_equal(cma_dma_alloc_coherent(&device, &request, &buffer, &refusal),
-                     CMA_EOPNOTSUPP);
+    assert_int_equal(cma_dma_alloc_coherent(&device, &request, &buffer, &refusal), CMA_EOPNOTSUPP);
     assert_int_equal(refusal.reason, CMA_REASON_MAPPING);
     assert_int_equal(idle_npages(&bench), idle);
     /* One that says it can and doesn't is found out by the lookup. */

@@ -35,7 +35,8 @@ static int device_try(const struct cma_bus_window *windows, uint32_t nwindows, c
     return cma_device_init(&device, &dma, &config);
 }
 
-/* --- byte by byte ------------------------------------------------------------------------------ */
+/* --- byte by byte ------------------------------------------------------------------------------
+ */
 
 static bool naive_byte(const struct cma_bus_window *windows, uint32_t nwindows, cma_paddr_t paddr,
                        cma_daddr_t mask, cma_daddr_t *daddr)
@@ -51,8 +52,8 @@ static bool naive_byte(const struct cma_bus_window *windows, uint32_t nwindows, 
     return false;
 }
 
-static bool naive_to_bus(const struct cma_bus_window *windows, uint32_t nwindows,
-                         cma_paddr_t paddr, uint64_t nbytes, cma_daddr_t mask, cma_daddr_t *daddr)
+static bool naive_to_bus(const struct cma_bus_window *windows, uint32_t nwindows, cma_paddr_t paddr,
+                         uint64_t nbytes, cma_daddr_t mask, cma_daddr_t *daddr)
 {
     cma_daddr_t byte;
     uint64_t i;
@@ -159,7 +160,8 @@ static void test_against_bytes_at_the_end(void **state)
     compare_everywhere(UINT64_MAX - 39, UINT64_MAX - 39);
 }
 
-/* --- edges ------------------------------------------------------------------------------------- */
+/* --- edges -------------------------------------------------------------------------------------
+ */
 
 static void test_last_byte_is_judged(void **state)
 {
@@ -230,9 +232,10 @@ static void test_malformed_devices(void **state)
 /* Windows that continue each other are one part, with one offset. */
 static void test_parts_merge(void **state)
 {
-    static const struct cma_bus_window windows[] = {
-        {0x10000, 0x90000, 0x1000}, {0x12000, 0x92000, 0x1000}, {0x11000, 0x91000, 0x1000},
-        {0x20000, 0x93000, 0x1000}};
+    static const struct cma_bus_window windows[] = {{0x10000, 0x90000, 0x1000},
+                                                    {0x12000, 0x92000, 0x1000},
+                                                    {0x11000, 0x91000, 0x1000},
+                                                    {0x20000, 0x93000, 0x1000}};
     static const struct cma_bus_window exchanged[] = {{0x10000, 0x91000, 0x1000},
                                                       {0x11000, 0x90000, 0x1000}};
     struct cma_device_part part;
@@ -262,10 +265,8 @@ static void test_parts_merge(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_against_bytes),
-        cmocka_unit_test(test_against_bytes_at_the_end),
-        cmocka_unit_test(test_last_byte_is_judged),
-        cmocka_unit_test(test_malformed_devices),
+        cmocka_unit_test(test_against_bytes),       cmocka_unit_test(test_against_bytes_at_the_end),
+        cmocka_unit_test(test_last_byte_is_judged), cmocka_unit_test(test_malformed_devices),
         cmocka_unit_test(test_parts_merge),
     };
 

@@ -23,6 +23,28 @@ static struct model_object *mover_object(struct model *model, uint32_t cookie)
     return object;
 }
 
+/* Once a window is being emptied, nothing in it may be held in place. */
+static void mover_judge_window(struct model *model, uint32_t frame)
+{
+    const struct model_frame *f = &model->frames[frame];
+    const struct cma_claim *claim = NULL;
+    cma_pfn_t pfn = model_pfn(model, frame);
+
+    if (f->place == MODEL_AREA)
+        claim = model->areas[f->area].area.claims;
+    for (; claim != NULL; claim = claim->next) {
+        if (claim->isolated != claim->request.npages || pfn < claim->pfn ||
+            pfn - claim->pfn >= claim->request.npages)
+            continue;
+        for (uint64_t i = 0; i < claim->request.npages; i++) {
+            const struct model_frame *g = &model->frames[claim->pfn - model->base + i];
+
+            MODEL_REQUIRE(model, g->object == 0 || model->objects[g->object].refs == 0,
+                          "a page is asked for while a reference lies on another of its window");
+        }
+    }
+}
+
 static struct model_object *mover_enter(struct model_mover *mover, const char *what, cma_pfn_t pfn,
                                         uint32_t cookie)
 {
@@ -87,6 +109,7 @@ static int mover_freeze(void *ctx, cma_pfn_t pfn, uint32_t cookie)
     if (mover_unsettled(mover, cookie))
         return CMA_ENOENT;
     object = mover_enter(mover, "freeze", pfn, cookie);
+    mover_judge_window(model, object->frame);
 
     MODEL_REQUIRE(model, !object->frozen, "freeze of %#x, which is frozen", cookie);
     MODEL_REQUIRE(model, model->nfrozen < 64, "more than 64 pages are frozen at once");
@@ -194,6 +217,7 @@ static int mover_discard(void *ctx, cma_pfn_t pfn, uint32_t cookie)
     if (mover_unsettled(mover, cookie))
         return CMA_ENOENT;
     object = mover_enter(mover, "discard", pfn, cookie);
+    mover_judge_window(model, object->frame);
     MODEL_REQUIRE(model, object->kind == CMA_KIND_DROPPABLE && !object->frozen,
                   "discard of %#x, which is %s", cookie,
                   object->frozen ? "frozen" : "not droppable");

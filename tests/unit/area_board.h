@@ -53,6 +53,9 @@ struct board {
     uint64_t *content;
     pthread_mutex_t event_lock;
     pthread_cond_t event_changed;
+    uint32_t locks;   /* taken so far */
+    uint32_t at_lock; /* when so many were taken, before the next: */
+    void (*meanwhile)(struct board *board);
     bool jitter; /* threads give way at a quarter of the locks */
     uint32_t jitter_step;
 
@@ -60,6 +63,7 @@ struct board {
     uint32_t mover_number, low_mover_number;
     struct handle handles[BOARD_MAX_HANDLES];
     pthread_mutex_t store_lock;
+    uint32_t busy_freeing; /* so many freezes find the handle on its way out */
     uint32_t freezes, commits, aborts, discards, disorder;
 };
 
@@ -113,6 +117,13 @@ static uintptr_t board_lock(void *ctx, struct cma_lock *lock)
 {
     struct board *board = ctx;
 
+    if (board->meanwhile != NULL && board->locks++ == board->at_lock) {
+        void (*meanwhile)(struct board *) = board->meanwhile;
+
+        /* What another processor does between two locked steps of this one. */
+        board->meanwhile = NULL;
+        meanwhile(board);
+    }
     if (board->jitter &&
         (__atomic_add_fetch(&board->jitter_step, 1, __ATOMIC_RELAXED) * 0x9e3779b9u) >> 30 == 0) {
         sched_yield();
@@ -162,7 +173,10 @@ static int store_freeze(void *ctx, cma_pfn_t pfn, uint32_t cookie)
 
     pthread_mutex_lock(&board->store_lock);
     board->freezes++;
-    if (handle->state != HANDLE_HELD || handle->pfn != pfn) {
+    if (board->busy_freeing > 0) {
+        board->busy_freeing--;
+        result = CMA_ENOENT;
+    } else if (handle->state != HANDLE_HELD || handle->pfn != pfn) {
         result = CMA_ENOENT;
     } else if (handle->refuses) {
         result = CMA_EBUSY;

@@ -358,6 +358,12 @@ static void test_lend_from_the_top(void **state)
     assert_true(cma_area_lend(board->area, CMA_KIND_DROPPABLE));
     assert_true(cma_area_lend(board->area, CMA_KIND_DROPPABLE));
     assert_false(cma_area_lend(board->area, CMA_KIND_DROPPABLE));
+    /* Blocks that it takes a part of stay lent. */
+    request.paddr_first = area_pfn(board, 8) * BOARD_PAGE;
+    assert_int_equal(cma_area_alloc(board->area, &request, &pfn, NULL), 0);
+    cma_area_stats(board->area, &stats);
+    assert_int_equal(stats.lent_blocks, 7);
+    assert_int_equal(cma_area_release(board->area, pfn, 64, 0), 0);
     board_destroy(board);
 }
 

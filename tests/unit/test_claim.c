@@ -378,6 +378,128 @@ static void test_never_into_an_emptied_area(void **state)
 /* --- others in the way -------------------------------------------------------------------------
  */
 
+/* A mover that is just freeing the frame is asked again, and the window stays the same. */
+static void test_mover_is_asked_again(void **state)
+{
+    struct board *board = board_create(&small);
+    struct cma_area_request request = {.npages = 64};
+    cma_pfn_t pfn;
+    uint32_t i;
+
+    (void)state;
+    area_lend_all(board);
+    for (i = 0; i < 64; i++) {
+        store_put(board, area_pfn(board, i), CMA_KIND_MOVABLE, i);
+    }
+    board->busy_freeing = 5;
+    assert_int_equal(cma_area_alloc(board->area, &request, &pfn, NULL), 0);
+    assert_true(pfn == area_pfn(board, 0));
+    assert_int_equal(board->area->stats.windows_left, 0);
+    assert_int_equal(board->commits, 64);
+    assert_int_equal(cma_area_release(board->area, pfn, 64, 0), 0);
+    board_destroy(board);
+}
+
+static void release_low_window(struct board *board)
+{
+    assert_int_equal(cma_area_release(board->area, area_pfn(board, 0), 128, 1), 0);
+}
+
+static void unref_frame(struct board *board)
+{
+    cma_frame_unref(board->frames, area_pfn(board, 200));
+}
+
+/* Takes a reference, if there is something to refer to, and drops it `span` locks later. */
+static uint32_t reference_span;
+
+static void ref_for_a_while(struct board *board)
+{
+    if (cma_frame_ref(board->frames, area_pfn(board, 200)) == 0) {
+        board->at_lock += reference_span;
+        board->meanwhile = unref_frame;
+    }
+}
+
+/* The low window comes back at each point of a search that has nothing else. */
+static void test_released_while_searching(void **state)
+{
+    uint32_t at, found = 0, locks = 0;
+
+    (void)state;
+    for (at = 0; at <= locks; at++) {
+        struct board *board = board_create(&small);
+        struct cma_area_request request = {.npages = 128, .owner = 1};
+        cma_pfn_t low, high, pfn;
+        int error;
+
+        assert_int_equal(cma_area_alloc(board->area, &request, &low, NULL), 0);
+        assert_int_equal(cma_area_alloc(board->area, &request, &high, NULL), 0);
+        board->locks = 0;
+        board->at_lock = at;
+        board->meanwhile = release_low_window;
+        error = cma_area_alloc(board->area, &request, &pfn, NULL);
+        locks = board->meanwhile == NULL ? at + 1 : 0;
+        if (error == 0) {
+            assert_int_equal(found, at);
+            found++;
+            assert_true(pfn == low);
+            assert_int_equal(cma_area_release(board->area, pfn, 128, 1), 0);
+        } else {
+            assert_int_equal(error, CMA_ENOMEM);
+            if (board->meanwhile != NULL) {
+                board->meanwhile = NULL;
+                release_low_window(board);
+            }
+        }
+        assert_int_equal(cma_area_release(board->area, high, 128, 1), 0);
+        board_destroy(board);
+    }
+    /* Locks of a search that fails: to begin 3, then 2 for each window's cost and its claims, the
+     * last look, and the end. Only after the last look may it be missed. */
+    assert_true(found >= 7);
+    assert_true(at - found <= 3);
+}
+
+/* A reference that comes and goes at each point of a claim: never the end of it, at most a reason
+ * to try again where waiting is impossible. */
+static void test_referenced_while_claiming(void **state)
+{
+    uint32_t at, again = 0, well = 0;
+
+    (void)state;
+    for (at = 0; at < 40 * 4; at++) {
+        struct board_config config = small;
+        struct board *board;
+        struct cma_area_request request = {.npages = 256, .owner = 1};
+        cma_pfn_t pfn;
+        int error;
+
+        config.no_wait = true;
+        board = board_create(&config);
+        area_lend_all(board);
+        store_put(board, area_pfn(board, 200), CMA_KIND_MOVABLE, 3);
+        board->locks = 0;
+        board->at_lock = at / 4;
+        reference_span = at % 4 + 1;
+        board->meanwhile = ref_for_a_while;
+        error = cma_area_alloc(board->area, &request, &pfn, NULL);
+        if (error == 0) {
+            well++;
+            assert_int_equal(cma_area_release(board->area, pfn, 256, 1), 0);
+        } else {
+            again++;
+            assert_int_equal(error, CMA_EAGAIN);
+        }
+        if (board->meanwhile == unref_frame) {
+            unref_frame(board);
+        }
+        board->meanwhile = NULL;
+        board_destroy(board);
+    }
+    assert_true(again > 0 && well > 100);
+}
+
 /* From its choice on a window is spoken for, before anything of it is isolated. */
 static void test_windows_are_booked(void **state)
 {
@@ -615,7 +737,7 @@ struct host {
     struct board *board;
     bool listed[1024];
     uint32_t lends, take_backs, given;
-    bool lend_fails;
+    bool lend_fails, destination_fails;
     cma_pfn_t next;
 };
 
@@ -652,6 +774,9 @@ static int host_destination(void *ctx, const struct cma_destination *want, cma_p
     struct host *host = ctx;
 
     assert_true(want->from >= area_pfn(host->board, 0));
+    if (host->destination_fails) {
+        return CMA_ENOMEM;
+    }
     host->given++;
     *pfn = host->next++;
     return 0;
@@ -728,7 +853,15 @@ static void test_host_lists_follow(void **state)
     area_lend_all(board);
     assert_int_equal(host_count(&host), 256);
     host_take(&host, 5, CMA_KIND_MOVABLE, 0);
-    host_take(&host, 50, CMA_KIND_DROPPABLE, 1);
+    /* Room that others took meanwhile. */
+    host.destination_fails = true;
+    request.npages = 256;
+    assert_int_equal(cma_area_alloc(&area, &request, &pfn, &refusal), CMA_ENOMEM);
+    assert_int_equal(refusal.reason, CMA_REASON_NO_ROOM);
+    assert_true(refusal.pfn == area_pfn(board, 5));
+    host.destination_fails = false;
+    host_take(&host, 60, CMA_KIND_DROPPABLE, 1);
+    request.npages = 40;
     /* The block [0, 32) is claimed wholly, [32, 40) is part of a lent one. */
     assert_int_equal(cma_area_alloc(&area, &request, &pfn, NULL), 0);
     assert_true(pfn == area_pfn(board, 0));
@@ -766,6 +899,9 @@ int main(void)
         cmocka_unit_test(test_room_for_a_later_window),
         cmocka_unit_test(test_room_by_limit),
         cmocka_unit_test(test_never_into_an_emptied_area),
+        cmocka_unit_test(test_mover_is_asked_again),
+        cmocka_unit_test(test_released_while_searching),
+        cmocka_unit_test(test_referenced_while_claiming),
         cmocka_unit_test(test_windows_are_booked),
         cmocka_unit_test(test_paused_claim_is_avoided),
         cmocka_unit_test(test_reference_without_waiting),

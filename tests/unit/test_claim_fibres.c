@@ -330,7 +330,7 @@ static void duel_first(void *arg)
     struct cma_claim claim;
 
     assert_int_equal(cma_claim_start(&claim, duel->system.default_area, &request), 0);
-    duel->first = cma_claim_step(&claim, duel->ending == ENDS_PAUSED ? 70 : UINT64_MAX);
+    duel->first = cma_claim_step(&claim, duel->ending == ENDS_PAUSED ? 1 + 64 + 63 : UINT64_MAX);
     duel->first_ended_ns = sim_now_ns(duel->sim);
     if (duel->ending == ENDS_PAUSED) {
         sim_sleep_ns(duel->sim, 5000000);
@@ -384,7 +384,8 @@ static void duel_run(struct duel *duel, enum ending ending)
     assert_int_equal(cma_system_init(&duel->system, &duel->map, &system, duel->storage, nbytes), 0);
     stores[0] = sim_store_create(duel->sim, &duel->system.frames, &duel->system.pages, &slow);
     stores[1] = sim_store_create(duel->sim, &duel->system.frames, &duel->system.pages, &refusing);
-    /* All of the memory outside, one page of the area, and room made outside for that one. */
+    /* All of the memory outside, the highest page of the area, and room made outside for that one.
+     */
     for (i = 0; i < 193; i++) {
         struct sim_store *store = ending == ENDS_REFUSED && i == 192 ? stores[1] : stores[0];
 
@@ -392,6 +393,14 @@ static void duel_run(struct duel *duel, enum ending ending)
     }
     assert_int_equal(sim_store_remove(stores[0], 0), 0);
     assert_int_equal(sim_store_remove(stores[0], 1), 0);
+    if (ending == ENDS_PAUSED) {
+        /* The last but one too, so that a budget can end between the two. */
+        assert_int_equal(sim_store_add(stores[0], &id, NULL), 0);
+        assert_int_equal(sim_store_add(stores[0], &id, NULL), 0);
+        assert_int_equal(sim_store_add(stores[0], &id, NULL), 0);
+        assert_int_equal(sim_store_remove(stores[0], 2), 0);
+        assert_int_equal(sim_store_remove(stores[0], 3), 0);
+    }
     if (ending == ENDS_REFUSED) {
         /* One more that is slow, above or below the one that refuses. */
         for (i = 0; i < 4; i++) {
@@ -425,6 +434,8 @@ static void test_waits_for_a_claim_at_work(void **state)
     /* It pauses: nobody waits for its owner to come back. */
     duel_run(&duel, ENDS_PAUSED);
     assert_int_equal(duel.first, 1);
+    assert_true(duel.first_ended_ns > 1000000);
+    assert_true(duel.second_ended_ns >= duel.first_ended_ns);
     assert_int_equal(duel.second, CMA_EAGAIN);
     assert_true(duel.second_ended_ns < duel.first_ended_ns + 1000000);
     /* It is refused: what it had isolated is there for the other. */

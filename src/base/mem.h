@@ -2,9 +2,9 @@
 /*
  * mem.h - the four functions that the core wants from outside
  *
- * A freestanding compiler has no <string.h>, yet it expects the program to bring these four, and
  * A freestanding compiler has no <string.h>, yet expects the program to bring these four, and calls
  * them itself. Declared here as the C library declares them, so that both may be seen at once.
+ */
 #ifndef CMA_BASE_MEM_H
 #define CMA_BASE_MEM_H
 

@@ -66,8 +66,7 @@ int cma_area_activate(struct cma_area *area)
     return 0;
 }
 
-/* --- lend --------------------------------------------------------------------------------------
- */
+/* --- lend ------------------------------------------------------------------------------ */
 
 /* The highest block that could be lent. Read without the lock: a block that fills meanwhile is lent
  * for nothing, which does no harm. Always from the top, so that low blocks stay empty while demand
@@ -180,8 +179,7 @@ void cma__area_unlend(struct cma_area *area, cma_pfn_t pfn, uint64_t npages)
     }
 }
 
-/* --- claims in one call, and release -----------------------------------------------------------
- */
+/* --- claims in one call, and release --------------------------------------------------- */
 
 int cma_area_alloc(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn,
                    struct cma_refusal *refusal)
@@ -223,8 +221,7 @@ int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint
     return 0;
 }
 
-/* --- looking at an area ------------------------------------------------------------------------
- */
+/* --- looking at an area ---------------------------------------------------------------- */
 
 void cma_area_stats(struct cma_area *area, struct cma_area_stats *stats)
 {
@@ -344,8 +341,7 @@ void cma__area_runs(struct cma_area *area, struct cma_area_runs *runs)
     }
 }
 
-/* --- check -------------------------------------------------------------------------------------
- */
+/* --- check ----------------------------------------------------------------------------- */
 
 static bool area_wrong(struct cma_violation *violation, const char *what, cma_pfn_t pfn)
 {

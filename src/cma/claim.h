@@ -7,7 +7,7 @@
 
 #include <cma/area.h>
 
-/* --- fit.c: the arithmetic of windows, in pages, with inclusive ends ----------------------- */
+/* --- fit.c: the arithmetic of windows, in pages, with inclusive ends ------------------- */
 
 /* Which runs of frames would do. */
 struct cma_window_want {
@@ -25,14 +25,12 @@ bool cma__window_next(const struct cma_window_want *want, cma_pfn_t from, cma_pf
 int cma__window_want(const struct cma_area *area, const struct cma_area_request *request,
                      struct cma_window_want *want);
 
-/* --- claim.c -----------------------------------------------------------------------------------
- */
+/* --- claim.c --------------------------------------------------------------------------- */
 
 /* Is `pfn` in the window of a claim in progress? The span's lock is held. */
 bool cma__claim_covers(const struct cma_area *area, cma_pfn_t pfn);
 
-/* --- area.c ------------------------------------------------------------------------------------
- */
+/* --- area.c ---------------------------------------------------------------------------- */
 
 /* The longest runs of an area. */
 struct cma_area_runs {

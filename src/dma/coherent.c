@@ -46,8 +46,7 @@ static int coherent_put(struct cma_device *device, const struct coherent_run *ru
                             device->config.owner);
 }
 
-/* --- sources -----------------------------------------------------------------------------------
- */
+/* --- sources --------------------------------------------------------------------------- */
 
 /* Keeps the refusal of whoever could have served the request. */
 static void coherent_refused(int *code, struct cma_refusal *kept, int error,
@@ -191,8 +190,7 @@ static int coherent_take(struct cma_device *device, const struct coherent_plan *
     return code;
 }
 
-/* --- mapping -----------------------------------------------------------------------------------
- */
+/* --- mapping --------------------------------------------------------------------------- */
 
 static bool coherent_snoops(const struct cma_device *device)
 {
@@ -294,8 +292,7 @@ static void coherent_unprepare(const struct cma_device *device, const struct cma
     }
 }
 
-/* --- allocate ----------------------------------------------------------------------------------
- */
+/* --- allocate -------------------------------------------------------------------------- */
 
 /* Bytes to whole pages, without passing 2^64. */
 static int coherent_npages(const struct cma_device *device, uint64_t nbytes, uint64_t *npages)
@@ -388,8 +385,7 @@ int cma_dma_alloc_coherent(struct cma_device *device, const struct cma_coherent_
     return 0;
 }
 
-/* --- free --------------------------------------------------------------------------------------
- */
+/* --- free ------------------------------------------------------------------------------ */
 
 /* Is there a buffer of this device, of this length, at this frame? */
 static int coherent_judge_record(const struct cma_device *device, const struct coherent_run *run)

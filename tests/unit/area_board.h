@@ -78,8 +78,7 @@ struct board_config {
     bool keep_idle;
 };
 
-/* --- hooks -------------------------------------------------------------------------------------
- */
+/* --- hooks ----------------------------------------------------------------------------- */
 
 static uint64_t *board_content(struct board *board, cma_pfn_t pfn)
 {
@@ -162,8 +161,7 @@ static void board_wake(void *ctx, const uint32_t *event)
     pthread_mutex_unlock(&board->event_lock);
 }
 
-/* --- the store: a mover ------------------------------------------------------------------------
- */
+/* --- the store: a mover ---------------------------------------------------------------- */
 
 static int store_freeze(void *ctx, cma_pfn_t pfn, uint32_t cookie)
 {
@@ -315,8 +313,7 @@ static inline void store_verify(struct board *board)
     assert_int_equal(board->disorder, 0);
 }
 
-/* --- the board ---------------------------------------------------------------------------------
- */
+/* --- the board ------------------------------------------------------------------------- */
 
 static void board_add_area(struct board *board, const char *name, uint32_t first, uint32_t npages,
                            uint32_t flags)

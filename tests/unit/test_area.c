@@ -6,8 +6,7 @@
 
 #include "../../src/cma/claim.h"
 
-/* --- windows -----------------------------------------------------------------------------------
- */
+/* --- windows --------------------------------------------------------------------------- */
 
 /* Reads a run frame by frame, with numbers that can't overflow. */
 static bool naive_fits(const struct cma_window_want *want, unsigned __int128 pfn)
@@ -180,8 +179,7 @@ static void test_malformed_requests(void **state)
     board_destroy(board);
 }
 
-/* --- areas -------------------------------------------------------------------------------------
- */
+/* --- areas ----------------------------------------------------------------------------- */
 
 static void test_init_and_activate(void **state)
 {
@@ -326,8 +324,7 @@ static void test_bus_offset(void **state)
     board_destroy(board);
 }
 
-/* --- lending -----------------------------------------------------------------------------------
- */
+/* --- lending --------------------------------------------------------------------------- */
 
 static void test_lend_from_the_top(void **state)
 {
@@ -404,8 +401,7 @@ static void test_lending_is_on_demand(void **state)
     board_destroy(board);
 }
 
-/* --- looking -----------------------------------------------------------------------------------
- */
+/* --- looking --------------------------------------------------------------------------- */
 
 struct seen {
     struct cma_area_holder holders[32];
@@ -495,8 +491,7 @@ static void test_check_sees_what_is_wrong(void **state)
     board_destroy(board);
 }
 
-/* --- the whole machine -------------------------------------------------------------------------
- */
+/* --- the whole machine ----------------------------------------------------------------- */
 
 static void test_system(void **state)
 {

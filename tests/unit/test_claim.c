@@ -48,8 +48,7 @@ static void snapshot_compare(const struct board *board, const struct snapshot *b
     free(after);
 }
 
-/* --- one claim ---------------------------------------------------------------------------------
- */
+/* --- one claim ------------------------------------------------------------------------- */
 
 static void test_evacuates_and_drops(void **state)
 {
@@ -222,8 +221,7 @@ static void test_refused_drop(void **state)
     board_destroy(board);
 }
 
-/* --- room --------------------------------------------------------------------------------------
- */
+/* --- room ------------------------------------------------------------------------------ */
 
 /* Takes ordinary memory until `left` frames are free. */
 static void fill_ordinary(struct board *board, uint32_t left, uint32_t cookie)
@@ -375,8 +373,7 @@ static void test_never_into_an_emptied_area(void **state)
     board_destroy(board);
 }
 
-/* --- others in the way -------------------------------------------------------------------------
- */
+/* --- others in the way ----------------------------------------------------------------- */
 
 /* A mover that is just freeing the frame is asked again, and the window stays the same. */
 static void test_mover_is_asked_again(void **state)
@@ -611,8 +608,7 @@ static void test_reference_is_waited_for(void **state)
     board_destroy(board);
 }
 
-/* --- side by side ------------------------------------------------------------------------------
- */
+/* --- side by side ---------------------------------------------------------------------- */
 
 enum { NTHREADS = 8, ROUNDS = 150 };
 

@@ -103,8 +103,7 @@ static void machine_destroy(struct machine *machine)
     free(machine->storage);
 }
 
-/* --- fibres ------------------------------------------------------------------------------------
- */
+/* --- fibres ---------------------------------------------------------------------------- */
 
 static int claim_window(struct machine *machine, uint32_t owner, cma_pfn_t *pfn)
 {
@@ -306,8 +305,7 @@ static void test_same_seed_same_run(void **state)
     assert_true(hash != run_seed(8, 0));
 }
 
-/* --- waiting for a claim that is at work -------------------------------------------------------
- */
+/* --- waiting for a claim that is at work ----------------------------------------------- */
 
 enum ending { ENDS_WELL, ENDS_PAUSED, ENDS_REFUSED };
 
@@ -445,8 +443,7 @@ static void test_waits_for_a_claim_at_work(void **state)
     assert_true(duel.second_ended_ns >= duel.first_ended_ns);
 }
 
-/* --- the search is overtaken -------------------------------------------------------------------
- */
+/* --- the search is overtaken ----------------------------------------------------------- */
 
 /* More claimants than windows, but each takes a permit first and gives it back after its release:
  * so whoever has a permit must find a window, however the search and the releases interleave. */

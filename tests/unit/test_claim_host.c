@@ -7,10 +7,8 @@
 static const struct board_config small = {
     .npages = 1024, .area_first = 256, .area_npages = 256, .block_order = 5};
 
-* /
-
-    /* A host that keeps lists: which frames it was lent, and which destinations it gave. */
-    struct host {
+/* A host that keeps lists: which frames it was lent, and which destinations it gave. */
+struct host {
     struct board *board;
     bool listed[1024];
     uint32_t lends, take_backs, given;

@@ -179,8 +179,7 @@ static void make_device(struct bench *bench, struct cma_device *device, uint32_t
     assert_int_equal(cma_device_init(device, &bench->system.dma, &config), 0);
 }
 
-/* --- seen the same -----------------------------------------------------------------------------
- */
+/* --- seen the same --------------------------------------------------------------------- */
 
 static void dirty_memory(struct bench *bench, uint32_t first, uint32_t npages)
 {
@@ -372,8 +371,7 @@ static void test_snooping_device_needs_nothing(void **state)
     bench_destroy(&bench);
 }
 
-/* --- sources -----------------------------------------------------------------------------------
- */
+/* --- sources --------------------------------------------------------------------------- */
 
 static enum cma_source source_of(struct cma_device *device, uint64_t npages,
                                  struct cma_coherent *buffer)
@@ -420,8 +418,7 @@ static void test_sources_in_order(void **state)
     bench_destroy(&bench);
 }
 
-/* --- reach -------------------------------------------------------------------------------------
- */
+/* --- reach ----------------------------------------------------------------------------- */
 
 static void test_odd_masks(void **state)
 {
@@ -602,8 +599,7 @@ static void test_sizes_near_the_end_of_numbers(void **state)
     bench_destroy(&bench);
 }
 
-/* --- failing and freeing -----------------------------------------------------------------------
- */
+/* --- failing and freeing --------------------------------------------------------------- */
 
 static void test_failing_map_gives_back(void **state)
 {

@@ -35,8 +35,7 @@ static int device_try(const struct cma_bus_window *windows, uint32_t nwindows, c
     return cma_device_init(&device, &dma, &config);
 }
 
-/* --- byte by byte ------------------------------------------------------------------------------
- */
+/* --- byte by byte ---------------------------------------------------------------------- */
 
 static bool naive_byte(const struct cma_bus_window *windows, uint32_t nwindows, cma_paddr_t paddr,
                        cma_daddr_t mask, cma_daddr_t *daddr)
@@ -160,8 +159,7 @@ static void test_against_bytes_at_the_end(void **state)
     compare_everywhere(UINT64_MAX - 39, UINT64_MAX - 39);
 }
 
-/* --- edges -------------------------------------------------------------------------------------
- */
+/* --- edges ----------------------------------------------------------------------------- */
 
 static void test_last_byte_is_judged(void **state)
 {

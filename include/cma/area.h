@@ -153,9 +153,10 @@ struct cma_claim {
     uint32_t seen;          /* what the search met */
     uint32_t seen_event;    /* when the search began */
     uint32_t seen_generation;
-    uint32_t rounds; /* searches begun again */
-    uint32_t stalls; /* waits for a frame of this window that somebody else moves */
-    uint32_t flags;  /* CLAIM_* in src/cma/claim.c */
+    cma_pfn_t passing_pfn; /* the last of what the search met that goes by itself */
+    uint32_t rounds;       /* searches begun again */
+    uint32_t stalls;       /* waits for a frame of this window that somebody else moves */
+    uint32_t flags;        /* CLAIM_* in src/cma/claim.c */
 };
 
 /* Begins a claim: checks the request. Returns 0, or as cma_area_alloc for what can be said at once.

@@ -48,6 +48,12 @@ static void claim_saw(struct cma_claim *claim, enum claim_sort sort, cma_pfn_t p
     claim->seen_pfn[sort] = pfn;
 }
 
+static void claim_saw_passing(struct cma_claim *claim, cma_pfn_t pfn)
+{
+    claim->seen |= CLAIM_SAW_PASSING;
+    claim->passing_pfn = pfn;
+}
+
 /* Another claim's window is in the way. The lock is held. */
 static void claim_saw_claim(struct cma_claim *claim, const struct cma_claim *other)
 {
@@ -89,8 +95,7 @@ static void claim_unlock(struct cma_claim *claim, uintptr_t state)
     cma__span_unlock(claim->area->frames, claim->area->span, state);
 }
 
-/* --- begin and end -----------------------------------------------------------------------------
- */
+/* --- begin and end --------------------------------------------------------------------- */
 
 static void claim_search(struct cma_claim *claim)
 {
@@ -145,6 +150,8 @@ static void claim_leave(struct cma_claim *claim)
     state = claim_lock(claim);
     claim->flags &= ~CLAIM_BOOKED;
     area->generation++;
+    /* That was we: nobody else's doing that would be worth another search. */
+    claim->seen_generation++;
     area->stats.windows_left++;
     area->stats.wasted_copies += claim->window_copied;
     claim_unlock(claim, state);
@@ -228,8 +235,7 @@ int cma_claim_start(struct cma_claim *claim, struct cma_area *area,
     return 0;
 }
 
-/* --- choose ------------------------------------------------------------------------------------
- */
+/* --- choose ---------------------------------------------------------------------------- */
 
 /* Goes on behind a frame that can't leave. */
 static void claim_pass(struct cma_claim *claim, const struct cma_window_cost *cost)
@@ -245,7 +251,9 @@ static void claim_pass(struct cma_claim *claim, const struct cma_window_cost *co
     }
     claim_unlock(claim, state);
     if (other == NULL) {
-        claim->seen |= cost->obstacle_passes ? CLAIM_SAW_PASSING : 0;
+        if (cost->obstacle_passes) {
+            claim_saw_passing(claim, cost->obstacle);
+        }
         claim_saw(claim, cost->obstacle_claimed ? CLAIM_SORT_CLAIMED : CLAIM_SORT_HELD,
                   cost->obstacle);
     }
@@ -328,26 +336,52 @@ static bool claim_book(struct cma_claim *claim, cma_pfn_t pfn)
     return other == NULL;
 }
 
+/* Has another claim ended since the search began? */
+static bool claim_others_ended(struct cma_claim *claim)
+{
+    uintptr_t state = claim_lock(claim);
+    bool ended = claim->area->generation != claim->seen_generation;
+
+    claim_unlock(claim, state);
+    return ended;
+}
+
+/* Waits for a short reference or a move. A window that was tried and left in the same search has
+ * made events of its own, so the frame is looked at again: only if it is free by now, or something
+ * else has ended, is there no need to sleep. */
+static bool claim_wait_passing(struct cma_claim *claim)
+{
+    struct cma_frames *frames = claim->area->frames;
+    uint32_t event = cma_frames_event(frames);
+    struct cma_frame_info info;
+
+    if (claim_others_ended(claim) || cma_frame_info(frames, claim->passing_pfn, &info) != 0) {
+        return true;
+    }
+    if (info.refs != 0 || info.frozen ||
+        (info.kind == CMA_KIND_NONE && !info.idle && atom_load(&claim->area->span->passing) != 0)) {
+        return cma_frames_wait(frames, event) == 0;
+    }
+    return true;
+}
+
 /* Waits until something has ended that the search met. Returns false where that is impossible. */
 static bool claim_wait(struct cma_claim *claim)
 {
     struct cma_frames *frames = claim->area->frames;
-    bool ended = false;
-    uintptr_t state;
 
     if ((claim->request.flags & CMA_CLAIM_NOWAIT) != 0) {
         return false;
     }
-    while (!ended) {
+    if ((claim->seen & CLAIM_SAW_PASSING) != 0) {
+        return claim_wait_passing(claim);
+    }
+    /* Where only claims stood in the way, other events are not worth a search. */
+    while (!claim_others_ended(claim)) {
         if (cma_frames_wait(frames, claim->seen_event) != 0) {
             return false;
         }
         claim->seen_event = cma_frames_event(frames);
-        /* Where only claims stood in the way, other events are not worth a search. */
-        state = claim_lock(claim);
-        ended = claim->area->generation != claim->seen_generation;
-        claim_unlock(claim, state);
-        ended = ended || (claim->seen & CLAIM_SAW_PASSING) != 0;
     }
     return true;
 }
@@ -440,8 +474,7 @@ static int claim_choose(struct cma_claim *claim, uint64_t *budget)
     return CLAIM_MORE;
 }
 
-/* --- isolate, evacuate, hand over --------------------------------------------------------------
- */
+/* --- isolate, evacuate, hand over ------------------------------------------------------ */
 
 /* Somebody got into the way after the choice. What it was may be gone again. */
 static void claim_obstructed(struct cma_claim *claim, cma_pfn_t obstacle)
@@ -531,7 +564,7 @@ static void claim_give_up(struct cma_claim *claim, int error, cma_pfn_t obstacle
         next = claim->pfn + 1;
         claim_saw(claim, CLAIM_SORT_ROOM, obstacle);
     } else if (error == CMA_EAGAIN) {
-        claim->seen |= CLAIM_SAW_PASSING;
+        claim_saw_passing(claim, obstacle);
         claim_saw(claim, CLAIM_SORT_HELD, obstacle);
     } else {
         claim_saw(claim, CLAIM_SORT_MOVER, obstacle);
@@ -570,8 +603,7 @@ static int claim_evacuate(struct cma_claim *claim, uint64_t *budget)
     return CLAIM_MORE;
 }
 
-/* --- steps -------------------------------------------------------------------------------------
- */
+/* --- steps ----------------------------------------------------------------------------- */
 
 static void claim_run(struct cma_claim *claim, bool running)
 {

@@ -241,34 +241,63 @@ static void layout_text_map(struct board *board)
     }
 }
 
+static bool layout_same(const struct cma_fdt_device *a, const struct cma_fdt_device *b)
+{
+    return a->nregions == 0 && b->nregions == 0 && a->limited == b->limited &&
+           a->coherent == b->coherent && (!a->limited || a->dma_last == b->dma_last) &&
+           a->nwindows == b->nwindows &&
+           (a->windows == b->windows ||
+            memcmp(a->windows, b->windows, a->nwindows * sizeof(*a->windows)) == 0);
+}
+
+static void layout_text_reach(const struct cma_fdt_device *device)
+{
+    if (device->limited) {
+        printf("      reaches memory up to %#" PRIx64, device->dma_last);
+    } else {
+        fputs("      reaches all memory", stdout);
+    }
+    puts(device->coherent ? ", snoops the caches" : "");
+    for (uint32_t k = 0; k < device->nwindows; k++) {
+        const struct cma_bus_window *window = &device->windows[k];
+
+        if (window->daddr != window->paddr) {
+            printf("      sees %#" PRIx64 " as %#" PRIx64 " (%#" PRIx64 " bytes)\n", window->paddr,
+                   window->daddr, window->nbytes);
+        }
+    }
+}
+
+/* Devices that differ in nothing but their name stand together, at the place of the first. */
 static void layout_text_devices(struct board *board)
 {
-    printf("\n%" PRIu32 " devices have memory of their own or a bus that limits or shifts\n",
-           board->fdt.ndevices);
-    for (uint32_t i = 0; i < board->fdt.ndevices; i++) {
-        const struct cma_fdt_device *device = &board->fdt.devices[i];
+    const struct cma_fdt_device *devices = board->fdt.devices;
+    uint32_t count = board->fdt.ndevices;
 
-        printf("  %s\n", layout_clean(board_path(board, device->node)));
-        for (uint32_t k = 0; k < device->nregions; k++) {
-            const struct cma_fdt_region *region = board_region(board, device->regions[k]);
+    printf("\n%" PRIu32 " devices have memory of their own or a bus that limits or shifts\n", count);
+    for (uint32_t i = 0; i < count; i++) {
+        bool listed = false;
 
-            printf("      memory  %s%s\n", layout_clean(board_path(board, device->regions[k])),
-                   region && region->state == CMA_FDT_MADE ? "" : "  (not made)");
+        for (uint32_t k = 0; k < i && !listed; k++) {
+            listed = layout_same(&devices[k], &devices[i]);
         }
-        if (device->limited) {
-            printf("      reaches memory up to %#" PRIx64, device->dma_last);
-        } else {
-            fputs("      reaches all memory", stdout);
+        if (listed) {
+            continue;
         }
-        puts(device->coherent ? ", snoops the caches" : "");
-        for (uint32_t k = 0; k < device->nwindows; k++) {
-            const struct cma_bus_window *window = &device->windows[k];
-
-            if (window->daddr != window->paddr) {
-                printf("      sees %#" PRIx64 " as %#" PRIx64 " (%#" PRIx64 " bytes)\n",
-                       window->paddr, window->daddr, window->nbytes);
+        printf("  %s\n", layout_clean(board_path(board, devices[i].node)));
+        for (uint32_t k = i + 1; k < count; k++) {
+            if (layout_same(&devices[i], &devices[k])) {
+                printf("  %s\n", layout_clean(board_path(board, devices[k].node)));
             }
         }
+        for (uint32_t k = 0; k < devices[i].nregions; k++) {
+            uint32_t node = devices[i].regions[k];
+            const struct cma_fdt_region *region = board_region(board, node);
+
+            printf("      memory  %s%s\n", layout_clean(board_path(board, node)),
+                   region && region->state == CMA_FDT_MADE ? "" : "  (not made)");
+        }
+        layout_text_reach(&devices[i]);
     }
 }
 

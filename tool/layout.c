@@ -246,7 +246,7 @@ static bool layout_same(const struct cma_fdt_device *a, const struct cma_fdt_dev
     return a->nregions == 0 && b->nregions == 0 && a->limited == b->limited &&
            a->coherent == b->coherent && (!a->limited || a->dma_last == b->dma_last) &&
            a->nwindows == b->nwindows &&
-           (a->windows == b->windows ||
+           (a->nwindows == 0 || a->windows == b->windows ||
             memcmp(a->windows, b->windows, a->nwindows * sizeof(*a->windows)) == 0);
 }
 
@@ -274,7 +274,8 @@ static void layout_text_devices(struct board *board)
     const struct cma_fdt_device *devices = board->fdt.devices;
     uint32_t count = board->fdt.ndevices;
 
-    printf("\n%" PRIu32 " devices have memory of their own or a bus that limits or shifts\n", count);
+    printf("\n%" PRIu32 " devices have memory of their own or a bus that limits or shifts\n",
+           count);
     for (uint32_t i = 0; i < count; i++) {
         bool listed = false;
 

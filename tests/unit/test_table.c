@@ -312,14 +312,10 @@ static void test_find_in_areas(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_zones_split_spans),
-        cmocka_unit_test(test_ends_of_the_world),
-        cmocka_unit_test(test_partial_pages),
-        cmocka_unit_test(test_bad_configs),
-        cmocka_unit_test(test_too_much_memory),
-        cmocka_unit_test(test_metadata_size),
-        cmocka_unit_test(test_find_runs_naively),
-        cmocka_unit_test(test_find_in_areas),
+        cmocka_unit_test(test_zones_split_spans), cmocka_unit_test(test_ends_of_the_world),
+        cmocka_unit_test(test_partial_pages),     cmocka_unit_test(test_bad_configs),
+        cmocka_unit_test(test_too_much_memory),   cmocka_unit_test(test_metadata_size),
+        cmocka_unit_test(test_find_runs_naively), cmocka_unit_test(test_find_in_areas),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

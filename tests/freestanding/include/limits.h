@@ -7,8 +7,8 @@
 #define SHIM_LIMITS_H
 
 #define CHAR_BIT __CHAR_BIT__
-#define INT_MAX  __INT_MAX__
-#define INT_MIN  (-INT_MAX - 1)
+#define INT_MAX __INT_MAX__
+#define INT_MIN (-INT_MAX - 1)
 #define UINT_MAX (INT_MAX * 2U + 1U)
 #define LONG_MAX __LONG_MAX__
 

@@ -214,7 +214,8 @@ static bool find_part(const struct cma_frames *frames, const struct cma_span *sp
     if (*first > last) {
         return false;
     }
-    *npages = (uint32_t)bits_min(*npages, last - *first + 1);
+    /* In this form, for `last - *first + 1` is 0 when all pages from 0 up are meant. */
+    *npages = (uint32_t)bits_min(*npages - 1, last - *first) + 1;
     return true;
 }
 

@@ -140,7 +140,7 @@ struct model {
     uint32_t live_at[MODEL_FRAMES_MAX + 1];
     uint32_t nlive;
     uint32_t next_object;
-    uint32_t frozen[64]; /* objects that are frozen right now */
+    uint32_t frozen[256]; /* objects that are frozen right now */
     uint32_t nfrozen;
 
     /* the moment */

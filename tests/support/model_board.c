@@ -97,8 +97,8 @@ static void board_memory(struct model *model)
             model->frames[frame++].place = MODEL_ORDINARY;
     }
     model->nframes = frame;
-    switch (model_below(model, 4)) {
-    case 0: model->base = model_below(model, 3); break;
+    switch (model_below(model, 5)) {
+    case 0: model->base = model_below(model, 2); break;
     case 1: model->base = (UINT64_MAX >> model->port.page_shift) - frame + 1; break;
     default: model->base = 0x80000 + model_below(model, 2000); break;
     }

@@ -78,7 +78,7 @@ static void claim_judge_work(struct model *model, int error)
 }
 
 static void claim_won(struct model *model, uint32_t area, const struct cma_area_request *request,
-                      cma_pfn_t pfn)
+                      cma_pfn_t pfn, bool at_once)
 {
     struct model_area *a = &model->areas[area];
     uint32_t frame = model_frame_of(model, pfn);
@@ -110,9 +110,10 @@ static void claim_won(struct model *model, uint32_t area, const struct cma_area_
                       "a claim got page %#llx, which is held or free in the host",
                       (unsigned long long)model_pfn(model, i));
     }
-    if (claim_quiet(model))
+    /* Between the steps of a claim room comes and goes. */
+    if (at_once && claim_quiet(model))
         claim_judge_work(model, 0);
-    if (claim_quiet(model) && model->tally.copied_outside && !claim_room_shaky(model)) {
+    if (at_once && claim_quiet(model) && model->tally.copied_outside && !claim_room_shaky(model)) {
         MODEL_REQUIRE(
             model, model->tally.copied_first >= frame && model->tally.copied_last < frame + npages,
             "pages were moved out of frames %u to %u for a window at frame %u",
@@ -167,7 +168,7 @@ static void claim_lost(struct model *model, uint32_t area, const struct cma_area
     model->sums.claim_refusals++;
     if (model->depth > 0 || model->tally.nested > 0)
         return;
-    if (quiet)
+    if (at_once && quiet)
         claim_judge_work(model, error);
     /* What an earlier step saw need not be so any more. */
     if (!at_once)
@@ -208,7 +209,7 @@ static void claim_whole(struct model *model)
     a->busy--;
     claim_note(model, "claim in", area, &request, error, pfn);
     if (error == 0) {
-        claim_won(model, area, &request, pfn);
+        claim_won(model, area, &request, pfn, true);
         return;
     }
     MODEL_REQUIRE(model, pfn == CMA_PFN_NONE, "a refused claim names a page");
@@ -265,7 +266,7 @@ bool model_claim_advance(struct model *model, uint32_t index)
     if (error == 0) {
         MODEL_REQUIRE(model, claim->claim.state == CMA_CLAIM_DONE, "a claim is done in state %d",
                       claim->claim.state);
-        claim_won(model, claim->area, &claim->claim.request, claim->claim.pfn);
+        claim_won(model, claim->area, &claim->claim.request, claim->claim.pfn, claim->steps == 1);
     } else {
         MODEL_REQUIRE(model, claim->claim.state == CMA_CLAIM_REFUSED,
                       "a claim is refused in state %d", claim->claim.state);

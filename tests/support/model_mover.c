@@ -112,7 +112,8 @@ static int mover_freeze(void *ctx, cma_pfn_t pfn, uint32_t cookie)
     mover_judge_window(model, object->frame);
 
     MODEL_REQUIRE(model, !object->frozen, "freeze of %#x, which is frozen", cookie);
-    MODEL_REQUIRE(model, model->nfrozen < 64, "more than 64 pages are frozen at once");
+    MODEL_REQUIRE(model, model->nfrozen < 33 * (model->depth + 1) && model->nfrozen < 256,
+                  "%u pages are frozen at once", model->nfrozen);
     model->tally.freezes++;
     mover_nested(model, object);
     if (object->dying) {

@@ -93,6 +93,7 @@ struct model_tally {
     uint32_t freezes, commits, aborts, discards, refusals, nested, waits, enoents;
     bool copied_outside; /* pages were moved out of areas: the first and last of their frames */
     uint32_t copied_first, copied_last;
+    bool paused;    /* a claim in the area was between two steps when this one began */
     uint32_t hooks; /* any of the above, or any hook that runs the machine */
 };
 

@@ -46,6 +46,16 @@ static void claim_request(struct model *model, uint32_t area, struct cma_area_re
         request->flags |= CMA_CLAIM_NOWAIT;
 }
 
+/* Is another claim in this area between two steps? Nobody waits for such. */
+static bool claim_paused(const struct model *model, uint32_t area)
+{
+    for (uint32_t i = 0; i < MODEL_CLAIMS_MAX; i++) {
+        if (model->claims[i].running && model->claims[i].area == area)
+            return true;
+    }
+    return false;
+}
+
 static bool claim_quiet(const struct model *model)
 {
     return model->depth == 0 && model->tally.nested == 0 && model->tally.refusals == 0 &&
@@ -132,16 +142,6 @@ static void claim_won(struct model *model, uint32_t area, const struct cma_area_
     model->sums.claimed++;
 }
 
-/* Is another claim in this area between two steps? Nobody waits for such. */
-static bool claim_paused(const struct model *model, uint32_t area)
-{
-    for (uint32_t i = 0; i < MODEL_CLAIMS_MAX; i++) {
-        if (model->claims[i].running && model->claims[i].area == area)
-            return true;
-    }
-    return false;
-}
-
 static void claim_lost(struct model *model, uint32_t area, const struct cma_area_request *request,
                        int error, const struct cma_refusal *refusal, uint32_t refusals,
                        bool at_once)
@@ -161,8 +161,8 @@ static void claim_lost(struct model *model, uint32_t area, const struct cma_area
                   "a claim is refused with %s", claim_name(error));
     MODEL_REQUIRE(model,
                   error != CMA_EAGAIN || (request->flags & CMA_CLAIM_NOWAIT) != 0 ||
-                      model->port.wait == NULL || claim_paused(model, area) || refusals > 0 ||
-                      model->tally.nested > 100,
+                      model->port.wait == NULL || model->tally.paused ||
+                      claim_paused(model, area) || refusals > 0 || model->tally.nested > 100,
                   "a claim that may wait is told to try again");
     a->refused++;
     model->sums.claim_refusals++;
@@ -205,6 +205,7 @@ static void claim_whole(struct model *model)
     if (model->depth > 0)
         request.flags |= CMA_CLAIM_NOWAIT;
     a->busy++;
+    model->tally.paused |= claim_paused(model, area);
     error = cma_area_alloc(&a->area, &request, &pfn, &refusal);
     a->busy--;
     claim_note(model, "claim in", area, &request, error, pfn);
@@ -251,6 +252,7 @@ bool model_claim_advance(struct model *model, uint32_t index)
 
     if (!claim->running || claim->inside)
         return false;
+    model->tally.paused |= claim_paused(model, claim->area);
     claim->inside = true;
     claim->steps++;
     claim->refusals -= model->tally.refusals;

@@ -32,7 +32,6 @@ static struct cma_block *area_block(const struct cma_area *area, uint32_t block)
 int cma_area_init(struct cma_area *area, struct cma_frames *frames, const struct cma_pages_ops *ops,
                   cma_paddr_t base, const struct cma_area_config *config)
 {
-    static const struct cma_area empty;
     uint32_t shift;
     cma_pfn_t pfn;
     struct cma_span *span;
@@ -47,12 +46,13 @@ int cma_area_init(struct cma_area *area, struct cma_frames *frames, const struct
     if (span == NULL || !span->is_area || span->pfn != pfn) {
         return CMA_ENOENT;
     }
-    *area = empty;
-    area->frames = frames;
-    area->ops = ops;
-    area->span = span;
-    area->name = config->name;
-    area->lend_class = config->lend_class;
+    *area = (struct cma_area){
+        .frames = frames,
+        .ops = ops,
+        .span = span,
+        .name = config->name,
+        .lend_class = config->lend_class,
+    };
     span->lend_class = config->lend_class;
     return 0;
 }
@@ -245,12 +245,9 @@ void cma_area_stats(struct cma_area *area, struct cma_area_stats *stats)
 /* Who has `pfn`, and how many frames from there on certainly have the same holder. */
 static void area_holder(struct cma_area *area, cma_pfn_t pfn, struct cma_area_holder *holder)
 {
-    static const struct cma_area_holder nobody;
     struct cma_frame_info info;
 
-    *holder = nobody;
-    holder->pfn = pfn;
-    holder->npages = 1;
+    *holder = (struct cma_area_holder){.pfn = pfn, .npages = 1};
     if (cma_frame_info(area->frames, pfn, &info) != 0) {
         return;
     }

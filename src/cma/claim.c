@@ -198,13 +198,12 @@ static int claim_refuse(struct cma_claim *claim, int code, enum cma_reason reaso
 static void claim_prepare(struct cma_claim *claim, struct cma_area *area,
                           const struct cma_area_request *request)
 {
-    static const struct cma_claim empty;
-
-    *claim = empty;
-    claim->area = area;
-    claim->request = *request;
-    claim->pfn = CMA_PFN_NONE;
-    claim->refusal.pfn = CMA_PFN_NONE;
+    *claim = (struct cma_claim){
+        .area = area,
+        .request = *request,
+        .pfn = CMA_PFN_NONE,
+        .refusal = {.pfn = CMA_PFN_NONE},
+    };
 }
 
 int cma_claim_start(struct cma_claim *claim, struct cma_area *area,

@@ -87,7 +87,6 @@ static int device_check_windows(const struct cma_device_config *config)
 int cma_device_init(struct cma_device *device, struct cma_dma *dma,
                     const struct cma_device_config *config)
 {
-    static const struct cma_device empty;
     cma_daddr_t mask;
     cma_paddr_t first, last;
     int error;
@@ -102,11 +101,9 @@ int cma_device_init(struct cma_device *device, struct cma_dma *dma,
         return error;
     }
     mask = config->mask > config->coherent_mask ? config->mask : config->coherent_mask;
-    *device = empty;
-    device->dma = dma;
-    device->config = *config;
+    *device = (struct cma_device){.dma = dma, .config = *config};
     if (mask == 0 || cma_device_reach(device, mask, 0, &first, &last) != 0) {
-        *device = empty;
+        *device = (struct cma_device){0};
         return CMA_ERANGE;
     }
     return 0;

@@ -13,13 +13,12 @@
 static void system_frames_config(const struct cma_system_config *config,
                                  struct cma_frames_config *frames)
 {
-    static const struct cma_frames_config empty;
-
-    *frames = empty;
-    frames->port = config->port;
-    frames->zones = config->zones;
-    frames->nzones = config->nzones;
-    frames->block_order = config->block_order;
+    *frames = (struct cma_frames_config){
+        .port = config->port,
+        .zones = config->zones,
+        .nzones = config->nzones,
+        .block_order = config->block_order,
+    };
 }
 
 static uint64_t system_max_areas(const struct cma_map *map, const struct cma_system_config *config)
@@ -109,7 +108,6 @@ static int system_add_area(struct cma_system *system, const struct cma_map *map,
 int cma_system_init(struct cma_system *system, const struct cma_map *map,
                     const struct cma_system_config *config, void *storage, uint64_t nbytes)
 {
-    static const struct cma_system empty;
     uint64_t size = cma_system_size(map, config);
     struct cma_frames_config frames_config;
     uint64_t frames_nbytes, max_areas;
@@ -122,7 +120,7 @@ int cma_system_init(struct cma_system *system, const struct cma_map *map,
     if (storage == NULL || nbytes < size) {
         return CMA_ENOMEM;
     }
-    *system = empty;
+    *system = (struct cma_system){0};
     system_frames_config(config, &frames_config);
     frames_nbytes = system_frames_nbytes(map, config);
     max_areas = system_max_areas(map, config);

@@ -35,7 +35,8 @@ struct cma_lock {
 
 struct cma_port {
     void *ctx;                  /* passed to every hook */
-    uint32_t page_shift;        /* 12 (4 KiB) to 16 (64 KiB) */
+    uint32_t page_shift;        /* 8 (256 bytes) to 16 (64 KiB); with an MMU that of its tables,
+                                 * without one what a board of its size can afford */
     uint32_t cache_line_nbytes; /* largest line of any cache between CPU and devices; power of 2 */
 
     /*

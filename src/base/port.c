@@ -10,7 +10,7 @@
 
 int cma_port_check(const struct cma_port *port)
 {
-    if (port == NULL || port->page_shift < 12 || port->page_shift > 16) {
+    if (port == NULL || port->page_shift < 8 || port->page_shift > 16) {
         return CMA_EINVAL;
     }
     if (!range_is_power_of_two(port->cache_line_nbytes) ||

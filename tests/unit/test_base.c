@@ -254,7 +254,8 @@ static void test_port_check(void **state)
     (void)state;
     assert_int_equal(cma_port_check(NULL), CMA_EINVAL);
     assert_int_equal(cma_port_check(&base_port), CMA_OK);
-    assert_int_equal(PORT_WITH(page_shift, 11), CMA_EINVAL);
+    assert_int_equal(PORT_WITH(page_shift, 7), CMA_EINVAL);
+    assert_int_equal(PORT_WITH(page_shift, 8), CMA_OK);
     assert_int_equal(PORT_WITH(page_shift, 16), CMA_OK);
     assert_int_equal(PORT_WITH(page_shift, 17), CMA_EINVAL);
     assert_int_equal(PORT_WITH(cache_line_nbytes, 0), CMA_EINVAL);

@@ -146,10 +146,10 @@ struct cma_claim {
     struct cma_area_request request;
     struct cma_claim *next;
     cma_pfn_t cursor;       /* the window begins at or above */
-    uint64_t isolated;      /* frames of the window isolated so far */
-    uint64_t evacuated;     /* of these, the first so many are empty */
-    uint64_t window_copied; /* copies made for this window */
-    cma_pfn_t seen_pfn[4];  /* what stood in the way, one of each sort */
+    uint32_t isolated;      /* frames of the window isolated so far */
+    uint32_t evacuated;     /* of these, the first so many are empty */
+    uint32_t window_copied; /* copies made for this window */
+    uint32_t seen_frame[4]; /* what stood in the way, one of each sort: numbers in the area */
     uint32_t seen;          /* what the search met */
     uint32_t seen_event;    /* when the search began */
     uint32_t seen_generation;

@@ -20,32 +20,35 @@ _Static_assert(sizeof(_Atomic uint16_t) == 2 && _Alignof(_Atomic uint16_t) == _A
                "an atomic half word is a half word");
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2 && sizeof(int) == 4, "32-bit atomics need no lock");
 
+/* Where code is small, compilers make calls of one-instruction functions, which is larger. */
+#define CMA__INLINE inline __attribute__((always_inline))
+
 static inline _Atomic uint32_t *atom_of(const uint32_t *word)
 {
     return (_Atomic uint32_t *)(uintptr_t)word;
 }
 
-static inline uint32_t atom_peek(const uint32_t *word)
+static CMA__INLINE uint32_t atom_peek(const uint32_t *word)
 {
     return atomic_load_explicit(atom_of(word), memory_order_relaxed);
 }
 
-static inline void atom_poke(uint32_t *word, uint32_t value)
+static CMA__INLINE void atom_poke(uint32_t *word, uint32_t value)
 {
     atomic_store_explicit(atom_of(word), value, memory_order_relaxed);
 }
 
-static inline uint16_t atom_peek16(const uint16_t *word)
+static CMA__INLINE uint16_t atom_peek16(const uint16_t *word)
 {
     return atomic_load_explicit((_Atomic uint16_t *)(uintptr_t)word, memory_order_relaxed);
 }
 
-static inline void atom_poke16(uint16_t *word, uint16_t value)
+static CMA__INLINE void atom_poke16(uint16_t *word, uint16_t value)
 {
     atomic_store_explicit((_Atomic uint16_t *)(uintptr_t)word, value, memory_order_relaxed);
 }
 
-static inline uint32_t atom_load(const uint32_t *word)
+static CMA__INLINE uint32_t atom_load(const uint32_t *word)
 {
     return atomic_load_explicit(atom_of(word), memory_order_acquire);
 }

@@ -17,6 +17,10 @@
 #define cma__assert(condition) ((void)sizeof((condition) ? 1 : 0))
 #endif
 
+/* Not to be merged into its caller, whose stack frame would grow by what only this one needs while
+ * others are called. */
+#define CMA__APART __attribute__((noinline))
+
 static inline uintptr_t guard_lock(const struct cma_port *port, struct cma_lock *lock)
 {
     return port->lock != NULL ? port->lock(port->ctx, lock) : 0;

@@ -41,7 +41,7 @@ int cma_area_init(struct cma_area *area, struct cma_frames *frames, const struct
         return CMA_EINVAL;
     }
     shift = frames->port->page_shift;
-    pfn = (base >> shift) + ((base & (((uint64_t)1 << shift) - 1)) != 0);
+    pfn = (base >> shift) + ((base & ((UINT32_C(1) << shift) - 1)) != 0);
     span = cma__span_of(frames, pfn);
     if (span == NULL || !span->is_area || span->pfn != pfn) {
         return CMA_ENOENT;

@@ -19,6 +19,7 @@
  * fields are its own.
  */
 #include "../base/atomic.h"
+#include "../base/guard.h"
 #include "../frame/table.h"
 #include "claim.h"
 
@@ -36,6 +37,13 @@ enum claim_sort { CLAIM_SORT_MOVER, CLAIM_SORT_ROOM, CLAIM_SORT_HELD, CLAIM_SORT
 #define CLAIM_SAW_CHANGE (1u << 11)  /* what stood in the way was gone at the second look */
 
 #define CLAIM_MORE 1
+#define CLAIM_EXHAUSTED 2 /* from claim_choose: no window is left above the cursor */
+
+/* No claim is longer than its area's span, so lengths in it are 32 bits. */
+static uint32_t claim_npages(const struct cma_claim *claim)
+{
+    return (uint32_t)claim->request.npages;
+}
 
 static cma_pfn_t claim_last(const struct cma_claim *claim)
 {
@@ -45,7 +53,7 @@ static cma_pfn_t claim_last(const struct cma_claim *claim)
 static void claim_saw(struct cma_claim *claim, enum claim_sort sort, cma_pfn_t pfn)
 {
     claim->seen |= CLAIM_SAW(sort);
-    claim->seen_pfn[sort] = pfn;
+    claim->seen_frame[sort] = (uint32_t)(pfn - claim->area->span->pfn);
 }
 
 static void claim_saw_passing(struct cma_claim *claim, cma_pfn_t pfn)
@@ -261,17 +269,16 @@ static void claim_pass(struct cma_claim *claim, const struct cma_window_cost *co
 /* By how many the window's kept frames exceed the room for them, each mover's limit heeded. Limits
  * are upper bounds, so they nest: the frames that must go below one of them include those that must
  * go below a lower one. */
-static uint64_t claim_excess_by_limit(const struct cma_claim *claim, cma_pfn_t pfn)
+static CMA__APART uint32_t claim_excess_by_limit(const struct cma_claim *claim, cma_pfn_t pfn)
 {
     const struct cma_frames *frames = claim->area->frames;
     const struct cma_pages_ops *ops = claim->area->ops;
-    uint64_t kept[CMA_MOVERS_MAX] = {0};
-    uint64_t excess = 0;
+    uint32_t kept[CMA_MOVERS_MAX] = {0};
+    uint32_t excess = 0;
     struct cma_frame_info info;
-    uint64_t i;
-    uint32_t a, b;
+    uint32_t i, a, b;
 
-    for (i = 0; i < claim->request.npages; i++) {
+    for (i = 0; i < claim_npages(claim); i++) {
         if (cma_frame_info(frames, pfn + i, &info) == 0 && info.kind == CMA_KIND_MOVABLE &&
             info.mover >= 1 && info.mover <= frames->nmovers) {
             kept[info.mover - 1]++;
@@ -279,7 +286,7 @@ static uint64_t claim_excess_by_limit(const struct cma_claim *claim, cma_pfn_t p
     }
     for (a = 0; a < frames->nmovers; a++) {
         cma_paddr_t limit = frames->movers[a]->paddr_last;
-        uint64_t need = 0;
+        uint32_t need = 0;
         uint64_t room;
 
         if (kept[a] == 0) {
@@ -290,7 +297,7 @@ static uint64_t claim_excess_by_limit(const struct cma_claim *claim, cma_pfn_t p
         }
         room = ops->room(ops->ctx, limit);
         if (need > room && need - room > excess) {
-            excess = need - room;
+            excess = need - (uint32_t)room;
         }
     }
     return excess;
@@ -298,7 +305,7 @@ static uint64_t claim_excess_by_limit(const struct cma_claim *claim, cma_pfn_t p
 
 /* 0: the window's kept frames fit elsewhere. Otherwise no window that begins fewer than so many
  * frames higher is better off, because each step takes at most one kept frame out. */
-static uint64_t claim_excess(const struct cma_claim *claim, cma_pfn_t pfn,
+static uint32_t claim_excess(const struct cma_claim *claim, cma_pfn_t pfn,
                              const struct cma_window_cost *cost)
 {
     const struct cma_pages_ops *ops = claim->area->ops;
@@ -309,7 +316,7 @@ static uint64_t claim_excess(const struct cma_claim *claim, cma_pfn_t pfn,
     }
     room = ops == NULL ? 0 : ops->room(ops->ctx, CMA_PADDR_MAX);
     if (room < cost->kept) {
-        return cost->kept - room;
+        return cost->kept - (uint32_t)room;
     }
     if (cost->kept_paddr_last == CMA_PADDR_MAX ||
         ops->room(ops->ctx, cost->kept_paddr_last) >= cost->kept) {
@@ -387,18 +394,22 @@ static bool claim_wait(struct cma_claim *claim)
 
 /* What may have changed since it was seen, or will change by itself: is the search worth another
  * round, with or without a wait? */
-static bool claim_overtaken(struct cma_claim *claim, const struct cma_window_want *want)
+static CMA__APART bool claim_overtaken(struct cma_claim *claim)
 {
     struct cma_area *area = claim->area;
+    struct cma_window_want want;
     const struct cma_claim *other;
-    uintptr_t state = claim_lock(claim);
-    /* A buffer was released, or another claim ended, and no look was taken at that place since. */
-    bool changed = (claim->seen & CLAIM_SAW(CLAIM_SORT_CLAIMED)) != 0 &&
-                   area->generation != claim->seen_generation;
+    uintptr_t state;
+    bool changed;
 
+    (void)cma__window_want(area, &claim->request, &want);
+    state = claim_lock(claim);
+    /* A buffer was released, or another claim ended, and no look was taken at that place since. */
+    changed = (claim->seen & CLAIM_SAW(CLAIM_SORT_CLAIMED)) != 0 &&
+              area->generation != claim->seen_generation;
     for (other = area->claims; other != NULL; other = other->next) {
-        if (other != claim && (other->flags & CLAIM_BOOKED) != 0 && other->pfn <= want->last &&
-            claim_last(other) >= want->first) {
+        if (other != claim && (other->flags & CLAIM_BOOKED) != 0 && other->pfn <= want.last &&
+            claim_last(other) >= want.first) {
             bool running = (other->flags & CLAIM_RUNNING) != 0;
 
             claim->seen |= running ? CLAIM_SAW_RUNNING : CLAIM_SAW_PAUSED;
@@ -409,12 +420,12 @@ static bool claim_overtaken(struct cma_claim *claim, const struct cma_window_wan
 }
 
 /* Nothing was found: looks again, at once or after a wait, or says why not. */
-static int claim_exhausted(struct cma_claim *claim, const struct cma_window_want *want)
+static CMA__APART int claim_exhausted(struct cma_claim *claim)
 {
     static const int codes[] = {CMA_EBUSY, CMA_ENOMEM, CMA_ENOSPC, CMA_ENOMEM};
     static const enum cma_reason reasons[] = {CMA_REASON_MOVER, CMA_REASON_NO_ROOM, CMA_REASON_HELD,
                                               CMA_REASON_CLAIMED};
-    bool overtaken = claim_overtaken(claim, want);
+    bool overtaken = claim_overtaken(claim);
     uint32_t limit = CMA_CLAIM_ROUNDS;
     uint32_t sort = CLAIM_SORT_MOVER;
     int code;
@@ -436,24 +447,25 @@ static int claim_exhausted(struct cma_claim *claim, const struct cma_window_want
     } else if ((claim->seen & CLAIM_SAW_PAUSED) != 0) {
         code = CMA_EAGAIN;
     }
-    return claim_refuse(claim, code, reasons[sort], claim->seen_pfn[sort]);
+    return claim_refuse(claim, code, reasons[sort],
+                        claim->area->span->pfn + claim->seen_frame[sort]);
 }
 
-static int claim_choose(struct cma_claim *claim, uint64_t *budget)
+static CMA__APART int claim_choose(struct cma_claim *claim, uint64_t *budget)
 {
     const struct cma_area *area = claim->area;
     struct cma_window_want want;
     struct cma_window_cost cost;
     cma_pfn_t pfn;
-    uint64_t excess;
+    uint32_t excess;
 
     (void)cma__window_want(area, &claim->request, &want);
     while (*budget > 0) {
         if (!cma__window_next(&want, claim->cursor, &pfn)) {
-            return claim_exhausted(claim, &want);
+            return CLAIM_EXHAUSTED;
         }
         (*budget)--;
-        cma__window_cost(area->frames, area->span, pfn, claim->request.npages, &cost);
+        cma__window_cost(area->frames, area->span, pfn, claim_npages(claim), &cost);
         if (cost.obstacle != CMA_PFN_NONE) {
             claim_pass(claim, &cost);
             continue;
@@ -490,14 +502,14 @@ static void claim_obstructed(struct cma_claim *claim, cma_pfn_t obstacle)
     claim->cursor = obstacle + 1;
 }
 
-static int claim_isolate(struct cma_claim *claim, uint64_t *budget)
+static CMA__APART int claim_isolate(struct cma_claim *claim, uint64_t *budget)
 {
     struct cma_area *area = claim->area;
     const struct cma_pages_ops *ops = area->ops;
 
-    while (*budget > 0 && claim->isolated < claim->request.npages) {
+    while (*budget > 0 && claim->isolated < claim_npages(claim)) {
         cma_pfn_t at = claim->pfn + claim->isolated;
-        uint64_t left = claim->request.npages - claim->isolated;
+        uint32_t left = claim_npages(claim) - claim->isolated;
         cma_pfn_t block_pfn, obstacle;
         uint32_t npages;
 
@@ -506,7 +518,7 @@ static int claim_isolate(struct cma_claim *claim, uint64_t *budget)
                               &npages);
         npages -= (uint32_t)(at - block_pfn);
         if (npages > left) {
-            npages = (uint32_t)left;
+            npages = left;
         }
         if (cma__window_isolate(area->frames, area->span, at, npages, &obstacle) != 0) {
             claim_leave(claim);
@@ -528,7 +540,7 @@ static int claim_isolate(struct cma_claim *claim, uint64_t *budget)
 static int claim_hand_over(struct cma_claim *claim)
 {
     struct cma_area *area = claim->area;
-    uint64_t npages = claim->request.npages;
+    uint32_t npages = claim_npages(claim);
     uintptr_t state;
 
     cma__window_claim(area->frames, area->span, claim->pfn, npages, claim->request.owner);
@@ -572,16 +584,16 @@ static void claim_give_up(struct cma_claim *claim, int error, cma_pfn_t obstacle
     claim->cursor = next;
 }
 
-static int claim_evacuate(struct cma_claim *claim, uint64_t *budget)
+static CMA__APART int claim_evacuate(struct cma_claim *claim, uint64_t *budget)
 {
     struct cma_area *area = claim->area;
-    struct cma_evacuation evacuation = {0, 0, CMA_PFN_NONE};
-    uint64_t npages = claim->request.npages - claim->evacuated;
+    struct cma_evacuation evacuation = {CMA_PFN_NONE, 0, 0};
+    uint32_t npages = claim_npages(claim) - claim->evacuated;
     uint32_t event = cma_frames_event(area->frames);
     uintptr_t state;
     int error;
 
-    npages = npages < *budget ? npages : *budget;
+    npages = npages < *budget ? npages : (uint32_t)*budget;
     error = cma__window_evacuate(area->frames, claim->pfn + claim->evacuated, npages, &evacuation);
     *budget -= npages;
     claim->copied_npages += evacuation.copied;
@@ -595,7 +607,7 @@ static int claim_evacuate(struct cma_claim *claim, uint64_t *budget)
         claim->evacuated += npages;
         return claim->evacuated == claim->request.npages ? claim_hand_over(claim) : CLAIM_MORE;
     }
-    claim->evacuated = evacuation.obstacle - claim->pfn;
+    claim->evacuated = (uint32_t)(evacuation.obstacle - claim->pfn);
     if (error != CMA_EAGAIN || !claim_stall(claim, event)) {
         claim_give_up(claim, error, evacuation.obstacle);
     }
@@ -641,7 +653,12 @@ int cma_claim_step(struct cma_claim *claim, uint64_t budget_npages)
             budget = budget_npages;
         }
         switch (claim->state) {
-        case CMA_CLAIM_CHOOSE: result = claim_choose(claim, &budget); break;
+        case CMA_CLAIM_CHOOSE:
+            result = claim_choose(claim, &budget);
+            if (result == CLAIM_EXHAUSTED) {
+                result = claim_exhausted(claim);
+            }
+            break;
         case CMA_CLAIM_ISOLATE: result = claim_isolate(claim, &budget); break;
         default: result = claim_evacuate(claim, &budget); break;
         }

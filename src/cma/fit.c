@@ -57,7 +57,7 @@ int cma__window_want(const struct cma_area *area, const struct cma_area_request 
                      struct cma_window_want *want)
 {
     uint32_t shift = area->frames->port->page_shift;
-    uint64_t mask = ((uint64_t)1 << shift) - 1;
+    uint32_t mask = (UINT32_C(1) << shift) - 1;
     cma_paddr_t last = request->paddr_last == 0 ? CMA_PADDR_MAX : request->paddr_last;
     uint64_t boundary = request->boundary_nbytes;
     cma_pfn_t first_pfn, after_pfn;

@@ -16,6 +16,19 @@ static inline cma_pfn_t span_last(const struct cma_span *span)
     return span->pfn + (span->npages - 1);
 }
 
+/* Frames of a block, less one. Arithmetic inside a span is of 32 bits wherever it can be: half of
+ * the code on processors that have no more. */
+static inline uint32_t span_block_mask(const struct cma_frames *frames)
+{
+    return (UINT32_C(1) << frames->block_order) - 1;
+}
+
+/* Frames of the span's first block that lie before the span. */
+static inline uint32_t span_skipped(const struct cma_frames *frames, const struct cma_span *span)
+{
+    return (uint32_t)span->pfn & span_block_mask(frames);
+}
+
 static inline struct cma_frame_record *span_record(const struct cma_frames *frames,
                                                    const struct cma_span *span, cma_pfn_t pfn)
 {
@@ -32,10 +45,8 @@ static inline struct cma_block *span_block(const struct cma_frames *frames,
 static inline uint32_t span_bit(const struct cma_frames *frames, const struct cma_span *span,
                                 cma_pfn_t pfn)
 {
-    uint32_t order = frames->block_order;
-    uint32_t skipped = (uint32_t)(span->pfn & ((UINT32_C(1) << order) - 1));
-
-    return (span->block << order) + skipped + (uint32_t)(pfn - span->pfn);
+    return (span->block << frames->block_order) + span_skipped(frames, span) +
+           (uint32_t)(pfn - span->pfn);
 }
 
 /* Can the mover's word be relied on: it neither refuses nor needs memory to let go? */
@@ -48,7 +59,7 @@ bool cma__frame_is_spare(const struct cma_frames *frames, const struct cma_span 
 
 /* Idle bits of a run, of any length inside the span, with all counts and trees. */
 void cma__account_idle(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                       uint64_t npages, bool idle);
+                       uint32_t npages, bool idle);
 /* A held frame with this word is there from now on, or not any more. */
 void cma__account_held(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                        uint32_t word, bool there);

@@ -210,7 +210,7 @@ void cma__span_hold(struct cma_frames *frames, struct cma_span *span, cma_pfn_t 
     uint32_t word = word_of(holder) | (referenced ? WORD_REF : 0);
 
     cma__assert(npages == 1 || holder->kind == CMA_KIND_UNMOVABLE);
-    cma__account_idle(frames, span, pfn, npages, false);
+    cma__account_idle(frames, span, pfn, (uint32_t)npages, false);
     cma__frame_enter(frames, span, pfn, word | WORD_HEAD, holder->cookie);
     for (uint64_t i = 1; i < npages; i++) {
         cma__frame_enter(frames, span, pfn + i, word, holder->cookie);

@@ -37,7 +37,7 @@ struct table_plan {
 static bool table_whole_pages(cma_paddr_t base, cma_paddr_t last, uint32_t shift,
                               cma_pfn_t *first_pfn, cma_pfn_t *last_pfn)
 {
-    uint64_t mask = (UINT64_C(1) << shift) - 1;
+    uint32_t mask = (UINT32_C(1) << shift) - 1;
     uint64_t end = (last >> shift) + ((last & mask) == mask ? 1 : 0);
 
     *first_pfn = (base >> shift) + ((base & mask) != 0 ? 1 : 0);
@@ -317,18 +317,19 @@ void cma__span_unlock(struct cma_frames *frames, struct cma_span *span, uintptr_
 uint32_t cma__span_block_of(const struct cma_frames *frames, const struct cma_span *span,
                             cma_pfn_t pfn)
 {
-    return (uint32_t)((pfn >> frames->block_order) - (span->pfn >> frames->block_order));
+    return (span_skipped(frames, span) + (uint32_t)(pfn - span->pfn)) >> frames->block_order;
 }
 
 void cma__span_block_range(const struct cma_frames *frames, const struct cma_span *span,
                            uint32_t block, cma_pfn_t *first, uint32_t *npages)
 {
-    uint32_t order = frames->block_order;
-    cma_pfn_t start = ((span->pfn >> order) + block) << order;
-    cma_pfn_t last = bits_min(start + ((UINT64_C(1) << order) - 1), span_last(span));
+    uint32_t skipped = span_skipped(frames, span);
+    /* Counted from the span's first frame. */
+    uint32_t begin = block == 0 ? 0 : (block << frames->block_order) - skipped;
+    uint32_t end = ((block + 1) << frames->block_order) - skipped;
 
-    *first = bits_max(start, span->pfn);
-    *npages = (uint32_t)(last - *first) + 1;
+    *first = span->pfn + begin;
+    *npages = (end < span->npages ? end : span->npages) - begin;
 }
 
 /* --- the books ----------------------------------------------------------------------------- */
@@ -354,14 +355,14 @@ static void table_refresh(struct cma_frames *frames, struct cma_span *span, uint
 }
 
 void cma__account_idle(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                       uint64_t npages, bool idle)
+                       uint32_t npages, bool idle)
 {
     cma_pfn_t last = pfn + (npages - 1);
 
     for (cma_pfn_t at = pfn; at <= last;) {
         uint32_t number = cma__span_block_of(frames, span, at);
         struct cma_block *block = span_block(frames, span, number);
-        cma_pfn_t block_last = at | ((UINT64_C(1) << frames->block_order) - 1);
+        cma_pfn_t block_last = at | span_block_mask(frames);
         uint32_t n = (uint32_t)(bits_min(last, block_last) - at) + 1;
         uint32_t bit = span_bit(frames, span, at);
 
@@ -377,7 +378,7 @@ void cma__account_idle(struct cma_frames *frames, struct cma_span *span, cma_pfn
         at += n;
     }
     if (span->is_area == 0) {
-        frames->zone_idle[span->zone] += idle ? npages : 0 - npages;
+        frames->zone_idle[span->zone] += idle ? npages : 0 - (uint64_t)npages;
     }
 }
 

@@ -82,7 +82,7 @@ int cma__frames_reclaim(struct cma_frames *frames, cma_pfn_t first, cma_pfn_t la
 /* What a window would cost, and what stands in it: a moment's truth for each block. The counts are
  * complete only when there is no obstacle. Takes the lock for a block at a time. */
 struct cma_window_cost {
-    uint64_t kept, droppable, idle;
+    uint32_t kept, droppable, idle;
     cma_paddr_t kept_paddr_last; /* the lowest address limit among the movers of kept frames */
     /* The last frame that can't leave, or CMA_PFN_NONE: a window that avoids it begins behind it.
      * It may lie behind this window's end, where a whole block is known to be taken. */
@@ -92,7 +92,7 @@ struct cma_window_cost {
                             * table's event tells when to look again */
 };
 void cma__window_cost(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                      uint64_t npages, struct cma_window_cost *cost);
+                      uint32_t npages, struct cma_window_cost *cost);
 
 /*
  * Isolates frames [pfn, pfn + npages) of one block (or less), under the lock: idle ones are taken,
@@ -103,7 +103,7 @@ int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pf
 /* Puts isolated frames back: empty ones are idle again, held ones unmarked. Any length. Tells those
  * who wait. */
 void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                         uint64_t npages);
+                         uint32_t npages);
 /*
  * Empties isolated frames [pfn, pfn + npages), in address order, in batches (one freeze and one
  * flush a batch). Returns 0, CMA_EBUSY (a mover refused obstacle), CMA_ENOMEM (no destination for
@@ -113,15 +113,15 @@ void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_p
  * held.
  */
 struct cma_evacuation {
-    uint64_t copied, dropped;
     cma_pfn_t obstacle;
+    uint32_t copied, dropped;
 };
-int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint64_t npages,
+int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npages,
                          struct cma_evacuation *evacuation);
 /* An empty isolated window becomes a claimed buffer: one record is written. Up to
  * CMA__CLAIM_NPAGES_MAX. */
 void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                       uint64_t npages, uint32_t owner);
+                       uint32_t npages, uint32_t owner);
 /* A claimed buffer becomes idle frames. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM; checks
  * first. */
 int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,

@@ -20,7 +20,7 @@
 /* The part of [pfn, last] that lies in the block of pfn. */
 static uint32_t window_part(const struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t last)
 {
-    cma_pfn_t block_last = pfn | ((UINT64_C(1) << frames->block_order) - 1);
+    cma_pfn_t block_last = pfn | span_block_mask(frames);
 
     return (uint32_t)(bits_min(last, block_last) - pfn) + 1;
 }
@@ -103,14 +103,14 @@ static void window_cost_part(const struct cma_frames *frames, const struct cma_s
 }
 
 void cma__window_cost(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                      uint64_t npages, struct cma_window_cost *cost)
+                      uint32_t npages, struct cma_window_cost *cost)
 {
     cma_pfn_t last = pfn + (npages - 1);
 
     *cost = (struct cma_window_cost){.kept_paddr_last = CMA_PADDR_MAX, .obstacle = CMA_PFN_NONE};
     /* From the top: the highest obstacle saves looking at all windows below it. */
     for (;;) {
-        cma_pfn_t block_first = last & ~((UINT64_C(1) << frames->block_order) - 1);
+        cma_pfn_t block_first = last & ~(cma_pfn_t)span_block_mask(frames);
         cma_pfn_t first = bits_max(block_first, pfn);
         uintptr_t state = cma__span_lock(frames, span);
 
@@ -233,7 +233,7 @@ static void window_restore_part(struct cma_frames *frames, struct cma_span *span
 }
 
 void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                         uint64_t npages)
+                         uint32_t npages)
 {
     cma_pfn_t end = pfn + npages;
 
@@ -251,7 +251,7 @@ void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_p
 /* --- buffers ------------------------------------------------------------------------------- */
 
 void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                       uint64_t npages, uint32_t owner)
+                       uint32_t npages, uint32_t owner)
 {
     struct cma_frame_record *record = span_record(frames, span, pfn);
     uintptr_t state = cma__span_lock(frames, span);
@@ -259,7 +259,7 @@ void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn
     cma__assert(npages != 0 && npages <= CMA__CLAIM_NPAGES_MAX);
     cma__assert(atom_peek(&record->word) == 0);
     atom_poke(&record->cookie, owner);
-    atom_store(&record->word, (uint32_t)CMA_KIND_CLAIMED | (uint32_t)npages << WORD_NPAGES_SHIFT);
+    atom_store(&record->word, (uint32_t)CMA_KIND_CLAIMED | npages << WORD_NPAGES_SHIFT);
     cma__span_unlock(frames, span, state);
 }
 

@@ -134,7 +134,7 @@ check-boards: ## all device trees that Debian ships, against an independent read
 	@CMA=$(abspath $(BUILD))/asan/cma CMA_FAST=$(abspath $(BUILD))/cma scripts/check-boards; \
 		status=$$?; [ $$status -ne 77 ] && exit $$status; echo "check-boards: SKIPPED in part, see above"
 
-size: ## code size for three processors, bytes of metadata a page
+size: ## code, data and stack for three processors, bytes of metadata a page
 	@scripts/deps check
 	@BUILD=$(BUILD) scripts/size
 

@@ -169,7 +169,12 @@ struct cma_pages_ops {
     /*
      * The frames [pfn, pfn + npages) of an area, all idle, may be given to movable and droppable
      * requests from now on. Each one that is handed out is published first (cma_frame_publish).
-     * Where calls race, a frame can be offered that the host has already: it keeps it once.
+     * Where calls race, a frame can be offered that the host has already: it keeps it once. Called
+     * for a block that an area lends, for what a claim leaves of lent blocks, and for the frame
+     * that a pin has moved out of its area. So that a host's lists never differ from what is lent,
+     * it holds a lock of its own during this and take_back, and from cma_frame_publish until it
+     * has forgotten a frame that could not be published, and from cma_frame_release until the
+     * frame is in its lists.
      * Returns 0 or CMA_ENOMEM (nothing was taken). NULL: src/buddy, which looks at the table.
      */
     int (*lend)(void *ctx, cma_pfn_t pfn, uint32_t npages, enum cma_lend_class lend_class);

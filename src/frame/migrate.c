@@ -332,6 +332,20 @@ int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npag
 
 /* --- for pins and for destinations --------------------------------------------------------- */
 
+/* The frame that a pin has emptied is idle in its area: a host that keeps lists has to hear of it,
+ * as nobody releases or claims it. */
+static void migrate_offer(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn)
+{
+    const struct cma_pages_ops *ops = frames->ops;
+    struct cma_frame_info info;
+
+    if (ops->lend != NULL && cma_frame_info(frames, pfn, &info) == CMA_OK && info.idle &&
+        info.lent) {
+        /* One that can't take it leaves it idle. */
+        (void)ops->lend(ops->ctx, pfn, 1, (enum cma_lend_class)span->lend_class);
+    }
+}
+
 int cma__frame_move_pinned(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                            cma_pfn_t *pinned)
 {
@@ -349,6 +363,7 @@ int cma__frame_move_pinned(struct cma_frames *frames, struct cma_span *span, cma
     }
     guard_tlb_flush(frames->port);
     migrate_finish(frames, span, pfn, to);
+    migrate_offer(frames, span, pfn);
     cma__frames_signal(frames);
     *pinned = to;
     return CMA_OK;

@@ -106,8 +106,8 @@ static const char *config_fault(const struct sim_config *config, uint32_t page_s
 {
     uint64_t mask = ((uint64_t)1 << page_shift) - 1;
 
-    if (page_shift < 12 || page_shift > 16)
-        return "page_shift is not 12 to 16";
+    if (page_shift < 8 || page_shift > 16)
+        return "page_shift is not 8 to 16";
     if (!config->memory || config->nmemory == 0)
         return "no memory";
     if (config->cache_nbytes & (config->cache_nbytes - 1) ||

@@ -37,7 +37,7 @@ struct sim_config {
     uint64_t seed;
     const struct sim_memory *memory; /* ascending, page aligned */
     uint32_t nmemory;
-    uint32_t page_shift;     /* 0: 12 */
+    uint32_t page_shift;     /* 8 to 16; 0: 12 */
     cma_paddr_t linear_last; /* memory above has no linear mapping (highmem); 0: all has */
     bool coherent;           /* no cache model: every access goes to memory */
     bool no_mmu;             /* no map, set_attr, tlb_flush, lookup hooks */

@@ -24,7 +24,7 @@ static void test_config_is_checked(void **state)
         {.memory = NULL, .nmemory = 0},
         {.memory = overlap, .nmemory = 2},
         {.memory = odd, .nmemory = 1},
-        {.memory = banks, .nmemory = 2, .page_shift = 11},
+        {.memory = banks, .nmemory = 2, .page_shift = 7},
         {.memory = banks, .nmemory = 2, .cache_nbytes = 5000},
         {.memory = banks, .nmemory = 2, .linear_last = 0x12345},
     };

@@ -24,6 +24,7 @@ CORE := $(shell sed -n 's|^ *\#include "\(.*\.c\)".*|src/\1|p' src/libcma.c)
 SIM := $(sort $(wildcard ports/sim/*.c))
 TOOL := $(sort $(wildcard tool/*.c))
 TOOL_PARTS := $(filter-out tool/main.c,$(TOOL))
+HOST := $(filter-out examples/host/main.c,$(sort $(wildcard examples/host/*.c)))
 SUPPORT := $(sort $(wildcard tests/support/*.c))
 UNIT := $(sort $(wildcard tests/unit/test_*.c))
 MODEL := $(sort $(wildcard tests/model/*.c))
@@ -56,9 +57,10 @@ $(1)_CC := $$(or $$(CC_$(1)),$$(CC))
 $(1)_DIR := $$(BUILD)/$(1)
 $(1)_CORE := $$(CORE:%.c=$$(BUILD)/$(1)/%.o)
 $(1)_SIM := $$(SIM:%.c=$$(BUILD)/$(1)/%.o)
+$(1)_HOST := $$(HOST:%.c=$$(BUILD)/$(1)/%.o)
 $(1)_SUPPORT := $$(SUPPORT:%.c=$$(BUILD)/$(1)/%.o)
 $(1)_PARTS := $$(TOOL_PARTS:%.c=$$(BUILD)/$(1)/%.o)
-$(1)_ARCHIVES := $$(patsubst %,$$(BUILD)/$(1)/lib%.a,support tool sim core)
+$(1)_ARCHIVES := $$(patsubst %,$$(BUILD)/$(1)/lib%.a,support tool host sim core)
 $$($(1)_CORE): EXTRA := $$(CORE_WARNINGS)
 $$(BUILD)/$(1)/%.o: EXTRA ?= $$(WARNINGS)
 $$(BUILD)/$(1)/%.o: %.c Makefile
@@ -68,6 +70,8 @@ $$(BUILD)/$(1)/%.o: %.c Makefile
 $$(BUILD)/$(1)/libcore.a: $$($(1)_CORE) src/libcma.c
 	@rm -f $$@; ar rcs $$@ $$($(1)_CORE)
 $$(BUILD)/$(1)/libsim.a: $$($(1)_SIM)
+	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^
+$$(BUILD)/$(1)/libhost.a: $$($(1)_HOST)
 	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^
 $$(BUILD)/$(1)/libsupport.a: $$($(1)_SUPPORT)
 	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^
@@ -79,6 +83,9 @@ $$(BUILD)/$(1)/cma: $$(BUILD)/$(1)/tool/main.o $$($(1)_ARCHIVES)
 $$(BUILD)/$(1)/tests/unit/%: $$(BUILD)/$(1)/tests/unit/%.o $$($(1)_ARCHIVES)
 	@echo "  LD    $$@"
 	@$$($(1)_CC) $$(FLAGS_$(1)) $$(LDFLAGS) $$^ -lcmocka $$(LDLIBS) -o $$@
+$$(BUILD)/$(1)/examples/%: $$(BUILD)/$(1)/examples/%.o $$($(1)_ARCHIVES)
+	@echo "  LD    $$@"
+	@$$($(1)_CC) $$(FLAGS_$(1)) $$(LDFLAGS) $$^ $$(LDLIBS) -o $$@
 $$(BUILD)/$(1)/tests/%: $$(BUILD)/$(1)/tests/%.o $$($(1)_ARCHIVES)
 	@echo "  LD    $$@"
 	@$$($(1)_CC) $$(FLAGS_$(1)) $$(LDFLAGS) $$^ $$(LDLIBS) -o $$@
@@ -90,7 +97,7 @@ $(foreach config,$(CONFIGS),$(eval $(call configuration,$(config))))
 programs = $(patsubst %.c,$(BUILD)/$(1)/%,$(2))
 TESTS := $(call programs,checked,$(UNIT)) $(call programs,asan,$(UNIT)) \
 	$(call programs,checked,$(MODEL)) $(call programs,asan,$(MODEL)) \
-	$(call programs,tsan,$(THREADS)) \
+	$(call programs,tsan,$(THREADS)) $(BUILD)/checked/examples/host/main \
 	$(if $(wildcard tool/main.c),$(BUILD)/cma $(BUILD)/asan/cma $(BUILD)/clang/cma)
 
 # --- what to type ----------------------------------------------------------------------------

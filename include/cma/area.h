@@ -143,8 +143,8 @@ struct cma_claim {
     struct cma_refusal refusal;             /* valid when REFUSED */
     /* private */
     struct cma_area *area;
-    struct cma_area_request request;
     struct cma_claim *next;
+    struct cma_area_request request;
     cma_pfn_t cursor;       /* the window begins at or above */
     uint32_t isolated;      /* frames of the window isolated so far */
     uint32_t evacuated;     /* of these, the first so many are empty */
@@ -153,10 +153,10 @@ struct cma_claim {
     uint32_t seen;          /* what the search met */
     uint32_t seen_event;    /* when the search began */
     uint32_t seen_generation;
-    cma_pfn_t passing_pfn; /* the last of what the search met that goes by itself */
-    uint32_t rounds;       /* searches begun again */
-    uint32_t stalls;       /* waits for a frame of this window that somebody else moves */
-    uint32_t flags;        /* CLAIM_* in src/cma/claim.c */
+    uint32_t passing_frame; /* the last of what the search met that goes by itself */
+    uint32_t rounds;        /* searches begun again */
+    uint32_t stalls;        /* waits for a frame of this window that somebody else moves */
+    uint32_t flags;         /* CLAIM_* in src/cma/claim.c */
 };
 
 /* Begins a claim: checks the request. Returns 0, or as cma_area_alloc for what can be said at once.

@@ -50,16 +50,27 @@ static cma_pfn_t claim_last(const struct cma_claim *claim)
     return claim->pfn + (claim->request.npages - 1);
 }
 
+/* Frames are noted by their number in the area. */
+static uint32_t claim_frame(const struct cma_claim *claim, cma_pfn_t pfn)
+{
+    return (uint32_t)(pfn - claim->area->span->pfn);
+}
+
+static cma_pfn_t claim_pfn(const struct cma_claim *claim, uint32_t frame)
+{
+    return claim->area->span->pfn + frame;
+}
+
 static void claim_saw(struct cma_claim *claim, enum claim_sort sort, cma_pfn_t pfn)
 {
     claim->seen |= CLAIM_SAW(sort);
-    claim->seen_frame[sort] = (uint32_t)(pfn - claim->area->span->pfn);
+    claim->seen_frame[sort] = claim_frame(claim, pfn);
 }
 
 static void claim_saw_passing(struct cma_claim *claim, cma_pfn_t pfn)
 {
     claim->seen |= CLAIM_SAW_PASSING;
-    claim->passing_pfn = pfn;
+    claim->passing_frame = claim_frame(claim, pfn);
 }
 
 /* Another claim's window is in the way. The lock is held. */
@@ -361,7 +372,8 @@ static bool claim_wait_passing(struct cma_claim *claim)
     uint32_t event = cma_frames_event(frames);
     struct cma_frame_info info;
 
-    if (claim_others_ended(claim) || cma_frame_info(frames, claim->passing_pfn, &info) != 0) {
+    if (claim_others_ended(claim) ||
+        cma_frame_info(frames, claim_pfn(claim, claim->passing_frame), &info) != 0) {
         return true;
     }
     if (info.refs != 0 || info.frozen ||
@@ -447,8 +459,7 @@ static CMA__APART int claim_exhausted(struct cma_claim *claim)
     } else if ((claim->seen & CLAIM_SAW_PAUSED) != 0) {
         code = CMA_EAGAIN;
     }
-    return claim_refuse(claim, code, reasons[sort],
-                        claim->area->span->pfn + claim->seen_frame[sort]);
+    return claim_refuse(claim, code, reasons[sort], claim_pfn(claim, claim->seen_frame[sort]));
 }
 
 static CMA__APART int claim_choose(struct cma_claim *claim, uint64_t *budget)

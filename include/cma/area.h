@@ -151,6 +151,7 @@ struct cma_claim {
     uint32_t window_copied; /* copies made for this window */
     uint32_t seen_frame[4]; /* what stood in the way, one of each sort: numbers in the area */
     uint32_t seen;          /* what the search met */
+    uint32_t seen_room;     /* the least room for kept frames that it found too small */
     uint32_t seen_event;    /* when the search began */
     uint32_t seen_generation;
     uint32_t passing_frame; /* the last of what the search met that goes by itself */

@@ -67,6 +67,25 @@ static void claim_saw(struct cma_claim *claim, enum claim_sort sort, cma_pfn_t p
     claim->seen_frame[sort] = claim_frame(claim, pfn);
 }
 
+/* Destinations that any data could go to, as far as 32 bits count. */
+static uint32_t claim_room(const struct cma_claim *claim)
+{
+    const struct cma_pages_ops *ops = claim->area->ops;
+    uint64_t room = ops == NULL ? 0 : ops->room(ops->ctx, CMA_PADDR_MAX);
+
+    return room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
+}
+
+static void claim_saw_no_room(struct cma_claim *claim, cma_pfn_t pfn)
+{
+    uint32_t room = claim_room(claim);
+
+    if ((claim->seen & CLAIM_SAW(CLAIM_SORT_ROOM)) == 0 || room < claim->seen_room) {
+        claim->seen_room = room;
+    }
+    claim_saw(claim, CLAIM_SORT_ROOM, pfn);
+}
+
 static void claim_saw_passing(struct cma_claim *claim, cma_pfn_t pfn)
 {
     claim->seen |= CLAIM_SAW_PASSING;
@@ -320,14 +339,14 @@ static uint32_t claim_excess(const struct cma_claim *claim, cma_pfn_t pfn,
                              const struct cma_window_cost *cost)
 {
     const struct cma_pages_ops *ops = claim->area->ops;
-    uint64_t room;
+    uint32_t room;
 
     if (cost->kept == 0) {
         return 0;
     }
-    room = ops == NULL ? 0 : ops->room(ops->ctx, CMA_PADDR_MAX);
+    room = claim_room(claim);
     if (room < cost->kept) {
-        return cost->kept - (uint32_t)room;
+        return cost->kept - room;
     }
     if (cost->kept_paddr_last == CMA_PADDR_MAX ||
         ops->room(ops->ctx, cost->kept_paddr_last) >= cost->kept) {
@@ -415,10 +434,13 @@ static CMA__APART bool claim_overtaken(struct cma_claim *claim)
     bool changed;
 
     (void)cma__window_want(area, &claim->request, &want);
+    /* Data was dropped for a window that was given up later: its place is room for another. */
+    changed =
+        (claim->seen & CLAIM_SAW(CLAIM_SORT_ROOM)) != 0 && claim_room(claim) > claim->seen_room;
     state = claim_lock(claim);
     /* A buffer was released, or another claim ended, and no look was taken at that place since. */
-    changed = (claim->seen & CLAIM_SAW(CLAIM_SORT_CLAIMED)) != 0 &&
-              area->generation != claim->seen_generation;
+    changed = changed || ((claim->seen & CLAIM_SAW(CLAIM_SORT_CLAIMED)) != 0 &&
+                          area->generation != claim->seen_generation);
     for (other = area->claims; other != NULL; other = other->next) {
         if (other != claim && (other->flags & CLAIM_BOOKED) != 0 && other->pfn <= want.last &&
             claim_last(other) >= want.first) {
@@ -483,7 +505,7 @@ static CMA__APART int claim_choose(struct cma_claim *claim, uint64_t *budget)
         }
         excess = claim_excess(claim, pfn, &cost);
         if (excess != 0) {
-            claim_saw(claim, CLAIM_SORT_ROOM, pfn);
+            claim_saw_no_room(claim, pfn);
             claim->cursor = pfn + excess;
             continue;
         }
@@ -584,7 +606,7 @@ static void claim_give_up(struct cma_claim *claim, int error, cma_pfn_t obstacle
     if (error == CMA_ENOMEM) {
         /* Others took the room meanwhile; a window that keeps fewer frames may still do. */
         next = claim->pfn + 1;
-        claim_saw(claim, CLAIM_SORT_ROOM, obstacle);
+        claim_saw_no_room(claim, obstacle);
     } else if (error == CMA_EAGAIN) {
         claim_saw_passing(claim, obstacle);
         claim_saw(claim, CLAIM_SORT_HELD, obstacle);

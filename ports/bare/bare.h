@@ -83,6 +83,8 @@ struct mmu_counts {
     uint64_t page_flushes, flushes;
 };
 extern struct mmu_counts mmu_counts;
+/* For a control: valid entries are overwritten. */
+extern bool mmu_forget_break;
 
 /*
  * Walks the live tables of both halves. True if no frame of memory has two mappings whose attributes

@@ -51,6 +51,7 @@ static uint32_t nsplits;
 static uint32_t nstale;
 static bool borrowed;
 struct mmu_counts mmu_counts;
+bool mmu_forget_break;
 
 static void mmu_written(void)
 {
@@ -73,7 +74,7 @@ static void mmu_set(uint64_t *entry, uint64_t value)
 /* Break before make, for an entry that maps vaddr. */
 static void mmu_replace(uint64_t *entry, uint64_t vaddr, uint64_t value)
 {
-    if (*entry & PTE_VALID) {
+    if ((*entry & PTE_VALID) && !mmu_forget_break) {
         mmu_set(entry, 0);
         mmu_flush_page(vaddr);
         mmu_counts.broken++;

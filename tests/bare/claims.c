@@ -355,7 +355,8 @@ int claims_far(struct cma_system *system, const struct board *board, struct edu 
         return claims_wrong("the display gets nothing", (uint64_t)-error);
     error = cma_dma_alloc_coherent(&claims.device, &request, &buffer, &refusal);
     if (error != CMA_OK) {
-        bare_printf("edu, mask %x: refused: %s (%s)\n", board->options.mask, cma_strerror(error),
+        bare_printf("edu, mask %x: refused%s: %s (%s)\n", board->options.mask,
+                    error == CMA_ERANGE ? ", CMA_ERANGE" : "", cma_strerror(error),
                     cma_reason_name(refusal.reason));
         if (cma_area_release(system->default_area, pfn, display.npages, OWNER_DISPLAY) != CMA_OK)
             return claims_wrong("the display can't release", pfn);

@@ -6,6 +6,7 @@
  * mute names a hook that does nothing, so that each judgement is seen to fail:
  *     flush, freeze            writes of the task are lost
  *     clean, invalidate        the log is not as expected
+ *     break                    (not a hook) no break before make: the log tells
  *     zero                     a buffer holds somebody's bytes
  *     set_attr                 libcma refuses: the page tables do not say what it asked for
  *     alias                    (not a hook) a second mapping comes to be
@@ -51,6 +52,7 @@ static void muted_flush(void *ctx)
 static void main_port(void)
 {
     port = bare_port;
+    mmu_forget_break = image_muted(&board, "break");
     if (image_muted(&board, "flush"))
         port.tlb_flush = muted_flush;
     if (image_muted(&board, "clean"))

@@ -511,17 +511,17 @@ static const char *test_set_attr_flush(harness_t h)
     return NULL;
 }
 
-/* The whole way of a buffer, as src/dma walks it, with caches that forget and read ahead. */
-static const char *test_handover(harness_t h)
+/* The whole way of a buffer, as src/dma walks it. Whether the caches forget in between or not: dirty
+ * lines that were left behind do harm in one case, clean ones in the other. */
+static const char *handover(harness_t h, bool forget)
 {
     const struct cma_port *port = h->port;
     uint64_t n = 2 * page_of(h);
     bool zeroed, to_device, to_cpu;
 
-    CHECK(port->set_attr, no_attr);
-    CHECK(port->clean && port->invalidate, no_maintenance);
-    CHECK(h->device_read && h->device_write, no_device);
-    put(h, CPU, linear(h, 2), 0, 14, 0, n);
+    /* Memory itself is to hold something that the zeroes must overwrite. */
+    port->invalidate(port->ctx, frame(h, 2), n);
+    put(h, DEVICE, NULL, frame(h, 2), 14, 0, n);
     port->zero(port->ctx, frame(h, 2), n);
     port->clean(port->ctx, frame(h, 2), n);
     port->invalidate(port->ctx, frame(h, 2), n);
@@ -529,16 +529,14 @@ static const char *test_handover(harness_t h)
     flush(h);
     port->invalidate(port->ctx, frame(h, 2), n);
     port->dma_barrier(port->ctx);
-    if (h->evict)
-        h->evict(h->ctx);
     zeroed = has(h, DEVICE, NULL, frame(h, 2), NOTHING, 0, n);
     put(h, CPU, linear(h, 2), 0, 15, 0, n);
     port->dma_barrier(port->ctx);
+    if (forget)
+        h->evict(h->ctx);
     to_device = has(h, DEVICE, NULL, frame(h, 2), 15, 0, n);
     put(h, DEVICE, NULL, frame(h, 2), 16, 0, n);
     port->dma_barrier(port->ctx);
-    if (h->evict)
-        h->evict(h->ctx);
     to_cpu = has(h, CPU, linear(h, 2), 0, 16, 0, n);
     port->dma_barrier(port->ctx);
     attr(h, 2, 2, CMA_ATTR_CACHED);
@@ -547,6 +545,17 @@ static const char *test_handover(harness_t h)
     CHECK(to_cpu, "the CPU must see what a device wrote into its buffer");
     CHECK(has(h, CPU, linear(h, 2), 0, 16, 0, n), "a buffer that came back must hold its bytes");
     return NULL;
+}
+
+static const char *test_handover(harness_t h)
+{
+    const char *why;
+
+    CHECK(h->port->set_attr, no_attr);
+    CHECK(h->port->clean && h->port->invalidate, no_maintenance);
+    CHECK(h->device_read && h->device_write, no_device);
+    why = handover(h, false);
+    return why || !h->evict ? why : handover(h, true);
 }
 
 /* --- 9. map and unmap -------------------------------------------------------------------------- */

@@ -33,7 +33,8 @@ extern char bare_image_first[], bare_image_end[];
 /* The image's own: called with the tree's address on the first stack, everything else still off. */
 void bare_start(const void *dtb);
 
-/* --- console.c --------------------------------------------------------------------------------- */
+/* --- console.c ---------------------------------------------------------------------------------
+ */
 void bare_print(const char *text);
 void bare_print_u64(uint64_t value);
 void bare_print_hex(uint64_t value);
@@ -44,7 +45,8 @@ _Noreturn void bare_exit(int code);
 /* Says what is wrong and where, and ends with exit code 1. */
 _Noreturn void bare_die(const char *what, uint64_t value);
 
-/* --- mmu.c ------------------------------------------------------------------------------------- */
+/* --- mmu.c -------------------------------------------------------------------------------------
+ */
 /* First of all: identity for devices, and for BARE_RAM_MAX bytes of memory by blocks. */
 void mmu_start(void);
 /* When the tree has told what memory there is. Whole blocks that are no part of [first, last] are
@@ -87,14 +89,15 @@ extern struct mmu_counts mmu_counts;
 extern bool mmu_forget_break;
 
 /*
- * Walks the live tables of both halves. True if no frame of memory has two mappings whose attributes
- * differ; otherwise *paddr is the first that has. *nleaves counts the mappings seen.
+ * Walks the live tables of both halves. True if no frame of memory has two mappings whose
+ * attributes differ; otherwise *paddr is the first that has. *nleaves counts the mappings seen.
  */
 bool mmu_check_aliases(cma_paddr_t *paddr, uint64_t *nleaves);
 /* For a test of the walker: an entry of the window that the port would never make. 0 removes it. */
 void mmu_make_alias(cma_paddr_t paddr, enum cma_attr attr);
 
-/* --- thread.c ---------------------------------------------------------------------------------- */
+/* --- thread.c ----------------------------------------------------------------------------------
+ */
 /* Starts interrupts and the timer; who calls becomes the first thread. A tick comes after 1 to
  * `max_tick_ns`, by chance that is the same in each run. */
 void thread_start(uint64_t max_tick_ns);
@@ -137,7 +140,8 @@ static inline bool irq_is_masked(void)
     return (state & 0x80) != 0;
 }
 
-/* --- port.c ------------------------------------------------------------------------------------ */
+/* --- port.c ------------------------------------------------------------------------------------
+ */
 extern const struct cma_port bare_port;
 
 enum bare_op {
@@ -162,13 +166,14 @@ struct bare_entry {
 struct bare_log {
     struct bare_entry entries[BARE_LOG_MAX];
     uint32_t count;
-    bool lost;      /* it was full */
+    bool lost; /* it was full */
 };
 extern struct bare_log bare_log;
 void bare_log_begin(void);
 const char *bare_op_name(enum bare_op op);
 
-/* --- edu.c ------------------------------------------------------------------------------------- */
+/* --- edu.c -------------------------------------------------------------------------------------
+ */
 #define EDU_NBYTES_MAX 2048u /* of one transfer: QEMU 7.2 dies of 4,096 */
 struct edu {
     volatile uint8_t *registers;

@@ -116,7 +116,8 @@ static enum cma_attr mmu_attr(uint64_t entry)
     }
 }
 
-/* The entry that decides about vaddr, and how many bytes it is about; NULL for no address at all. */
+/* The entry that decides about vaddr, and how many bytes it is about; NULL for no address at all.
+ */
 static uint64_t *mmu_leaf(uint64_t vaddr, uint64_t *nbytes)
 {
     struct table *table = vaddr >> 63 ? &upper : &lower;
@@ -175,7 +176,8 @@ void mmu_start(void)
     mmu_registers();
 }
 
-/* --- the linear mapping ------------------------------------------------------------------------ */
+/* --- the linear mapping ------------------------------------------------------------------------
+ */
 
 static uint64_t *mmu_block(cma_paddr_t paddr)
 {
@@ -245,7 +247,8 @@ int mmu_lookup(const void *vaddr, cma_paddr_t *paddr, enum cma_attr *attr)
     return CMA_OK;
 }
 
-/* --- the window -------------------------------------------------------------------------------- */
+/* --- the window --------------------------------------------------------------------------------
+ */
 
 /* The attributes of this frame in the window, CMA_ATTR_NONE when it is not there. */
 static enum cma_attr mmu_window_attr(cma_paddr_t paddr)
@@ -337,7 +340,8 @@ void mmu_give_back(void)
     borrowed = false;
 }
 
-/* --- the task ---------------------------------------------------------------------------------- */
+/* --- the task ----------------------------------------------------------------------------------
+ */
 
 void *mmu_task_vaddr(uint32_t index)
 {
@@ -374,7 +378,8 @@ uint32_t mmu_task_index(uint64_t vaddr)
     return vaddr < TASK_FIRST || index >= MMU_TASK_NPAGES ? UINT32_MAX : (uint32_t)index;
 }
 
-/* --- the walker -------------------------------------------------------------------------------- */
+/* --- the walker --------------------------------------------------------------------------------
+ */
 
 /* What this walk has seen of each frame: the walk's number, and the attributes. */
 static uint32_t walk_seen[BARE_RAM_MAX / BARE_PAGE];
@@ -423,8 +428,7 @@ static bool walk_blocks(const struct table *table, cma_paddr_t *paddr, uint64_t 
                 return false;
         } else if (entry & PTE_VALID) {
             ++*nleaves;
-            if (table != &memory_blocks ||
-                (entry & PTE_ADDRESS) != BARE_RAM + i * BLOCK_NBYTES) {
+            if (table != &memory_blocks || (entry & PTE_ADDRESS) != BARE_RAM + i * BLOCK_NBYTES) {
                 *paddr = entry & PTE_ADDRESS;
                 return false;
             }

@@ -19,7 +19,6 @@ void __stack_chk_fail(void)
     __builtin_trap();
 }
 
-
 void *memcpy(void *to, const void *from, size_t nbytes)
 {
     uint8_t *t = to;

@@ -19,9 +19,8 @@ static uint64_t be32(const uint8_t *bytes)
 
 static void reserve(struct board *board, const char *name, cma_paddr_t first, uint64_t nbytes)
 {
-    struct cma_range range = {.base = first & ~(uint64_t)(BARE_PAGE - 1),
-                              .kind = CMA_RANGE_RESERVED,
-                              .name = name};
+    struct cma_range range = {
+        .base = first & ~(uint64_t)(BARE_PAGE - 1), .kind = CMA_RANGE_RESERVED, .name = name};
 
     range.nbytes = ((first + nbytes + BARE_PAGE - 1) & ~(uint64_t)(BARE_PAGE - 1)) - range.base;
     if (cma_map_reserve(&board->map, &range, NULL) != CMA_OK)

@@ -46,7 +46,8 @@ void claims_device(struct cma_device *device, struct cma_system *system, uint64_
         bare_die("device", (uint64_t)-error);
 }
 
-/* --- the log ----------------------------------------------------------------------------------- */
+/* --- the log -----------------------------------------------------------------------------------
+ */
 
 static bool logged(uint32_t *at, enum bare_op op, cma_paddr_t paddr, uint64_t nbytes, uint64_t done)
 {
@@ -71,11 +72,13 @@ static int claims_log_wrong(const char *what, uint32_t at)
                 claims.round, what, (uint64_t)at, (uint64_t)bare_log.count);
     for (uint32_t i = 0; i < bare_log.count && i < 24; i++)
         bare_printf("    %s %x, %u bytes, done %u\n", bare_op_name(bare_log.entries[i].op),
-                    bare_log.entries[i].paddr, bare_log.entries[i].nbytes, bare_log.entries[i].done);
+                    bare_log.entries[i].paddr, bare_log.entries[i].nbytes,
+                    bare_log.entries[i].done);
     return EXIT_LOG;
 }
 
-/* Batches of copies, each with the flush that makes its freezes true before it; then the handover. */
+/* Batches of copies, each with the flush that makes its freezes true before it; then the handover.
+ */
 static int claims_log_alloc(cma_paddr_t paddr, uint64_t nbytes, uint64_t copied)
 {
     uint64_t lines = nbytes / BARE_LINE;
@@ -114,13 +117,14 @@ static int claims_log_free(cma_paddr_t paddr, uint64_t nbytes)
     uint32_t at = 0;
 
     if (!logged(&at, BARE_OP_BARRIER, 0, 0, 0) ||
-        !logged_attr(&at, paddr, nbytes, CMA_ATTR_CACHED) ||
-        !logged(&at, BARE_OP_FLUSH, 0, 0, 0) || at != bare_log.count || bare_log.lost)
+        !logged_attr(&at, paddr, nbytes, CMA_ATTR_CACHED) || !logged(&at, BARE_OP_FLUSH, 0, 0, 0) ||
+        at != bare_log.count || bare_log.lost)
         return claims_log_wrong("release", at);
     return EXIT_OK;
 }
 
-/* --- one buffer -------------------------------------------------------------------------------- */
+/* --- one buffer --------------------------------------------------------------------------------
+ */
 
 static int claims_wrong(const char *what, uint64_t value)
 {
@@ -214,8 +218,8 @@ static int claims_get(struct cma_coherent *buffer)
     (void)thread_stretch(stretch);
     if (error != CMA_OK) {
         bare_printf("FAIL: round %u: %s: %s (%s), frame %x\n", claims.round,
-                    claims.device.config.name, cma_strerror(error),
-                    cma_reason_name(refusal.reason), refusal.pfn);
+                    claims.device.config.name, cma_strerror(error), cma_reason_name(refusal.reason),
+                    refusal.pfn);
         return EXIT_WRONG;
     }
     cma_area_stats(claims.system->default_area, &after);
@@ -290,7 +294,8 @@ int claims_run(struct cma_system *system, const struct board *board, struct edu 
     claims_device(&claims.device, system, board->options.mask);
     /* Ticks are to come while pages move; elsewhere they only cost time. */
     (void)thread_stretch(JUDGING_STRETCH);
-    for (claims.round = 0; claims.round < board->options.rounds && error == EXIT_OK; claims.round++) {
+    for (claims.round = 0; claims.round < board->options.rounds && error == EXIT_OK;
+         claims.round++) {
         error = claims_round();
         if (error == EXIT_OK && claims.round % 100 == 99)
             error = claims_check();
@@ -313,7 +318,8 @@ int claims_run(struct cma_system *system, const struct board *board, struct edu 
     return error;
 }
 
-/* --- out of reach ------------------------------------------------------------------------------ */
+/* --- out of reach ------------------------------------------------------------------------------
+ */
 
 #define VICTIM_NPAGES 16u
 

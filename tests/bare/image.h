@@ -18,26 +18,26 @@
 
 enum {
     EXIT_OK = 0,
-    EXIT_WRONG = 1,       /* something that must hold doesn't */
-    EXIT_CORRUPTED = 3,   /* the device wrote to where it should not: what the control expects */
-    EXIT_REFUSED = 4,     /* the device was refused by name */
-    EXIT_LOST = 5,        /* writes of the task were lost */
-    EXIT_ALIAS = 6,       /* a frame has two mappings that disagree */
-    EXIT_LOG = 7          /* maintenance is not the expected sequence */
+    EXIT_WRONG = 1,     /* something that must hold doesn't */
+    EXIT_CORRUPTED = 3, /* the device wrote to where it should not: what the control expects */
+    EXIT_REFUSED = 4,   /* the device was refused by name */
+    EXIT_LOST = 5,      /* writes of the task were lost */
+    EXIT_ALIAS = 6,     /* a frame has two mappings that disagree */
+    EXIT_LOG = 7        /* maintenance is not the expected sequence */
 };
 
 /* What the command line asks for. */
 struct image_options {
-    uint64_t mask;     /* edu.mask=: how far libcma believes that edu reaches */
-    uint64_t rounds;   /* rounds=: claims and releases */
-    const char *mute;  /* mute=: the hook that does nothing (a control), or "" */
-    bool suite;        /* suite: tests/port first */
+    uint64_t mask;    /* edu.mask=: how far libcma believes that edu reaches */
+    uint64_t rounds;  /* rounds=: claims and releases */
+    const char *mute; /* mute=: the hook that does nothing (a control), or "" */
+    bool suite;       /* suite: tests/port first */
 };
 
 struct board {
     struct cma_map map;
-    struct cma_range area;     /* of cma= */
-    cma_paddr_t stolen;        /* a block that the linear mapping never had */
+    struct cma_range area; /* of cma= */
+    cma_paddr_t stolen;    /* a block that the linear mapping never had */
     cma_paddr_t ecam;
     uint64_t ecam_nbytes;
     struct image_options options;
@@ -47,15 +47,14 @@ struct board {
  * the linear mapping what the map says. Ends the run when something is wrong. */
 void boot_board(struct board *board, const void *dtb);
 /* Everything of libcma. */
-void boot_system(const struct board *board, const struct cma_port *port,
-                 struct cma_system *system);
+void boot_system(const struct board *board, const struct cma_port *port, struct cma_system *system);
 
 /* tests/port on the metal. Returns the number of failed tests. */
 uint32_t metal_suite(const struct board *board, struct edu *edu);
 
 /* --- writer.c ------------------------------------------------------------------------------------
- * The task's pages: WRITER_NPAGES, movable. Each word is checked against what was last written there
- * before it is written again. */
+ * The task's pages: WRITER_NPAGES, movable. Each word is checked against what was last written
+ * there before it is written again. */
 #define WRITER_NPAGES 48u
 void writer_start(struct cma_system *system, const struct cma_port *port, cma_paddr_t first,
                   cma_paddr_t last, bool no_freeze);
@@ -68,7 +67,8 @@ uint64_t writer_lost(void); /* so far */
 cma_pfn_t writer_pfn(uint32_t index);
 uint64_t image_random(void);
 
-/* --- claims.c -----------------------------------------------------------------------------------*/
+/* --- claims.c
+ * -----------------------------------------------------------------------------------*/
 /* `rounds` of them while the task writes. Returns an exit code. */
 int claims_run(struct cma_system *system, const struct board *board, struct edu *edu);
 /* When all that edu can reach of the area is taken: refused with its true mask, and with a wrong

@@ -48,7 +48,8 @@ static volatile uint64_t *writer_word(uint32_t page, uint32_t word)
     return (volatile uint64_t *)mmu_task_vaddr(page) + word;
 }
 
-/* --- the task ---------------------------------------------------------------------------------- */
+/* --- the task ----------------------------------------------------------------------------------
+ */
 
 static void writer_run(void *arg)
 {
@@ -83,7 +84,8 @@ static bool writer_fault(uint64_t vaddr, const uint32_t **event)
     return true;
 }
 
-/* --- the mover --------------------------------------------------------------------------------- */
+/* --- the mover ---------------------------------------------------------------------------------
+ */
 
 static int writer_freeze(void *ctx, cma_pfn_t pfn, uint32_t cookie)
 {
@@ -129,7 +131,8 @@ static void writer_abort(void *ctx, cma_pfn_t pfn, uint32_t cookie)
     irq_restore(state);
 }
 
-/* --- its pages --------------------------------------------------------------------------------- */
+/* --- its pages ---------------------------------------------------------------------------------
+ */
 
 static bool writer_is_home(cma_pfn_t pfn)
 {

@@ -8,13 +8,13 @@
 #include "suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define CHECK(condition, sentence)                                                                 \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            return sentence;                                                                       \
+#define CHECK(condition, sentence) \
+    do {                           \
+        if (!(condition))          \
+            return sentence;       \
     } while (0)
 
-#define PIECE 1024u/* bytes moved at a time */
+#define PIECE 1024u /* bytes moved at a time */
 
 static const char no_mmu[] = "no MMU: the hooks are NULL";
 static const char no_attr[] = "attributes never change: set_attr is NULL";
@@ -30,13 +30,14 @@ static const char no_cpus[] = "one processor: the hook is NULL";
 static const char no_lookup[] = "tables can't be looked into: the hook is NULL";
 static const char no_interrupts[] = "interrupts can't be asked about";
 static const char no_window[] = "the size of the window is not known";
-static const char *const reasons[] = {no_mmu,    no_attr,   no_maintenance, no_device, no_threads,
-                                      no_waiting, no_locks, no_memory,      no_tables, no_time,
-                                      no_cpus,   no_lookup, no_interrupts,  no_window};
+static const char *const reasons[] = {no_mmu,     no_attr,   no_maintenance, no_device, no_threads,
+                                      no_waiting, no_locks,  no_memory,      no_tables, no_time,
+                                      no_cpus,    no_lookup, no_interrupts,  no_window};
 
 typedef const struct port_harness *harness_t;
 
-/* --- accesses ---------------------------------------------------------------------------------- */
+/* --- accesses ----------------------------------------------------------------------------------
+ */
 
 static uint64_t page_of(harness_t h)
 {
@@ -161,15 +162,15 @@ static bool looks_unmapped(harness_t h, const void *vaddr)
     return h->port->lookup(h->port->ctx, vaddr, &found, &seen) == CMA_ENOENT;
 }
 
-/* --- 1. sizes, 2. vaddr, 3. copy and zero ------------------------------------------------------ */
+/* --- 1. sizes, 2. vaddr, 3. copy and zero ------------------------------------------------------
+ */
 
 static const char *test_sizes(harness_t h)
 {
     CHECK(cma_port_check(h->port) == CMA_OK,
           "cma_port_check refuses it: fill page_shift, cache_line_nbytes and all hooks but those "
           "that may be NULL");
-    CHECK(is_power_of_two(h->port->cache_line_nbytes) &&
-              h->port->cache_line_nbytes <= page_of(h),
+    CHECK(is_power_of_two(h->port->cache_line_nbytes) && h->port->cache_line_nbytes <= page_of(h),
           "cache_line_nbytes must be a power of two no larger than a page");
     return NULL;
 }
@@ -250,7 +251,8 @@ static const char *test_copy_unmapped(harness_t h)
     return NULL;
 }
 
-/* --- 4. barrier -------------------------------------------------------------------------------- */
+/* --- 4. barrier --------------------------------------------------------------------------------
+ */
 
 static const char *test_barrier(harness_t h)
 {
@@ -270,7 +272,8 @@ static const char *test_barrier(harness_t h)
     return NULL;
 }
 
-/* --- 5. locks ---------------------------------------------------------------------------------- */
+/* --- 5. locks ----------------------------------------------------------------------------------
+ */
 
 #define LOCK_ROUNDS 200u
 
@@ -336,7 +339,8 @@ static const char *test_lock_interrupts(harness_t h)
     return NULL;
 }
 
-/* --- 6. wait and wake -------------------------------------------------------------------------- */
+/* --- 6. wait and wake --------------------------------------------------------------------------
+ */
 
 #define WAKE_ROUNDS 50u
 
@@ -397,7 +401,8 @@ static const char *test_wake(harness_t h)
     return NULL;
 }
 
-/* --- 7. cache maintenance ---------------------------------------------------------------------- */
+/* --- 7. cache maintenance ----------------------------------------------------------------------
+ */
 
 static const char *test_clean(harness_t h)
 {
@@ -442,7 +447,8 @@ static const char *test_invalidate_part(harness_t h)
     return NULL;
 }
 
-/* --- 8. lookup, set_attr, flush ---------------------------------------------------------------- */
+/* --- 8. lookup, set_attr, flush ----------------------------------------------------------------
+ */
 
 static const char *test_lookup(harness_t h)
 {
@@ -511,8 +517,8 @@ static const char *test_set_attr_flush(harness_t h)
     return NULL;
 }
 
-/* The whole way of a buffer, as src/dma walks it. Whether the caches forget in between or not: dirty
- * lines that were left behind do harm in one case, clean ones in the other. */
+/* The whole way of a buffer, as src/dma walks it. Whether the caches forget in between or not:
+ * dirty lines that were left behind do harm in one case, clean ones in the other. */
 static const char *handover(harness_t h, bool forget)
 {
     const struct cma_port *port = h->port;
@@ -558,7 +564,8 @@ static const char *test_handover(harness_t h)
     return why || !h->evict ? why : handover(h, true);
 }
 
-/* --- 9. map and unmap -------------------------------------------------------------------------- */
+/* --- 9. map and unmap --------------------------------------------------------------------------
+ */
 
 static int map(harness_t h, cma_paddr_t paddr, uint64_t npages, enum cma_attr value, void **vaddr)
 {
@@ -666,7 +673,8 @@ static const char *test_map_space(harness_t h)
     return NULL;
 }
 
-/* --- 10. no alias, time, processor ------------------------------------------------------------- */
+/* --- 10. no alias, time, processor -------------------------------------------------------------
+ */
 
 static const char *test_no_alias(harness_t h)
 {
@@ -721,7 +729,8 @@ static const char *test_cpu(harness_t h)
     return NULL;
 }
 
-/* --- the list ---------------------------------------------------------------------------------- */
+/* --- the list ----------------------------------------------------------------------------------
+ */
 
 static const struct {
     const char *name;

@@ -10,7 +10,8 @@
 #define UNMAPPED (HIGH + 16 * MIB)
 #define WINDOW 48u
 
-/* --- the harness ------------------------------------------------------------------------------- */
+/* --- the harness -------------------------------------------------------------------------------
+ */
 
 struct bench {
     struct sim *sim;
@@ -117,7 +118,8 @@ static void bench_destroy(struct bench *bench)
     test_free(bench);
 }
 
-/* --- the simulator is a port ------------------------------------------------------------------- */
+/* --- the simulator is a port -------------------------------------------------------------------
+ */
 
 static void test_suite(void **state)
 {
@@ -161,7 +163,8 @@ static void test_suite_of_small_ports(void **state)
     }
 }
 
-/* --- broken ports ------------------------------------------------------------------------------ */
+/* --- broken ports ------------------------------------------------------------------------------
+ */
 
 static const struct cma_port *real(void *ctx)
 {
@@ -298,26 +301,86 @@ static bool blind(void *ctx)
     return true;
 }
 
-static void break_sizes(struct bench *b) { b->port.cache_line_nbytes = 48; }
-static void break_vaddr(struct bench *b) { b->port.vaddr = broken_vaddr; }
-static void break_copy(struct bench *b) { b->port.copy = broken_copy; }
-static void break_copy_high(struct bench *b) { b->port.copy = broken_copy_high; }
-static void break_zero(struct bench *b) { b->port.zero = broken_zero; }
-static void break_wait(struct bench *b) { b->port.wait = broken_wait; }
-static void break_clean(struct bench *b) { b->port.clean = broken_range; }
-static void break_invalidate(struct bench *b) { b->port.invalidate = broken_range; }
-static void break_lines(struct bench *b) { b->port.invalidate = broken_invalidate_lines; }
-static void break_lookup(struct bench *b) { b->port.lookup = broken_lookup; }
-static void break_attr(struct bench *b) { b->port.set_attr = broken_set_attr; }
-static void break_attr_none(struct bench *b) { b->port.set_attr = broken_set_attr_none; }
-static void break_flush(struct bench *b) { b->port.tlb_flush = broken_flush; }
-static void break_map(struct bench *b) { b->port.map = broken_map; }
-static void break_map_always(struct bench *b) { b->port.map = broken_map_always; }
-static void break_walker(struct bench *b) { b->harness.no_alias = blind; }
-static void break_time(struct bench *b) { b->port.time_ns = broken_time; }
-static void break_cpu(struct bench *b) { b->port.cpu = broken_cpu; }
-static void break_missing(struct bench *b) { b->port.zero = NULL; }
-static void break_vaddr_none(struct bench *b) { b->port.vaddr = broken_vaddr_none; }
+static void break_sizes(struct bench *b)
+{
+    b->port.cache_line_nbytes = 48;
+}
+static void break_vaddr(struct bench *b)
+{
+    b->port.vaddr = broken_vaddr;
+}
+static void break_copy(struct bench *b)
+{
+    b->port.copy = broken_copy;
+}
+static void break_copy_high(struct bench *b)
+{
+    b->port.copy = broken_copy_high;
+}
+static void break_zero(struct bench *b)
+{
+    b->port.zero = broken_zero;
+}
+static void break_wait(struct bench *b)
+{
+    b->port.wait = broken_wait;
+}
+static void break_clean(struct bench *b)
+{
+    b->port.clean = broken_range;
+}
+static void break_invalidate(struct bench *b)
+{
+    b->port.invalidate = broken_range;
+}
+static void break_lines(struct bench *b)
+{
+    b->port.invalidate = broken_invalidate_lines;
+}
+static void break_lookup(struct bench *b)
+{
+    b->port.lookup = broken_lookup;
+}
+static void break_attr(struct bench *b)
+{
+    b->port.set_attr = broken_set_attr;
+}
+static void break_attr_none(struct bench *b)
+{
+    b->port.set_attr = broken_set_attr_none;
+}
+static void break_flush(struct bench *b)
+{
+    b->port.tlb_flush = broken_flush;
+}
+static void break_map(struct bench *b)
+{
+    b->port.map = broken_map;
+}
+static void break_map_always(struct bench *b)
+{
+    b->port.map = broken_map_always;
+}
+static void break_walker(struct bench *b)
+{
+    b->harness.no_alias = blind;
+}
+static void break_time(struct bench *b)
+{
+    b->port.time_ns = broken_time;
+}
+static void break_cpu(struct bench *b)
+{
+    b->port.cpu = broken_cpu;
+}
+static void break_missing(struct bench *b)
+{
+    b->port.zero = NULL;
+}
+static void break_vaddr_none(struct bench *b)
+{
+    b->port.vaddr = broken_vaddr_none;
+}
 
 static void break_lock(struct bench *b)
 {

@@ -155,6 +155,11 @@ static void mmu_registers(void)
 
 void mmu_start(void)
 {
+    uint64_t cache_type;
+
+    __asm__ volatile("mrs %0, ctr_el0" : "=r"(cache_type));
+    if (4u << ((cache_type >> 16) & 15) != BARE_LINE)
+        bare_die("cache lines of another length", 4u << ((cache_type >> 16) & 15));
     uint64_t device = mmu_bits(CMA_ATTR_DEVICE);
     /* Code is in here: it may be executed. */
     uint64_t block = mmu_bits(CMA_ATTR_CACHED) & ~PTE_NO_EXECUTE;

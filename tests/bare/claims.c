@@ -17,6 +17,7 @@
 #define JUDGING_STRETCH 24u
 #define OWNER_EDU 1u
 #define OWNER_DISPLAY 2u
+#define OWNER_CAMERA 3u
 
 static struct {
     struct cma_system *system;
@@ -338,6 +339,32 @@ static uint8_t *claims_victim(cma_paddr_t paddr)
     return (uint8_t *)(uintptr_t)paddr;
 }
 
+/* Ordinary memory is mapped by blocks here, and set_attr can't change it: a device that may have it
+ * and doesn't snoop is refused, and nothing is kept. */
+static int claims_blocks(struct cma_system *system, uint64_t mask)
+{
+    struct cma_device_config config = {
+        .name = "camera", .owner = OWNER_CAMERA, .mask = mask, .coherent_mask = mask};
+    struct cma_coherent_request request = {.nbytes = BARE_PAGE};
+    struct cma_pages_stats before, after;
+    struct cma_coherent buffer;
+    struct cma_refusal refusal;
+    struct cma_device camera;
+    int error = cma_device_init(&camera, &system->dma, &config);
+
+    cma_pages_stats(&system->pages, &before);
+    if (error == CMA_OK)
+        error = cma_dma_alloc_coherent(&camera, &request, &buffer, &refusal);
+    cma_pages_stats(&system->pages, &after);
+    if (error != CMA_EOPNOTSUPP || refusal.reason != CMA_REASON_MAPPING)
+        return claims_wrong("memory that is mapped by blocks is not refused", (uint64_t)-error);
+    if (memcmp(before.zone_idle_npages, after.zone_idle_npages, sizeof(after.zone_idle_npages)))
+        return claims_wrong("memory that was refused is not given back", 0);
+    bare_printf("camera, no area: refused: %s (%s)\n", cma_strerror(error),
+                cma_reason_name(refusal.reason));
+    return claims_check();
+}
+
 int claims_far(struct cma_system *system, const struct board *board, struct edu *edu)
 {
     cma_paddr_t edge = UINT64_C(0x50000000);
@@ -364,9 +391,12 @@ int claims_far(struct cma_system *system, const struct board *board, struct edu 
         bare_printf("edu, mask %x: refused%s: %s (%s)\n", board->options.mask,
                     error == CMA_ERANGE ? ", CMA_ERANGE" : "", cma_strerror(error),
                     cma_reason_name(refusal.reason));
+        if (error == CMA_ERANGE)
+            return EXIT_REFUSED;
+        error = claims_blocks(system, board->options.mask);
         if (cma_area_release(system->default_area, pfn, display.npages, OWNER_DISPLAY) != CMA_OK)
             return claims_wrong("the display can't release", pfn);
-        return error == CMA_ERANGE ? EXIT_REFUSED : EXIT_OK;
+        return error;
     }
     victim = claims_victim(BARE_RAM);
     if (claims_carry(&buffer, &wrong) != EXIT_OK)

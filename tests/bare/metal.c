@@ -80,9 +80,14 @@ uint32_t metal_suite(const struct board *board, struct edu *edu)
 {
     static struct metal metal;
     cma_paddr_t own = board->area.base + (uint64_t)SUITE_NPAGES * BARE_PAGE;
+    cma_paddr_t other = 0;
+    if (cma_map_find(&board->map, UINT64_C(4) * BARE_PAGE, BARE_PAGE, 0, CMA_PADDR_MAX, false,
+                     &other) != CMA_OK)
+        bare_die("no memory for the suite", 0);
     struct port_harness harness = {.port = &bare_port,
                                    .ctx = &metal,
                                    .memory = board->area.base,
+                                   .other = other,
                                    .unmapped = board->stolen,
                                    .window_npages = 511,
                                    .device_read = metal_device_read,

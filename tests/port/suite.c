@@ -29,10 +29,11 @@ static const char no_time[] = "no clock: the hook is NULL";
 static const char no_cpus[] = "one processor: the hook is NULL";
 static const char no_lookup[] = "tables can't be looked into: the hook is NULL";
 static const char no_interrupts[] = "interrupts can't be asked about";
+static const char no_other[] = "no memory outside areas";
 static const char no_window[] = "the size of the window is not known";
 static const char *const reasons[] = {no_mmu,     no_attr,   no_maintenance, no_device, no_threads,
                                       no_waiting, no_locks,  no_memory,      no_tables, no_time,
-                                      no_cpus,    no_lookup, no_interrupts,  no_window};
+                                      no_cpus,    no_lookup, no_interrupts,  no_window, no_other};
 
 typedef const struct port_harness *harness_t;
 
@@ -487,6 +488,31 @@ static const char *test_set_attr(harness_t h)
     return NULL;
 }
 
+/* Memory that is no area's may be mapped so that it can't be changed; then it stays as it is, all
+ * of it, and lookup says so: libcma looks, and refuses. */
+static const char *test_set_attr_other(harness_t h)
+{
+    uint64_t page = page_of(h);
+    enum cma_attr seen[4] = {CMA_ATTR_NONE};
+    cma_paddr_t paddr;
+
+    CHECK(h->port->set_attr, no_attr);
+    CHECK(h->port->lookup, no_lookup);
+    CHECK(h->other, no_other);
+    h->port->set_attr(h->port->ctx, h->other + page, 2 * page, CMA_ATTR_UNCACHED);
+    flush(h);
+    for (uint64_t i = 0; i < 4; i++)
+        (void)h->port->lookup(h->port->ctx, h->port->vaddr(h->port->ctx, h->other + i * page),
+                              &paddr, &seen[i]);
+    h->port->set_attr(h->port->ctx, h->other + page, 2 * page, CMA_ATTR_CACHED);
+    flush(h);
+    CHECK(seen[0] == CMA_ATTR_CACHED && seen[3] == CMA_ATTR_CACHED,
+          "set_attr must leave the pages before and behind alone");
+    CHECK(seen[1] == seen[2] && (seen[1] == CMA_ATTR_CACHED || seen[1] == CMA_ATTR_UNCACHED),
+          "set_attr must change all of a range, or none of it");
+    return NULL;
+}
+
 /* What set_attr promises after the flush: neither side needs maintenance any more. */
 static const char *test_set_attr_flush(harness_t h)
 {
@@ -751,6 +777,7 @@ static const struct {
     {"invalidate a part of a line", test_invalidate_part},
     {"lookup", test_lookup},
     {"set_attr and lookup", test_set_attr},
+    {"set_attr outside areas", test_set_attr_other},
     {"set_attr and tlb_flush", test_set_attr_flush},
     {"handover", test_handover},
     {"map and unmap", test_map},

@@ -18,6 +18,8 @@ struct port_harness {
     /* Memory for the tests alone: whole pages, at least SUITE_NPAGES, linearly mapped as
      * CMA_ATTR_CACHED, of the sort that set_attr must be able to change (an area's). */
     cma_paddr_t memory;
+    /* Four pages of linear memory that is no area's, perhaps mapped by blocks. 0: there is none. */
+    cma_paddr_t other;
     /* Memory without linear mapping: at least two pages. 0: there is none. */
     cma_paddr_t unmapped;
     /* How many pages port->map can map at once; 0: not known. */

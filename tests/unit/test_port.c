@@ -97,6 +97,7 @@ static struct bench *bench_create(struct sim_config config, bool tolerant)
         .port = &bench->port,
         .ctx = bench,
         .memory = BASE + MIB,
+        .other = BASE + 2 * MIB,
         .unmapped = config.no_mmu ? 0 : UNMAPPED,
         .window_npages = WINDOW,
         .read = bench_read,
@@ -145,7 +146,7 @@ static void test_suite_of_small_ports(void **state)
     static const struct {
         bool coherent, no_mmu;
         uint32_t skipped;
-    } ports[] = {{true, false, 9}, {false, true, 12}, {true, true, 15}};
+    } ports[] = {{true, false, 10}, {false, true, 13}, {true, true, 16}};
     (void)state;
 
     for (size_t i = 0; i < COUNT(ports); i++) {
@@ -415,6 +416,7 @@ static const struct {
     {"lookup", break_lookup},
     {"set_attr and lookup", break_attr},
     {"set_attr and lookup", break_attr_none},
+    {"set_attr outside areas", break_attr},
     {"set_attr and tlb_flush", break_flush},
     {"set_attr and tlb_flush", break_attr_none},
     {"handover", break_clean},

@@ -160,7 +160,7 @@ struct bare_entry {
     enum cma_attr attr;
     cma_paddr_t paddr, to; /* to: of a copy */
     uint64_t nbytes;
-    uint64_t done; /* lines cleaned or invalidated by instructions; entries changed in the tables */
+    uint64_t done; /* lines cleaned or invalidated by instructions; entries broken and flushed */
 };
 #define BARE_LOG_MAX 1024u
 struct bare_log {

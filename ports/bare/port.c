@@ -70,11 +70,11 @@ static void *port_vaddr(void *ctx, cma_paddr_t paddr)
 
 static void port_set_attr(void *ctx, cma_paddr_t paddr, uint64_t nbytes, enum cma_attr attr)
 {
-    uint64_t broken = mmu_counts.broken;
+    uint64_t flushed = mmu_counts.page_flushes;
 
     (void)ctx;
     mmu_set_attr(paddr, nbytes, attr);
-    port_log(BARE_OP_SET_ATTR, paddr, nbytes, mmu_counts.broken - broken);
+    port_log(BARE_OP_SET_ATTR, paddr, nbytes, mmu_counts.page_flushes - flushed);
     port_logged()->attr = attr;
 }
 

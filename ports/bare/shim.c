@@ -122,21 +122,14 @@ char *strrchr(const char *string, int c)
     return found;
 }
 
-/* Decimal and hexadecimal only: libfdt wants it for paths, which libcma does not look up. */
+/* Decimal only: libfdt wants it for overlays, which nobody applies here. */
 unsigned long strtoul(const char *string, char **end, int base)
 {
     unsigned long value = 0;
 
-    for (;; string++) {
-        unsigned digit = (unsigned)*string - '0';
-        if (digit > 9)
-            digit = ((unsigned)*string | 0x20) - 'a' + 10;
-        if ((unsigned)*string - '0' > 9 && ((unsigned)*string | 0x20) - 'a' > 5)
-            break;
-        if (digit >= (unsigned)(base ? base : 10))
-            break;
-        value = value * (unsigned)(base ? base : 10) + digit;
-    }
+    (void)base;
+    for (; (unsigned)*string - '0' < 10; string++)
+        value = value * 10 + ((unsigned)*string - '0');
     if (end)
         *end = (char *)(uintptr_t)string;
     return value;

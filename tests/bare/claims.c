@@ -170,7 +170,7 @@ static bool claims_is_zero(const struct cma_coherent *buffer, uint64_t first, ui
 
 static uint8_t claims_byte(uint64_t seed, uint64_t i)
 {
-    return (uint8_t)(1 + (seed + i * 37 + (i >> 8)) % 255);
+    return (uint8_t)((seed + i * 37 + (i >> 8)) | 1);
 }
 
 /* From the first half of the buffer to the second by way of edu. Returns the wrong bytes in *wrong:
@@ -298,7 +298,7 @@ int claims_run(struct cma_system *system, const struct board *board, struct edu 
     for (claims.round = 0; claims.round < board->options.rounds && error == EXIT_OK;
          claims.round++) {
         error = claims_round();
-        if (error == EXIT_OK && claims.round % 100 == 99)
+        if (error == EXIT_OK && claims.round % 250 == 249)
             error = claims_check();
     }
     for (uint32_t i = 0; i < HELD && error == EXIT_OK; i++)

@@ -18,6 +18,7 @@
 #define OWNER_EDU 1u
 #define OWNER_DISPLAY 2u
 #define OWNER_CAMERA 3u
+#define OWNER_PAIR 4u /* and the next */
 
 static struct {
     struct cma_system *system;
@@ -317,6 +318,77 @@ int claims_run(struct cma_system *system, const struct board *board, struct edu 
                 claims.lines, mmu_counts.broken);
     bare_printf("walks: %u mappings seen, no two of one frame disagree\n", claims.leaves);
     return error;
+}
+
+/* --- side by side -------------------------------------------------------------------------------
+ */
+
+#define PAIR_ROUNDS 150u
+
+struct pair {
+    struct cma_device device;
+    uint32_t number;
+    uint64_t got, wrong;
+    int error;
+    volatile bool done;
+};
+
+/* Another thread has memory at the same time: is all of it ours, as long as we have it? */
+static int pair_round(struct pair *pair, uint64_t nbytes)
+{
+    struct cma_coherent_request request = {.nbytes = nbytes};
+    struct cma_coherent buffer;
+    uint64_t mine = (uint64_t)(pair->number + 1) << 32;
+    int error = cma_dma_alloc_coherent(&pair->device, &request, &buffer, NULL);
+
+    if (error != CMA_OK)
+        return error;
+    pair->got++;
+    if (!claims_is_zero(&buffer, 0, nbytes))
+        pair->wrong++;
+    for (uint64_t i = 0; i < nbytes / 8; i++)
+        ((volatile uint64_t *)buffer.vaddr)[i] = mine + i;
+    for (uint64_t i = 0; i < nbytes / 8; i++)
+        pair->wrong += ((volatile uint64_t *)buffer.vaddr)[i] != mine + i;
+    return cma_dma_free_coherent(&pair->device, &buffer);
+}
+
+static void pair_run(void *arg)
+{
+    struct pair *pair = arg;
+
+    for (uint32_t i = 0; i < PAIR_ROUNDS && pair->error == CMA_OK; i++)
+        pair->error = pair_round(pair, (uint64_t)BARE_PAGE * (i % 7 + 1));
+    pair->done = true;
+}
+
+int claims_pair(struct cma_system *system, const struct board *board)
+{
+    static struct pair pairs[2];
+    uint64_t nleaves;
+    cma_paddr_t paddr;
+
+    writer_come_home();
+    for (uint32_t i = 0; i < 2; i++) {
+        struct cma_device_config config = {.name = "pair",
+                                           .owner = OWNER_PAIR + i,
+                                           .mask = board->options.mask,
+                                           .coherent_mask = board->options.mask,
+                                           .flags = CMA_DEVICE_AREA_ONLY};
+        pairs[i].number = i;
+        if (cma_device_init(&pairs[i].device, &system->dma, &config) != CMA_OK)
+            return claims_wrong("device", i);
+        thread_spawn(pair_run, &pairs[i]);
+    }
+    while (!pairs[0].done || !pairs[1].done) {
+        thread_yield();
+        writer_come_home();
+    }
+    bare_printf("side by side: %u and %u claims, errors %d and %d, %u words wrong\n", pairs[0].got,
+                pairs[1].got, pairs[0].error, pairs[1].error, pairs[0].wrong + pairs[1].wrong);
+    if (pairs[0].error || pairs[1].error || pairs[0].wrong || pairs[1].wrong)
+        return claims_wrong("two threads disturb each other", 0);
+    return mmu_check_aliases(&paddr, &nleaves) ? claims_check() : EXIT_ALIAS;
 }
 
 /* --- out of reach ------------------------------------------------------------------------------

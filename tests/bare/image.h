@@ -71,6 +71,8 @@ uint64_t image_random(void);
  * -----------------------------------------------------------------------------------*/
 /* `rounds` of them while the task writes. Returns an exit code. */
 int claims_run(struct cma_system *system, const struct board *board, struct edu *edu);
+/* Two threads claim and release at the same time, while the task writes and its pages come home. */
+int claims_pair(struct cma_system *system, const struct board *board);
 /* When all that edu can reach of the area is taken: refused with its true mask, and with a wrong
  * one memory is corrupted. Returns an exit code. */
 int claims_far(struct cma_system *system, const struct board *board, struct edu *edu);

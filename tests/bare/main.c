@@ -74,6 +74,8 @@ static int main_claims(void)
     writer_start(&system, &port, first, first + (UINT64_C(1) << 19) - 1,
                  image_muted(&board, "freeze"));
     code = claims_run(&system, &board, &edu);
+    if (code == EXIT_OK)
+        code = claims_pair(&system, &board);
     lost = writer_stop();
     bare_printf("task: %u writes, %u lost, %u faults, %u switches\n", writer_writes(), lost,
                 thread_faults(), thread_switches());

@@ -157,19 +157,42 @@ static bool writer_frame(uint32_t index, cma_pfn_t *pfn)
     return cma_pages_alloc(&writer.system->pages, &request, pfn, NULL) == CMA_OK;
 }
 
-/* As its owner would: a new frame, the old one's bytes, the old one back. False: no new frame. */
+/* Looks a page's frame up and takes a short reference, so that nobody else moves it. */
+static bool writer_hold(uint32_t index, cma_pfn_t *pfn)
+{
+    uintptr_t state = irq_save();
+    int error;
+
+    *pfn = writer.pfns[index];
+    error = cma_frame_ref(&writer.system->frames, *pfn);
+    irq_restore(state);
+    return error == CMA_OK;
+}
+
+/* As its owner would: a new frame, the old one's bytes, the old one back. False: no new frame, or
+ * somebody else is at it. */
 static bool writer_move(uint32_t index)
 {
-    cma_pfn_t from = writer.pfns[index], to;
+    struct cma_frames *frames = &writer.system->frames;
+    cma_pfn_t from, to;
+    int error;
 
-    if (!writer_frame(index, &to))
+    if (!writer_hold(index, &from))
         return false;
+    if (!writer_frame(index, &to)) {
+        (void)cma_frame_unref(frames, from);
+        return false;
+    }
     mmu_task_freeze(index);
     mmu_tlb_flush();
     writer.port->copy(writer.port->ctx, to * BARE_PAGE, from * BARE_PAGE, BARE_PAGE);
     writer_commit(NULL, from, to, index);
-    if (cma_frame_unref(&writer.system->frames, to) != CMA_OK ||
-        cma_pages_free(&writer.system->pages, from, 1, index) != CMA_OK)
+    if (cma_frame_unref(frames, to) != CMA_OK || cma_frame_unref(frames, from) != CMA_OK)
+        bare_die("reference", to);
+    /* A claim may try to move the old frame meanwhile, and hear that it is not ours any more. */
+    while ((error = cma_pages_free(&writer.system->pages, from, 1, index)) == CMA_EAGAIN)
+        thread_yield();
+    if (error != CMA_OK)
         bare_die("a page can't be moved", to);
     return true;
 }

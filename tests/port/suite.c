@@ -516,6 +516,7 @@ static const char *test_set_attr_other(harness_t h)
 /* What set_attr promises after the flush: neither side needs maintenance any more. */
 static const char *test_set_attr_flush(harness_t h)
 {
+    uint64_t n = page_of(h) < 512 ? page_of(h) : 512;
     bool to_device, to_cpu, kept;
 
     CHECK(h->port->set_attr, no_attr);
@@ -529,17 +530,17 @@ static const char *test_set_attr_flush(harness_t h)
     if (h->port->invalidate)
         h->port->invalidate(h->port->ctx, frame(h, 0), page_of(h));
     kept = has(h, CPU, linear(h, 0), 0, 11, 0, page_of(h));
-    put(h, CPU, linear(h, 0), 0, 12, 0, 512);
+    put(h, CPU, linear(h, 0), 0, 12, 0, n);
     h->port->dma_barrier(h->port->ctx);
-    to_device = has(h, DEVICE, NULL, frame(h, 0), 12, 0, 512);
-    put(h, DEVICE, NULL, frame(h, 0), 13, 0, 512);
+    to_device = has(h, DEVICE, NULL, frame(h, 0), 12, 0, n);
+    put(h, DEVICE, NULL, frame(h, 0), 13, 0, n);
     h->port->dma_barrier(h->port->ctx);
-    to_cpu = has(h, CPU, linear(h, 0), 0, 13, 0, 512);
+    to_cpu = has(h, CPU, linear(h, 0), 0, 13, 0, n);
     attr(h, 0, 1, CMA_ATTR_CACHED);
     CHECK(kept, "set_attr must not change what memory holds");
     CHECK(to_device, "after set_attr and tlb_flush a device must see uncached writes at once");
     CHECK(to_cpu, "after set_attr and tlb_flush the CPU must see a device's writes at once");
-    CHECK(has(h, CPU, linear(h, 0), 0, 13, 0, 512), "set_attr must not change what memory holds");
+    CHECK(has(h, CPU, linear(h, 0), 0, 13, 0, n), "set_attr must not change what memory holds");
     return NULL;
 }
 

@@ -101,7 +101,7 @@ TESTS := $(call programs,checked,$(UNIT)) $(call programs,asan,$(UNIT)) \
 	$(if $(wildcard tool/main.c),$(BUILD)/cma $(BUILD)/asan/cma $(BUILD)/clang/cma)
 
 # --- what to type ----------------------------------------------------------------------------
-.PHONY: all demo check check-build check-long check-boards size help format clean
+.PHONY: all demo check bare check-build check-long check-boards size help format clean
 
 all: $(BUILD)/cma ## the tool, at build/cma (the default)
 
@@ -115,8 +115,14 @@ demo: ## installs what is needed, builds the tool and shows a board at work
 
 check: ## every test and check that a change must pass; the last line has the counts
 	@scripts/deps check
+	@scripts/deps bare || echo "check: goes on without QEMU, see what is skipped"
 	@$(MAKE) --no-print-directory -k -j$(JOBS) check-build; \
 		BUILD=$(BUILD) JOBS=$(JOBS) scripts/check --built $$?
+
+bare: ## libcma on bare metal: the aarch64 image on QEMU (a part of check)
+	@scripts/deps check
+	@scripts/deps bare
+	@BUILD=$(BUILD) scripts/check-bare
 
 check-build: $(TESTS)
 	@:
@@ -153,6 +159,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | \
 		while IFS='|' read -r name text; do printf '%-16s %s\n' "$$name" "$$text"; done
 
-clean: ## removes what was built, but not the device trees that check-boards fetched
+clean: ## removes what was built, but not the trees and the library that checks fetched
 	@if [ -d $(BUILD) ]; then \
-		find $(BUILD) -mindepth 1 -maxdepth 1 ! -name boards -exec rm -rf {} +; fi
+		find $(BUILD) -mindepth 1 -maxdepth 1 ! -name boards ! -name libfdt-arm64 \
+			-exec rm -rf {} +; fi

@@ -60,8 +60,11 @@ struct cma_port {
     /*
      * Changes the attributes of the linear mapping of [paddr, paddr + nbytes) in place: no second
      * mapping comes to be. Cannot fail for memory of areas: a port maps that by pages from the
-     * start. Cache maintenance around it is libcma's business, the TLB is flushed by a later
-     * tlb_flush. NULL: the machine's devices are all cache-coherent, or it has no caches.
+     * start. Other memory may be mapped so that it can't be changed (by large blocks): then the
+     * call changes nothing, and the port has a lookup hook, by which libcma notices and refuses
+     * the request (CMA_EOPNOTSUPP). Cache maintenance around it is libcma's business, the TLB is
+     * flushed by a later tlb_flush. NULL: the machine's devices are all cache-coherent, or it has
+     * no caches.
      */
     void (*set_attr)(void *ctx, cma_paddr_t paddr, uint64_t nbytes, enum cma_attr attr);
 
@@ -74,7 +77,8 @@ struct cma_port {
     /*
      * Cache maintenance to the point where devices see memory. clean: dirty lines are written back.
      * invalidate: lines are dropped; a line that is only partly inside is cleaned first.
-     * Cannot fail. Both NULL: all devices are cache-coherent, or there are no caches.
+     * The memory may have no linear mapping, or be mapped uncached. Cannot fail. Both NULL: all
+     * devices are cache-coherent, or there are no caches.
      */
     void (*clean)(void *ctx, cma_paddr_t paddr, uint64_t nbytes);
     void (*invalidate)(void *ctx, cma_paddr_t paddr, uint64_t nbytes);
@@ -88,7 +92,8 @@ struct cma_port {
     void (*tlb_flush)(void *ctx);
 
     /* Copies or zeroes memory by physical address, through whatever mapping the port likes, as a
-     * cached CPU access. The ranges do not overlap. Cannot fail. Never NULL. */
+     * cached CPU access; memory without linear mapping too. The ranges do not overlap. Cannot fail.
+     * Never NULL. */
     void (*copy)(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbytes);
     void (*zero)(void *ctx, cma_paddr_t paddr, uint64_t nbytes);
 

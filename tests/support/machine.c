@@ -599,12 +599,15 @@ void machine_make(struct machine *machine, const struct machine_config *config)
             .name = i == 0 ? "sure" : "refusing",
             .ctx = machine,
             .paddr_last = CMA_PADDR_MAX,
-            .flags = i == 0 ? 0 : CMA_MOVER_MAY_REFUSE,
+            .flags = i == 0 || config->limited_npages != 0 ? 0 : CMA_MOVER_MAY_REFUSE,
             .freeze = machine_freeze,
             .commit = machine_commit,
             .abort = machine_abort,
             .discard = machine_discard,
         };
+        if (i == 1 && config->limited_npages != 0)
+            machine->movers[i].paddr_last =
+                ((machine->base + config->limited_npages) << MACHINE_SHIFT) - 1;
         number = cma_mover_register(&machine->table, &machine->movers[i]);
         MACHINE_REQUIRE(number > 0, "cma_mover_register: %d", number);
         machine->numbers[i] = (uint32_t)number;

@@ -42,6 +42,8 @@ struct machine_config {
     } areas[MACHINE_AREAS_MAX];
     uint32_t nareas;
     uint32_t nobjects;
+    uint32_t limited_npages;  /* not 0: the second mover never refuses, and its data must lie within
+                               * the first so many pages */
     uint32_t refusal_percent; /* of the second mover; the first never refuses */
     bool lends;               /* there is a lend operation, as a host has one */
 };

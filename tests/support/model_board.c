@@ -98,7 +98,7 @@ static void board_memory(struct model *model)
     }
     model->nframes = frame;
     switch (model_below(model, 5)) {
-    case 0: model->base = model_below(model, 2); break;
+    case 0: model->base = 0; break;
     case 1: model->base = (UINT64_MAX >> model->port.page_shift) - frame + 1; break;
     default: model->base = 0x80000 + model_below(model, 2000); break;
     }
@@ -134,6 +134,9 @@ static void board_areas(struct model *model)
         uint32_t npages = (uint32_t)model_log_uniform(model, 1, model->nframes / 2);
         uint32_t first = (uint32_t)model_below(model, model->nframes);
 
+        /* Address 0 and the highest one are where sums go wrong. */
+        if (tries == 0 && model->base == 0 && model_chance(model, 50))
+            first = 0;
         if (tries < 100 && npages < 16)
             npages = 16;
         if (!board_free(model, first, npages))

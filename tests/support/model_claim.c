@@ -252,8 +252,9 @@ bool model_claim_advance(struct model *model, uint32_t index)
 
     if (!claim->running || claim->inside)
         return false;
+    claim->running = false;
     model->tally.paused |= claim_paused(model, claim->area);
-    claim->inside = true;
+    claim->running = claim->inside = true;
     claim->steps++;
     claim->refusals -= model->tally.refusals;
     error = cma_claim_step(&claim->claim, budget);

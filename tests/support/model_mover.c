@@ -242,6 +242,8 @@ static int mover_discard(void *ctx, cma_pfn_t pfn, uint32_t cookie)
 
 void model_movers_make(struct model *model)
 {
+    uint32_t limited_percent = model_chance(model, 50) ? 20 : 80;
+
     model->nmovers = 2 + (uint32_t)model_below(model, MODEL_MOVERS_MAX - 1);
     for (uint32_t i = 0; i < model->nmovers; i++) {
         struct model_mover *mover = &model->movers[i];
@@ -254,7 +256,7 @@ void model_movers_make(struct model *model)
         mover->mover = (struct cma_mover){
             .name = "mover",
             .ctx = mover,
-            .paddr_last = i == 0 || model_chance(model, 60)
+            .paddr_last = i == 0 || !model_chance(model, limited_percent)
                               ? CMA_PADDR_MAX
                               : model_paddr_last(model, frame) - model_below(model, 2),
             .flags = (i > 0 && model_chance(model, 50) ? CMA_MOVER_MAY_REFUSE : 0) |

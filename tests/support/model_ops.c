@@ -748,7 +748,7 @@ static void ops_lend(struct model *model)
 /* Without a comparison after each: boards begin as full as they will be. */
 void model_fill(struct model *model)
 {
-    uint32_t wanted = model->nframes * (uint32_t)model_below(model, 100) / 100;
+    uint32_t wanted = model->nframes * (uint32_t)model_below(model, 160) / 100;
 
     memset(&model->tally, 0, sizeof model->tally);
     model->filling = true;

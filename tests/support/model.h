@@ -192,7 +192,7 @@ bool model_aligned(const struct model *model, uint32_t frame, uint64_t npages,
 bool model_run_fits(const struct model *model, const struct cma_pages_request *request,
                     uint32_t frame);
 bool model_claim_possible(struct model *model, uint32_t area,
-                          const struct cma_area_request *request, uint32_t *frame);
+                          const struct cma_area_request *request, bool refs_go, uint32_t *frame);
 
 /* model_ops.c: one random operation, and what other threads may do inside a hook */
 void model_fill(struct model *model);

@@ -174,7 +174,7 @@ static void claim_lost(struct model *model, uint32_t area, const struct cma_area
     if (!at_once)
         return;
     model->sums.justified++;
-    MODEL_REQUIRE(model, !model_claim_possible(model, area, request, &frame),
+    MODEL_REQUIRE(model, !model_claim_possible(model, area, request, error != CMA_EAGAIN, &frame),
                   "a claim is refused (%s, %s), but there is a window at frame %u",
                   claim_name(error), cma_reason_name(refusal->reason), frame);
 }

@@ -29,14 +29,28 @@ static bool ops_busy(const struct model *model, uint32_t object)
     return o->in_call;
 }
 
+/* Who has a page in a window that a paused claim has isolated, or 0. */
+static uint32_t ops_pick_isolated(struct model *model)
+{
+    const struct model_claim *claim = &model->claims[model_below(model, MODEL_CLAIMS_MAX)];
+
+    if (!claim->running || claim->inside || claim->claim.isolated == 0)
+        return 0;
+    return model->frames[claim->claim.pfn - model->base + model_below(model, claim->claim.isolated)]
+        .object;
+}
+
 /* A live object of one of the kinds in the mask (1 << kind), or 0. */
 static uint32_t ops_pick(struct model *model, uint32_t kinds)
 {
     for (uint32_t tries = 0; tries < 16 && model->nlive > 0; tries++) {
         uint32_t index = model->live[model_below(model, model->nlive)];
+        uint32_t isolated = model_chance(model, 10) ? ops_pick_isolated(model) : 0;
         const struct model_object *object = &model->objects[index];
 
         /* A page that is being moved is the most interesting one. */
+        if (isolated != 0)
+            index = isolated;
         if (model->nfrozen > 0 && model_chance(model, 25))
             index = model->frozen[model_below(model, model->nfrozen)];
         else if (model->callback != 0 && model_chance(model, 25))

@@ -283,7 +283,8 @@ void model_check(struct model *model)
 /* --- what could have been served ------------------------------------------------------------ */
 
 /* Its mover lets it go, as far as one can tell beforehand. */
-static bool state_willing(const struct model *model, const struct model_object *object)
+static bool state_willing(const struct model *model, const struct model_object *object,
+                          bool despite_refs)
 {
     const struct model_mover *mover = &model->movers[object->mover];
 
@@ -293,7 +294,7 @@ static bool state_willing(const struct model *model, const struct model_object *
         return false;
     if (mover->refusal_percent > 0 && (mover->mover.flags & CMA_MOVER_MAY_REFUSE) != 0)
         return false;
-    return object->pins == 0 && object->refs == 0;
+    return object->pins == 0 && (despite_refs || object->refs == 0);
 }
 
 /* Frames up to paddr_last that an evacuation could take: idle ordinary ones, droppable ones there
@@ -311,7 +312,8 @@ uint64_t model_room(const struct model *model, cma_paddr_t paddr_last, bool lent
             room += !f->host_out;
         else if (f->place == MODEL_ORDINARY)
             room += !model->areas_only && object->kind == CMA_KIND_DROPPABLE &&
-                    model->movers[object->mover].mover.flags == 0 && state_willing(model, object);
+                    model->movers[object->mover].mover.flags == 0 &&
+                    state_willing(model, object, false);
         else if (f->place == MODEL_AREA && lent_too && !model->areas_only)
             room += f->object == 0 && f->lent && !f->taken && model->areas[f->area].busy == 0 &&
                     model->areas[f->area].lend_class == CMA_LEND_ORDINARY;
@@ -460,9 +462,10 @@ bool model_pages_possible(const struct model *model, const struct cma_pages_requ
     return false;
 }
 
-/* Is there a window that nothing holds in place and whose kept pages fit elsewhere? */
+/* Is there a window that nothing holds in place and whose kept pages fit elsewhere? With refs_go, a
+ * short reference does not count: who would not wait for it must be told to try again. */
 bool model_claim_possible(struct model *model, uint32_t index,
-                          const struct cma_area_request *request, uint32_t *frame)
+                          const struct cma_area_request *request, bool refs_go, uint32_t *frame)
 {
     static uint16_t blocked[MODEL_FRAMES_MAX + 1], kept[MODEL_MOVERS_MAX][MODEL_FRAMES_MAX + 1];
     struct model_area *area = &model->areas[index];
@@ -479,8 +482,9 @@ bool model_claim_possible(struct model *model, uint32_t index,
         const struct model_object *object = &model->objects[f->object];
         bool held = f->object != 0;
 
-        blocked[i + 1] = (uint16_t)(blocked[i] + (f->booked || f->host_out ||
-                                                  (held && !state_willing(model, object))));
+        blocked[i + 1] =
+            (uint16_t)(blocked[i] + (f->booked || f->host_out ||
+                                     (held && !state_willing(model, object, refs_go))));
         for (uint32_t m = 0; m < model->nmovers; m++) {
             kept[m][i + 1] = (uint16_t)(kept[m][i] + (held && object->kind == CMA_KIND_MOVABLE &&
                                                       object->mover == m));

@@ -124,15 +124,21 @@ bool cma_area_lend(void *ctx, enum cma_kind kind)
         !area_find_lendable(area, &block)) {
         return false;
     }
-    cma__block_lend(area->frames, area->span, block, true);
-    if (ops == NULL || ops->lend == NULL) {
+    /* If somebody else was quicker, it is lent, and only who lent it may undo that. */
+    if (!cma__block_lend(area->frames, area->span, block, true) || ops == NULL ||
+        ops->lend == NULL) {
         return true;
     }
     cma__span_block_range(area->frames, area->span, block, &pfn, &npages);
     if (area_lend_host(area, pfn, npages)) {
         return true;
     }
-    cma__block_lend(area->frames, area->span, block, false);
+    (void)cma__block_lend(area->frames, area->span, block, false);
+    /* What others offered in the meantime, a claim's rest or a pin's frame, is not lent any more.
+     */
+    if (ops->take_back != NULL) {
+        ops->take_back(ops->ctx, pfn, npages);
+    }
     return false;
 }
 

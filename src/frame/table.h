@@ -126,7 +126,8 @@ void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn
  * first. */
 int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                         uint64_t npages, uint32_t owner);
-/* Marks a block lent or not: its idle frames become available to the allocator or stop being so. */
-void cma__block_lend(struct cma_frames *frames, struct cma_span *span, uint32_t block, bool lent);
+/* Marks a block lent or not: its idle frames become available to the allocator or stop being so.
+ * Returns false if it was so already. */
+bool cma__block_lend(struct cma_frames *frames, struct cma_span *span, uint32_t block, bool lent);
 
 #endif

@@ -300,10 +300,14 @@ int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pf
     return CMA_OK;
 }
 
-void cma__block_lend(struct cma_frames *frames, struct cma_span *span, uint32_t block, bool lent)
+bool cma__block_lend(struct cma_frames *frames, struct cma_span *span, uint32_t block, bool lent)
 {
     uintptr_t state = cma__span_lock(frames, span);
+    bool changes = ((span_block(frames, span, block)->flags & CMA_BLOCK_LENT) != 0) != lent;
 
-    cma__account_lent(frames, span, block, lent);
+    if (changes) {
+        cma__account_lent(frames, span, block, lent);
+    }
     cma__span_unlock(frames, span, state);
+    return changes;
 }

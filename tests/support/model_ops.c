@@ -300,9 +300,24 @@ static void ops_free_wrongly(struct model *model)
                   "a wrong free: %s", ops_name(error));
 }
 
+/* The droppable page that would be discarded first to make room, or 0. */
+static uint32_t ops_pick_victim(const struct model *model)
+{
+    for (uint32_t i = model->nframes; i-- > 0;) {
+        uint32_t index = model->frames[i].object;
+
+        if (model->frames[i].place == MODEL_ORDINARY && index != 0 &&
+            model->objects[index].kind == CMA_KIND_DROPPABLE && !model->objects[index].dying &&
+            !ops_busy(model, index))
+            return index;
+    }
+    return 0;
+}
+
 static void ops_keep(struct model *model)
 {
-    uint32_t object = ops_pick(model, OPS_PAGES);
+    uint32_t object = model->depth > 0 && model_chance(model, 30) ? ops_pick_victim(model)
+                                                                  : ops_pick(model, OPS_PAGES);
     struct model_object *o = &model->objects[object];
     bool keep = model_chance(model, 50), able;
     int error, must = 0;

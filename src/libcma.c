@@ -42,6 +42,8 @@
 #include "cma/fit.c"
 #include "cma/claim.c"
 #include "cma/area.c"
+#include "cma/explain.c"
+#include "cma/engine.c"
 
 /* dma: what a device sees and the memory that it gets. */
 #include "dma/device.c"

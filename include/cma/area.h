@@ -44,13 +44,26 @@ struct cma_area_request {
     uint32_t flags;           /* CMA_CLAIM_* */
 };
 #define CMA_CLAIM_NOWAIT (1u << 0) /* never sleeps for others: CMA_EAGAIN instead */
+/* How long the buffer will live, compared with others of its area: long-lived ones are kept
+ * together at one end, so that those that come and go leave whole runs behind. Not both. */
+#define CMA_CLAIM_LONG (1u << 1)
+#define CMA_CLAIM_SHORT (1u << 2)
 
 #define CMA_CLAIM_ROUNDS 1000u
 #define CMA_CLAIM_ROUNDS_REFUSED 4u
 
+/*
+ * What an area can do besides: find a window through an index instead of by a walk over blocks, and
+ * explain its refusals (struct cma_refusal: runs, owner, the change). An own object, so that a
+ * microcontroller with a handful of buffers does not carry the code.
+ */
+struct cma_area_engine; /* private: src/cma/engine.h */
+extern const struct cma_area_engine cma_area_engine;
+
 struct cma_area_config {
     const char *name; /* lives as long as the area */
     enum cma_lend_class lend_class;
+    const struct cma_area_engine *engine; /* &cma_area_engine; NULL: without */
 };
 
 struct cma_area_stats {
@@ -73,6 +86,7 @@ struct cma_area {
     const struct cma_pages_ops *ops;
     struct cma_span *span;
     const char *name;
+    const struct cma_area_engine *engine;
     uint32_t lend_class;
     uint32_t active;
     uint32_t generation;      /* how many windows were given up, handed over or released */
@@ -193,6 +207,8 @@ struct cma_area_holder {
     uint32_t owner;     /* tag or cookie */
     bool lent;          /* idle runs: in a lent block */
     bool in_progress;   /* being claimed right now */
+    uint64_t age_ns;    /* CLAIMED: since it was handed over, to about a millisecond; 0 where the
+                         * port has no time_ns */
 };
 /*
  * Visits all of the area in address order, merging equal neighbours (movable and droppable ones of

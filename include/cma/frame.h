@@ -144,6 +144,7 @@ struct cma_span {
     uint32_t lend_class; /* enum cma_lend_class, areas only */
     uint32_t emptying;   /* atomic: claims in progress; no destination is taken from it */
     uint32_t passing; /* atomic: frames that are nobody's for a moment (destinations, releases) */
+    uint32_t pinned;  /* of areas: frames pinned in place */
     struct cma_lock lock; /* of areas; ordinary spans share the table's */
 };
 
@@ -153,6 +154,12 @@ struct cma_frames_config {
     uint32_t nzones;              /* up to CMA_ZONES_MAX */
     uint32_t block_order; /* 5 to 12; 0: of 7, 8 and 9 (512 pages) what needs least storage */
     bool areas_only;      /* the table covers areas only: a host's allocator has the rest */
+    /*
+     * 0: windows in areas are found by a walk over blocks. 1 up: an index of runs is kept for areas
+     * (0.01 to 0.05 bytes a page), and each large one is cut into up to so many parts, on one of
+     * which each processor begins: claims in different parts do not meet. For so many processors.
+     */
+    uint32_t lanes;
 };
 
 /* What the page allocator does for areas: one implementation is src/buddy, another the operating
@@ -306,6 +313,13 @@ CMA_MUST_CHECK int cma_frame_allow_drop(struct cma_frames *frames, cma_pfn_t pfn
  * the pin itself. May sleep.
  */
 CMA_MUST_CHECK int cma_frame_pin(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *pinned);
+/*
+ * For hosts whose pins can't move a frame first: pins it where it is, in an area too. Claims see it
+ * before they copy anything and go elsewhere; what was promised of the area is that much less.
+ * Returns 0, CMA_EAGAIN (being moved or claimed: look up again), CMA_EPERM (a lent slot: these must
+ * move), CMA_EBADF (not held), CMA_EOVERFLOW, CMA_ENOENT. Sleeps: no.
+ */
+CMA_MUST_CHECK int cma_frame_pin_in_place(struct cma_frames *frames, cma_pfn_t pfn);
 /* Returns 0, CMA_EBADF (not pinned) or CMA_ENOENT. Sleeps: no. */
 int cma_frame_unpin(struct cma_frames *frames, cma_pfn_t pfn);
 

@@ -96,6 +96,22 @@ enum cma_reason {
     CMA_REASON_COUNT
 };
 
+/*
+ * The smallest change that would have let a request succeed, all else being as it was seen. Where
+ * the change is a number, one less does not do. Filled by an area whose engine explains (area.h).
+ */
+enum cma_change {
+    CMA_CHANGE_NONE = 0, /* not known, or there is none */
+    CMA_CHANGE_FRAME,    /* the frame `change_value` must be let go by who holds it in place */
+    CMA_CHANGE_ROOM,     /* `change_value` more frames with addresses up to `change_paddr_last` must
+                          * be free outside of areas */
+    CMA_CHANGE_ALIGN,    /* ask for an alignment of at most `change_value` pages */
+    CMA_CHANGE_LIMIT,    /* allow a paddr_last of at least `change_value` */
+    CMA_CHANGE_NPAGES,   /* ask for at most `change_value` pages */
+    CMA_CHANGE_RELEASE,  /* the buffer that begins at frame `change_value` must be released */
+    CMA_CHANGE_COUNT
+};
+
 struct cma_refusal {
     int code; /* enum cma_error, as returned */
     enum cma_reason reason;
@@ -104,6 +120,9 @@ struct cma_refusal {
     uint32_t owner;               /* its cookie (movable, droppable) or owner tag (others) */
     uint64_t free_run_npages;     /* longest run with nothing in it, as last seen */
     uint64_t possible_run_npages; /* longest run that nothing holds in place, as last seen */
+    enum cma_change change;
+    uint64_t change_value;         /* pages, frames, a frame's number or an address: see `change` */
+    cma_paddr_t change_paddr_last; /* with CMA_CHANGE_ROOM */
 };
 
 /* A word or two for a reason ("held in place"), never NULL. Context: any. */

@@ -51,6 +51,7 @@ int cma_area_init(struct cma_area *area, struct cma_frames *frames, const struct
         .ops = ops,
         .span = span,
         .name = config->name,
+        .engine = config->engine,
         .lend_class = config->lend_class,
     };
     span->lend_class = config->lend_class;

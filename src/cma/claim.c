@@ -22,6 +22,7 @@
 #include "../base/guard.h"
 #include "../frame/table.h"
 #include "claim.h"
+#include "engine.h"
 
 #define CLAIM_LISTED (1u << 0)  /* in area->claims */
 #define CLAIM_BOOKED (1u << 1)  /* has a window */
@@ -221,6 +222,9 @@ static int claim_refuse(struct cma_claim *claim, int code, enum cma_reason reaso
         (info.kind == CMA_KIND_MOVABLE || info.kind == CMA_KIND_DROPPABLE)) {
         claim->refusal.mover = info.mover;
         claim->refusal.owner = info.cookie;
+    }
+    if ((claim->flags & CLAIM_LISTED) != 0 && area->engine != NULL) {
+        area->engine->explain(area, &claim->request, &claim->refusal);
     }
     state = claim_lock(claim);
     if ((claim->flags & CLAIM_LISTED) != 0) {

@@ -350,7 +350,7 @@ int cma_dma_alloc_coherent(struct cma_device *device, const struct cma_coherent_
                            struct cma_coherent *buffer, struct cma_refusal *refusal)
 {
     uint32_t shift = device->dma->port->page_shift;
-    struct cma_refusal why = {0, CMA_REASON_UNREACHABLE, CMA_PFN_NONE, 0, 0, 0, 0};
+    struct cma_refusal why = {.reason = CMA_REASON_UNREACHABLE, .pfn = CMA_PFN_NONE};
     struct cma_coherent made = {0};
     struct coherent_plan plan;
     struct coherent_run run;

@@ -87,6 +87,7 @@ static int system_add_area(struct cma_system *system, const struct cma_map *map,
         return CMA_EINVAL;
     }
     config.name = range->name;
+    config.engine = &cma_area_engine;
     config.lend_class = (flags & CMA_SYSTEM_KEEP_IDLE) != 0 ? CMA_LEND_NONE : CMA_LEND_ORDINARY;
     error = cma_area_init(area, &system->frames, cma_pages_ops(&system->pages), base, &config);
     if (error == 0) {

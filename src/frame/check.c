@@ -88,6 +88,7 @@ struct check_walk {
     bool busy;
     uint32_t claimed;               /* frames of a buffer that are still to come */
     uint32_t idle, kept, droppable; /* of this block */
+    uint32_t pinned;                /* in place, of this span */
     uint32_t previous;              /* the word of the frame before, 0 at a span's beginning */
     uint32_t previous_cookie;
     uint64_t zone_idle[CMA_ZONES_MAX], zone_droppable[CMA_ZONES_MAX];
@@ -124,7 +125,8 @@ static bool check_held(struct check_walk *walk, uint32_t word, uint32_t cookie)
                     head || (word_kind(walk->previous) == CMA_KIND_UNMOVABLE &&
                              walk->previous_cookie == cookie),
                     "the inside of an allocation has no beginning") ||
-        !check_that(walk, span->is_area == 0 || (word & WORD_PINS) == 0,
+        !check_that(walk,
+                    span->is_area == 0 || (word & WORD_PINS) == 0 || walk->pinned++ < span->pinned,
                     "a pinned frame lies in an area") ||
         !check_that(walk, walk->busy || (word & WORD_FROZEN) == 0, "a frame is left frozen") ||
         !check_that(walk, walk->busy || (word & WORD_ISOLATED) == 0, "a frame is left isolated") ||
@@ -212,6 +214,7 @@ static bool check_span(struct check_walk *walk, cma_pfn_t *pfn)
     const struct cma_span *span = walk->span;
 
     walk->claimed = 0;
+    walk->pinned = 0;
     walk->previous = 0;
     for (uint32_t number = 0; number < span->nblocks; number++) {
         uint32_t npages;
@@ -237,7 +240,8 @@ static bool check_span(struct check_walk *walk, cma_pfn_t *pfn)
                           cma__bittree_check(frames->reclaim + span->tree, span->nblocks),
                       "a tree's upper levels") &&
            check_that(walk, walk->busy || (span->passing == 0 && span->emptying == 0),
-                      "a count of frames in passing or of claims is left over");
+                      "a count of frames in passing or of claims is left over") &&
+           check_that(walk, walk->pinned == span->pinned, "pins in place are miscounted");
 }
 
 bool cma_frames_check(const struct cma_frames *frames, bool busy, struct cma_violation *violation)

@@ -55,7 +55,7 @@ static int pin_in_place(struct cma_frames *frames, struct cma_span *span, cma_pf
         if (!word_is_held(word)) {
             return CMA_EBADF;
         }
-        if ((word & WORD_FROZEN) != 0) {
+        if ((word & (WORD_FROZEN | WORD_ISOLATED)) != 0) {
             return CMA_EAGAIN;
         }
         if ((word & WORD_PINS) == WORD_PINS) {
@@ -63,6 +63,7 @@ static int pin_in_place(struct cma_frames *frames, struct cma_span *span, cma_pf
         }
     } while (!atom_swap_if(&record->word, &word, word + WORD_PIN));
     if ((word & WORD_PINS) == 0) {
+        span->pinned += span->is_area;
         cma__account_change(frames, span, pfn, word, word + WORD_PIN);
     }
     return CMA_OK;
@@ -89,6 +90,24 @@ int cma_frame_pin(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *pinned)
     return error;
 }
 
+int cma_frame_pin_in_place(struct cma_frames *frames, cma_pfn_t pfn)
+{
+    struct cma_span *span = cma__span_of(frames, pfn);
+    uintptr_t state;
+    int error;
+
+    if (span == NULL) {
+        return CMA_ENOENT;
+    }
+    if (span->is_area != 0 && span->lend_class == CMA_LEND_SLOT) {
+        return CMA_EPERM;
+    }
+    state = cma__span_lock(frames, span);
+    error = pin_in_place(frames, span, pfn);
+    cma__span_unlock(frames, span, state);
+    return error;
+}
+
 static int pin_drop(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn)
 {
     struct cma_frame_record *record = span_record(frames, span, pfn);
@@ -100,6 +119,7 @@ static int pin_drop(struct cma_frames *frames, struct cma_span *span, cma_pfn_t 
         }
     } while (!atom_swap_if(&record->word, &word, word - WORD_PIN));
     if ((word & WORD_PINS) == WORD_PIN) {
+        span->pinned -= span->is_area;
         cma__account_change(frames, span, pfn, word, word - WORD_PIN);
     }
     return CMA_OK;

@@ -552,7 +552,7 @@ static void machine_areas(struct machine *machine, const struct machine_config *
 {
     machine->nareas = config->nareas;
     for (uint32_t i = 0; i < config->nareas; i++) {
-        struct cma_area_config area = {"area", CMA_LEND_ORDINARY};
+        struct cma_area_config area = {"area", CMA_LEND_ORDINARY, NULL};
         int error = cma_area_init(&machine->areas[i], &machine->table, &machine->ops,
                                   (machine->base + config->areas[i].first) << MACHINE_SHIFT, &area);
 

@@ -282,7 +282,7 @@ static void board_start_areas(struct model *model)
 
     for (uint32_t i = 0; i < model->nareas; i++) {
         struct model_area *area = &model->areas[i];
-        struct cma_area_config config = {"area", area->lend_class};
+        struct cma_area_config config = {"area", area->lend_class, &cma_area_engine};
         cma_pfn_t pfn;
         struct cma_area_request request = {.npages = 1, .owner = 1};
         int error = cma_area_init(&area->area, &model->table, ops,

@@ -549,7 +549,12 @@ int sim_store_remove(struct sim_store *store, uint32_t id)
 
     if (!object)
         return CMA_ENOENT;
-    if (object->pins || object->refs || object->locks)
+    /* Only `user` changes these three, but a compiler reads them in one go with their neighbours,
+     * which callbacks write. */
+    sim_lock(store->sim, &object->mutex);
+    bool busy = object->pins || object->refs || object->locks;
+    sim_unlock(store->sim, &object->mutex);
+    if (busy)
         return store_leave(store, object, CMA_EBUSY);
     store_judge(store, object, store_page(store, SIM_OP_READ, id, object));
     for (;;) {

@@ -207,8 +207,8 @@ struct cma_area_holder {
     uint32_t owner;     /* tag or cookie */
     bool lent;          /* idle runs: in a lent block */
     bool in_progress;   /* being claimed right now */
-    uint64_t age_ns;    /* CLAIMED: since it was handed over, to about a millisecond; 0 where the
-                         * port has no time_ns */
+    uint64_t age_ns;    /* CLAIMED: since it was handed over, to a millisecond (buffers of one page:
+                         * to 8), modulo 52 days; 0 where the port has no time_ns */
 };
 /*
  * Visits all of the area in address order, merging equal neighbours (movable and droppable ones of

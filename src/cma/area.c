@@ -299,11 +299,13 @@ void cma_area_walk(struct cma_area *area,
             holder.npages += next.npages;
             continue;
         }
+        holder.age_ns = cma__window_age_ns(area->frames, area->span, holder.pfn);
         if (!visit(ctx, &holder)) {
             return;
         }
         holder = next;
     }
+    holder.age_ns = cma__window_age_ns(area->frames, area->span, holder.pfn);
     (void)visit(ctx, &holder);
 }
 

@@ -122,6 +122,12 @@ int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npag
  * CMA__CLAIM_NPAGES_MAX. */
 void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                        uint32_t npages, uint32_t owner);
+/* Now, as buffers are stamped: in units of 2^20 ns, modulo 2^32; 0 where the port has no time. */
+uint32_t cma__frames_stamp(const struct cma_frames *frames);
+/* How long ago the buffer that begins at `pfn` was handed over, modulo 52 days; to 1 ms, one of one
+ * page to 8 ms. 0 where none begins, or where the port has no time. */
+uint64_t cma__window_age_ns(const struct cma_frames *frames, const struct cma_span *span,
+                            cma_pfn_t pfn);
 /* A claimed buffer becomes idle frames. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM; checks
  * first. */
 int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,

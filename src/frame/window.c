@@ -17,6 +17,8 @@
 #include "account.h"
 #include "word.h"
 
+#define WINDOW_STAMP_SHIFT 20 /* about a millisecond; 32 bits of it are 52 days */
+
 /* The part of [pfn, last] that lies in the block of pfn. */
 static uint32_t window_part(const struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t last)
 {
@@ -250,16 +252,44 @@ void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_p
 
 /* --- buffers ------------------------------------------------------------------------------- */
 
+uint32_t cma__frames_stamp(const struct cma_frames *frames)
+{
+    const struct cma_port *port = frames->port;
+
+    return port->time_ns == NULL ? 0 : (uint32_t)(port->time_ns(port->ctx) >> WINDOW_STAMP_SHIFT);
+}
+
+uint64_t cma__window_age_ns(const struct cma_frames *frames, const struct cma_span *span,
+                            cma_pfn_t pfn)
+{
+    const struct cma_frame_record *record = span_record(frames, span, pfn);
+    uint32_t word = atom_load(&record->word);
+    uint32_t now = cma__frames_stamp(frames);
+
+    if (frames->port->time_ns == NULL || word_kind(word) != CMA_KIND_CLAIMED) {
+        return 0;
+    }
+    if (word_npages(word) > 1) {
+        return (uint64_t)(now - atom_peek(&record[1].cookie)) << WINDOW_STAMP_SHIFT;
+    }
+    /* As coarse as what was kept, or a page would be older than it is. */
+    return (uint64_t)((now & ~WORD_KIND) - (word & ~WORD_KIND)) << WINDOW_STAMP_SHIFT;
+}
+
 void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                        uint32_t npages, uint32_t owner)
 {
     struct cma_frame_record *record = span_record(frames, span, pfn);
+    uint32_t stamp = cma__frames_stamp(frames);
     uintptr_t state = cma__span_lock(frames, span);
 
     cma__assert(npages != 0 && npages <= CMA__CLAIM_NPAGES_MAX);
     cma__assert(atom_peek(&record->word) == 0);
     atom_poke(&record->cookie, owner);
-    atom_store(&record->word, (uint32_t)CMA_KIND_CLAIMED | npages << WORD_NPAGES_SHIFT);
+    if (npages > 1) {
+        atom_poke(&record[1].cookie, stamp);
+    }
+    atom_store(&record->word, word_of_buffer(npages, stamp));
     cma__span_unlock(frames, span, state);
 }
 

@@ -5,6 +5,7 @@
  *      31        22 21        12 11     6   5        4      3    2    0
  *     | references |    pins    | mover |isolated|frozen|head|  kind |   held frames
  *     |                       npages                         |claimed|   first frame of a buffer
+ *     |                        stamp                         | page  |   a buffer of one frame
  *     |                          0                           |  none |   all others
  *
  * Who may change what:
@@ -14,6 +15,9 @@
  *                          isolated is what the mover of it expects); cleared by who set it
  * So a frozen frame's word belongs to who froze it, and a word of kind none or claimed to who has
  * the lock. `head` marks the first frame of an allocation.
+ *
+ * A buffer's stamp is the time when it was handed over, in units of 2^20 ns modulo 2^32. It lies in
+ * the cookie of the second frame's record; where there is none, in the word, less its lowest bits.
  */
 #ifndef CMA_FRAME_WORD_H
 #define CMA_FRAME_WORD_H
@@ -31,12 +35,16 @@
 #define WORD_REF (1u << 22)
 #define WORD_REFS (1023u << 22)
 #define WORD_NPAGES_SHIFT 3
+/* A claimed buffer of one frame: a kind of its own inside, CMA_KIND_CLAIMED to everybody. */
+#define WORD_KIND_PAGE 6u
 
 _Static_assert(CMA_MOVERS_MAX <= 63, "a mover's number fits into its field");
 
 static inline enum cma_kind word_kind(uint32_t word)
 {
-    return (enum cma_kind)(word & WORD_KIND);
+    uint32_t kind = word & WORD_KIND;
+
+    return kind == WORD_KIND_PAGE ? CMA_KIND_CLAIMED : (enum cma_kind)kind;
 }
 
 /* Somebody's data, that can be asked to move or not: not free, not claimed. */
@@ -64,9 +72,16 @@ static inline uint32_t word_of(const struct cma_holder *holder)
     return (uint32_t)holder->kind | holder->mover << WORD_MOVER_SHIFT;
 }
 
+/* Of the first frame of a buffer. */
 static inline uint32_t word_npages(uint32_t word)
 {
-    return word >> WORD_NPAGES_SHIFT;
+    return (word & WORD_KIND) == WORD_KIND_PAGE ? 1 : word >> WORD_NPAGES_SHIFT;
+}
+
+static inline uint32_t word_of_buffer(uint32_t npages, uint32_t stamp)
+{
+    return npages == 1 ? WORD_KIND_PAGE | (stamp & ~WORD_KIND)
+                       : (uint32_t)CMA_KIND_CLAIMED | npages << WORD_NPAGES_SHIFT;
 }
 
 #endif

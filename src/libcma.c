@@ -27,7 +27,9 @@
 #endif
 
 /* frame: who holds each page; movers, migration, pins. */
+#include "frame/fit.c"
 #include "frame/table.c"
+#include "frame/runs.c"
 #include "frame/find.c"
 #include "frame/hold.c"
 #include "frame/pin.c"
@@ -39,9 +41,10 @@
 #include "buddy/pages.c"
 
 /* cma: areas, windows, claims; contiguous ranges lent and taken back. */
-#include "cma/fit.c"
+#include "cma/request.c"
 #include "cma/claim.c"
 #include "cma/area.c"
+#include "cma/quick.c"
 #include "cma/explain.c"
 #include "cma/engine.c"
 

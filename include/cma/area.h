@@ -75,8 +75,9 @@ struct cma_area_stats {
     uint64_t lent_blocks, nblocks;
     uint64_t claims, refused, released; /* requests that ended well, ended in "no"; buffers back */
     uint64_t copied_npages, dropped_npages;
-    uint64_t wasted_copies; /* copies of claims that then gave their window up */
-    uint64_t windows_left;  /* windows given up because somebody was in the way after all */
+    uint64_t wasted_copies;  /* copies of claims that then gave their window up */
+    uint64_t windows_left;   /* windows given up because somebody was in the way after all */
+    uint64_t skipped_npages; /* in front of windows, for their alignment: a sum over claims */
 };
 
 struct cma_claim;
@@ -84,13 +85,17 @@ struct cma_area {
     /* private */
     struct cma_frames *frames;
     const struct cma_pages_ops *ops;
-    struct cma_span *span;
+    struct cma_span *span; /* the first of nspans, one behind the other */
+    cma_pfn_t pfn;
+    uint32_t npages;
+    uint32_t nspans;
+    struct cma_lock lock; /* of claims, generation and stats */
     const char *name;
     const struct cma_area_engine *engine;
     uint32_t lend_class;
     uint32_t active;
     uint32_t generation;      /* how many windows were given up, handed over or released */
-    struct cma_claim *claims; /* begun and not ended; these two and stats under the span's lock */
+    struct cma_claim *claims; /* begun and not ended */
     struct cma_area_stats stats;
 };
 

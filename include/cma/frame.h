@@ -142,7 +142,10 @@ struct cma_span {
     uint32_t zone; /* index of the zone of its last frame */
     uint32_t is_area;
     uint32_t lend_class; /* enum cma_lend_class, areas only */
-    uint32_t emptying;   /* atomic: claims in progress; no destination is taken from it */
+    uint32_t lane;       /* an area can be several spans in a row: its number among them */
+    uint32_t runs;       /* word in `runs` where its index begins; areas only, 0: it has none */
+    uint32_t emptying;   /* atomic: claims in progress; no destination is taken from an area that
+                          * has any. Of an area's first span only */
     uint32_t passing; /* atomic: frames that are nobody's for a moment (destinations, releases) */
     uint32_t pinned;  /* of areas: frames pinned in place */
     struct cma_lock lock; /* of areas; ordinary spans share the table's */
@@ -231,6 +234,7 @@ struct cma_frames {
     uint32_t *idle;      /* one bit a frame, `1 << block_order` bits a block */
     uint32_t *available; /* bit trees over a span's blocks: idle frames to be handed out */
     uint32_t *reclaim;   /* bit trees over a span's blocks: droppable frames, ordinary spans only */
+    uint32_t *runs;      /* indexes of areas' runs (src/frame/runs.c), or NULL */
     struct cma_zone zones[CMA_ZONES_MAX];
     uint32_t nzones;
     uint64_t zone_idle[CMA_ZONES_MAX];      /* idle frames of ordinary spans; under `lock` */

@@ -419,7 +419,7 @@ static uint64_t pages_lent_idle(const struct cma_pages *pages, cma_pfn_t last, b
         uintptr_t state;
 
         if (span->is_area == 0 || span->pfn > last ||
-            (quiet && (atom_load(&span->emptying) != 0 || span->lend_class != CMA_LEND_ORDINARY))) {
+            (quiet && (cma__span_is_emptied(span) || span->lend_class != CMA_LEND_ORDINARY))) {
             continue;
         }
         state = cma__span_lock(frames, span);
@@ -452,7 +452,7 @@ static bool pages_take(struct cma_frames *frames, struct cma_span *span, cma_pfn
         .npages = 1, .align_npages = 1, .first = first, .last = last, .from_top = true};
     uintptr_t state = cma__span_lock(frames, span);
     /* A claim counts itself before it isolates, so with the lock held this is the truth. */
-    bool found = (span->is_area == 0 || atom_load(&span->emptying) == 0) &&
+    bool found = (span->is_area == 0 || !cma__span_is_emptied(span)) &&
                  cma__span_find_idle(frames, span, &run, pfn);
 
     if (found) {

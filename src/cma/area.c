@@ -11,17 +11,28 @@
  * claim takes wholly is not lent any more when it comes back; it is lent again when somebody asks.
  */
 #include "../base/atomic.h"
+#include "../base/guard.h"
 #include "../frame/table.h"
+#include "../frame/runs.h"
 #include "claim.h"
+#include "engine.h"
 
 static uintptr_t area_lock(struct cma_area *area)
 {
-    return cma__span_lock(area->frames, area->span);
+    return guard_lock(area->frames->port, &area->lock);
 }
 
 static void area_unlock(struct cma_area *area, uintptr_t state)
 {
-    cma__span_unlock(area->frames, area->span, state);
+    guard_unlock(area->frames->port, &area->lock, state);
+}
+
+/* Blocks of an area are numbered from those of its first span on. */
+static uint32_t area_nblocks(const struct cma_area *area)
+{
+    const struct cma_span *last = area->span + (area->nspans - 1);
+
+    return last->block + last->nblocks - area->span->block;
 }
 
 static struct cma_block *area_block(const struct cma_area *area, uint32_t block)
@@ -43,18 +54,24 @@ int cma_area_init(struct cma_area *area, struct cma_frames *frames, const struct
     shift = frames->port->page_shift;
     pfn = (base >> shift) + ((base & ((UINT32_C(1) << shift) - 1)) != 0);
     span = cma__span_of(frames, pfn);
-    if (span == NULL || !span->is_area || span->pfn != pfn) {
+    if (span == NULL || !span->is_area || span->pfn != pfn || span->lane != 0) {
         return CMA_ENOENT;
     }
     *area = (struct cma_area){
         .frames = frames,
         .ops = ops,
         .span = span,
+        .pfn = pfn,
         .name = config->name,
         .engine = config->engine,
         .lend_class = config->lend_class,
     };
-    span->lend_class = config->lend_class;
+    do {
+        span->lend_class = config->lend_class;
+        area->npages += span->npages;
+        area->nspans++;
+        span++;
+    } while (span < frames->spans + frames->nspans && span->lane != 0);
     return 0;
 }
 
@@ -74,7 +91,7 @@ int cma_area_activate(struct cma_area *area)
  * comes and goes; that costs a look at 4 bytes a block. */
 static bool area_find_lendable(const struct cma_area *area, uint32_t *block)
 {
-    uint32_t candidate = area->span->nblocks;
+    uint32_t candidate = area_nblocks(area);
 
     while (candidate > 0) {
         const struct cma_block *counts = area_block(area, --candidate);
@@ -188,12 +205,40 @@ void cma__area_unlend(struct cma_area *area, cma_pfn_t pfn, uint64_t npages)
 
 /* --- claims in one call, and release --------------------------------------------------- */
 
+static void area_count_refused(struct cma_area *area)
+{
+    uintptr_t state = area_lock(area);
+
+    area->stats.refused++;
+    area_unlock(area, state);
+}
+
+void cma__area_changed(struct cma_area *area)
+{
+    uintptr_t state = area_lock(area);
+
+    area->generation++;
+    area_unlock(area, state);
+    cma__frames_signal(area->frames);
+}
+
 int cma_area_alloc(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn,
                    struct cma_refusal *refusal)
 {
     struct cma_claim claim;
-    int result = cma_claim_start(&claim, area, request);
+    int result;
 
+    if (area->engine != NULL) {
+        result = area->engine->claim(area, request, pfn);
+        if (result == 0) {
+            return 0;
+        }
+        if (result == CMA_ENOMEM && refusal == NULL) {
+            area_count_refused(area);
+            return result;
+        }
+    }
+    result = cma_claim_start(&claim, area, request);
     while (result == 0 && claim.state != CMA_CLAIM_DONE) {
         result = cma_claim_step(&claim, UINT64_MAX);
     }
@@ -207,28 +252,40 @@ int cma_area_alloc(struct cma_area *area, const struct cma_area_request *request
 
 int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner)
 {
-    const struct cma_span *span = area->span;
     uintptr_t state;
     int error;
 
-    if (pfn < span->pfn || pfn - span->pfn >= span->npages) {
+    if (pfn < area->pfn || pfn - area->pfn >= area->npages) {
         return CMA_ENOENT;
     }
-    error = cma__window_release(area->frames, area->span, pfn, npages, owner);
-    if (error != 0) {
-        return error;
+    error = area->engine != NULL ? area->engine->release(area, pfn, npages, owner) : CMA__QUICK_NO;
+    if (error == CMA__QUICK_NO) {
+        error = cma__window_release(area->frames, area->span, pfn, npages, owner);
+        if (error == 0) {
+            state = area_lock(area);
+            area->stats.claimed_npages -= npages;
+            area->stats.released++;
+            area_unlock(area, state);
+            cma__area_changed(area);
+        }
     }
-    state = area_lock(area);
-    area->stats.claimed_npages -= npages;
-    area->stats.released++;
-    area->generation++;
-    area_unlock(area, state);
-    cma__area_lend_again(area, pfn, npages);
-    cma__frames_signal(area->frames);
-    return 0;
+    if (error == 0) {
+        cma__area_lend_again(area, pfn, npages);
+    }
+    return error;
 }
 
 /* --- looking at an area ---------------------------------------------------------------- */
+
+uint64_t cma__area_claimed(const struct cma_area *area)
+{
+    uint64_t npages = area->stats.claimed_npages;
+
+    for (uint32_t i = 0; i < area->nspans && area->frames->runs != NULL; i++) {
+        npages += cma__runs_of(area->frames, &area->span[i])->claimed_npages;
+    }
+    return npages;
+}
 
 void cma_area_stats(struct cma_area *area, struct cma_area_stats *stats)
 {
@@ -237,9 +294,17 @@ void cma_area_stats(struct cma_area *area, struct cma_area_stats *stats)
 
     *stats = area->stats;
     area_unlock(area, state);
-    stats->npages = area->span->npages;
-    stats->nblocks = area->span->nblocks;
-    for (block = 0; block < area->span->nblocks; block++) {
+    stats->claimed_npages = cma__area_claimed(area);
+    for (uint32_t i = 0; i < area->nspans && area->frames->runs != NULL; i++) {
+        const struct cma_runs *lane = cma__runs_of(area->frames, &area->span[i]);
+
+        stats->claims += lane->claims;
+        stats->released += lane->released;
+        stats->skipped_npages += lane->skipped_npages;
+    }
+    stats->npages = area->npages;
+    stats->nblocks = area_nblocks(area);
+    for (block = 0; block < stats->nblocks; block++) {
         const struct cma_block *counts = area_block(area, block);
 
         stats->idle_npages += atom_peek16(&counts->idle);
@@ -262,7 +327,7 @@ static void area_holder(struct cma_area *area, cma_pfn_t pfn, struct cma_area_ho
     holder->mover = info.mover;
     holder->owner = info.cookie;
     if (info.kind == CMA_KIND_CLAIMED) {
-        uint64_t left = area->span->npages - (pfn - area->span->pfn);
+        uint64_t left = area->npages - (pfn - area->pfn);
 
         /* A moment's truth: the head may have been rewritten since, so it is not trusted. */
         holder->npages = info.npages == 0 ? 1 : info.npages <= left ? info.npages : left;
@@ -287,12 +352,11 @@ static bool area_same_holder(const struct cma_area_holder *holder,
 void cma_area_walk(struct cma_area *area,
                    bool (*visit)(void *ctx, const struct cma_area_holder *holder), void *ctx)
 {
-    const struct cma_span *span = area->span;
-    cma_pfn_t end = span->pfn + span->npages;
+    cma_pfn_t end = area->pfn + area->npages;
     struct cma_area_holder holder, next;
     cma_pfn_t pfn;
 
-    area_holder(area, span->pfn, &holder);
+    area_holder(area, area->pfn, &holder);
     for (pfn = holder.pfn + holder.npages; pfn < end; pfn += next.npages) {
         area_holder(area, pfn, &next);
         if (area_same_holder(&holder, &next)) {
@@ -318,13 +382,13 @@ static void area_longest(uint64_t *longest, uint64_t run)
 
 void cma__area_runs(struct cma_area *area, struct cma_area_runs *runs)
 {
-    cma_pfn_t end = area->span->pfn + area->span->npages;
+    cma_pfn_t end = area->pfn + area->npages;
     uint64_t free_run = 0, possible_run = 0;
     struct cma_area_holder holder;
     struct cma_frame_info info;
     cma_pfn_t pfn;
 
-    for (pfn = area->span->pfn; pfn < end; pfn += holder.npages) {
+    for (pfn = area->pfn; pfn < end; pfn += holder.npages) {
         area_holder(area, pfn, &holder);
         if (holder.kind == CMA_KIND_NONE && !holder.in_progress) {
             free_run++;
@@ -376,14 +440,14 @@ static bool area_check_claims(const struct cma_area *area, struct cma_violation 
         }
     }
     if (atom_load(&area->span->emptying) != count) {
-        return area_wrong(violation, "claims in progress are miscounted", area->span->pfn);
+        return area_wrong(violation, "claims in progress are miscounted", area->pfn);
     }
     return true;
 }
 
 bool cma_area_check(struct cma_area *area, struct cma_violation *violation)
 {
-    cma_pfn_t end = area->span->pfn + area->span->npages;
+    cma_pfn_t end = area->pfn + area->npages;
     struct cma_area_holder holder;
     uint64_t claimed = 0;
     cma_pfn_t pfn;
@@ -391,7 +455,7 @@ bool cma_area_check(struct cma_area *area, struct cma_violation *violation)
     if (!area_check_claims(area, violation)) {
         return false;
     }
-    for (pfn = area->span->pfn; pfn < end; pfn += holder.npages) {
+    for (pfn = area->pfn; pfn < end; pfn += holder.npages) {
         area_holder(area, pfn, &holder);
         if (holder.kind == CMA_KIND_UNMOVABLE || holder.kind == CMA_KIND_RESERVED) {
             return area_wrong(violation, "something unmovable is in an area", pfn);
@@ -403,8 +467,8 @@ bool cma_area_check(struct cma_area *area, struct cma_violation *violation)
             claimed += holder.npages;
         }
     }
-    if (claimed != area->stats.claimed_npages) {
-        return area_wrong(violation, "claimed frames are miscounted", area->span->pfn);
+    if (claimed != cma__area_claimed(area)) {
+        return area_wrong(violation, "claimed frames are miscounted", area->pfn);
     }
     violation->what = NULL;
     violation->pfn = CMA_PFN_NONE;

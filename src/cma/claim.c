@@ -3,7 +3,7 @@
  * claim.c - the resumable claim: choose, isolate, evacuate, hand over; or put everything back
  *
  * A claim looks for the lowest window that would do, from a cursor upwards, without a lock: what
- * cma__window_cost says is a hint. Then it *books* the window under the span's lock, and a window
+ * cma__window_cost says is a hint. Then it *books* the window under the area's lock, and a window
  * that overlaps a booked one can't be booked. So two claims never isolate parts of each other's
  * windows, and where windows of one size fill an area exactly, claims side by side fill it exactly:
  * who meets another's window goes on behind its end, not somewhere inside of it.
@@ -15,7 +15,7 @@
  * in a circle. A claim that is paused between two steps is not waited for, since its owner may be
  * the one who would wait.
  *
- * `flags`, `pfn` and `next` of a claim are read by other claims under the span's lock; all other
+ * `flags`, `pfn` and `next` of a claim are read by other claims under the area's lock; all other
  * fields are its own.
  */
 #include "../base/atomic.h"
@@ -54,12 +54,12 @@ static cma_pfn_t claim_last(const struct cma_claim *claim)
 /* Frames are noted by their number in the area. */
 static uint32_t claim_frame(const struct cma_claim *claim, cma_pfn_t pfn)
 {
-    return (uint32_t)(pfn - claim->area->span->pfn);
+    return (uint32_t)(pfn - claim->area->pfn);
 }
 
 static cma_pfn_t claim_pfn(const struct cma_claim *claim, uint32_t frame)
 {
-    return claim->area->span->pfn + frame;
+    return claim->area->pfn + frame;
 }
 
 static void claim_saw(struct cma_claim *claim, enum claim_sort sort, cma_pfn_t pfn)
@@ -126,12 +126,12 @@ bool cma__claim_covers(const struct cma_area *area, cma_pfn_t pfn)
 
 static uintptr_t claim_lock(struct cma_claim *claim)
 {
-    return cma__span_lock(claim->area->frames, claim->area->span);
+    return guard_lock(claim->area->frames->port, &claim->area->lock);
 }
 
 static void claim_unlock(struct cma_claim *claim, uintptr_t state)
 {
-    cma__span_unlock(claim->area->frames, claim->area->span, state);
+    guard_unlock(claim->area->frames->port, &claim->area->lock, state);
 }
 
 /* --- begin and end --------------------------------------------------------------------- */
@@ -266,7 +266,7 @@ int cma_claim_start(struct cma_claim *claim, struct cma_area *area,
     if (atom_load(&area->active) == 0) {
         return claim_refuse(claim, CMA_EBADF, CMA_REASON_INACTIVE, CMA_PFN_NONE);
     }
-    if (request->npages > area->span->npages || request->npages > CMA__CLAIM_NPAGES_MAX) {
+    if (request->npages > area->npages || request->npages > CMA__CLAIM_NPAGES_MAX) {
         return claim_refuse(claim, CMA_ENOMEM, CMA_REASON_TOO_LARGE, CMA_PFN_NONE);
     }
     if (!cma__window_next(&want, 0, &pfn)) {
@@ -386,6 +386,19 @@ static bool claim_others_ended(struct cma_claim *claim)
     return ended;
 }
 
+/* Is some frame of the area nobody's for a moment? */
+static bool claim_has_passing(const struct cma_claim *claim)
+{
+    const struct cma_area *area = claim->area;
+    uint32_t passing = 0;
+    uint32_t i;
+
+    for (i = 0; i < area->nspans; i++) {
+        passing |= atom_load(&area->span[i].passing);
+    }
+    return passing != 0;
+}
+
 /* Waits for a short reference or a move. A window that was tried and left in the same search has
  * made events of its own, so the frame is looked at again: only if it is free by now, or something
  * else has ended, is there no need to sleep. */
@@ -400,7 +413,7 @@ static bool claim_wait_passing(struct cma_claim *claim)
         return true;
     }
     if (info.refs != 0 || info.frozen ||
-        (info.kind == CMA_KIND_NONE && !info.idle && atom_load(&claim->area->span->passing) != 0)) {
+        (info.kind == CMA_KIND_NONE && !info.idle && claim_has_passing(claim))) {
         return cma_frames_wait(frames, event) == 0;
     }
     return true;

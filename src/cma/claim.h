@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * claim.h - what area.c, claim.c and fit.c share
+ * claim.h - what the files of this folder share
  */
 #ifndef CMA_CMA_CLAIM_H
 #define CMA_CMA_CLAIM_H
 
 #include <cma/area.h>
 
-/* --- fit.c: the arithmetic of windows, in pages, with inclusive ends ------------------- */
+#include "../frame/fit.h"
 
-/* Which runs of frames would do. */
-struct cma_window_want {
-    uint64_t npages;          /* 1 up */
-    uint64_t align_npages;    /* power of two, 1 up */
-    uint64_t boundary_npages; /* power of two; 0: none */
-    uint64_t phase;           /* alignment and boundary are those of pfn + phase (modulo 2^64) */
-    cma_pfn_t first, last;    /* all frames lie in [first, last]; first > last: nothing does */
-};
-
-/* The lowest window that begins at or above `from`. Returns false when there is none. */
-bool cma__window_next(const struct cma_window_want *want, cma_pfn_t from, cma_pfn_t *pfn);
+/* --- request.c ------------------------------------------------------------------------- */
 
 /* Checks a request and says it in pages, cut to the area. Returns 0 or CMA_EINVAL. */
 int cma__window_want(const struct cma_area *area, const struct cma_area_request *request,
@@ -27,10 +17,16 @@ int cma__window_want(const struct cma_area *area, const struct cma_area_request 
 
 /* --- claim.c --------------------------------------------------------------------------- */
 
-/* Is `pfn` in the window of a claim in progress? The span's lock is held. */
+/* Is `pfn` in the window of a claim in progress? The area's lock is held, or
+ * other threads are quiet. */
 bool cma__claim_covers(const struct cma_area *area, cma_pfn_t pfn);
 
 /* --- area.c ---------------------------------------------------------------------------- */
+
+/* Frames in devices' hands, as last seen. */
+uint64_t cma__area_claimed(const struct cma_area *area);
+/* Frames were released: claims that wait look again. */
+void cma__area_changed(struct cma_area *area);
 
 /* The longest runs of an area. */
 struct cma_area_runs {

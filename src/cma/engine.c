@@ -5,5 +5,7 @@
 #include "engine.h"
 
 const struct cma_area_engine cma_area_engine = {
+    .claim = cma__quick_claim,
+    .release = cma__quick_release,
     .explain = cma__area_explain,
 };

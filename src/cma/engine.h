@@ -7,7 +7,17 @@
 
 #include <cma/area.h>
 
+/* The short way has no answer: the long way is to be gone. */
+#define CMA__QUICK_NO 1
+
 struct cma_area_engine {
+    /*
+     * Claims a window in which nobody has anything. Returns 0 and *pfn; CMA_ENOMEM: nothing that
+     * is not claimed would do, and nothing is under way; CMA__QUICK_NO. Sleeps: no.
+     */
+    int (*claim)(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn);
+    /* Returns as cma_area_release, but for CMA_ENOENT, or CMA__QUICK_NO. Sleeps: no. */
+    int (*release)(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner);
     /*
      * Completes a refusal whose code, reason, pfn, mover and owner are filled: runs and the change
      * (types.h). The claim that was refused is still listed; nothing of it is isolated. No lock is
@@ -16,6 +26,10 @@ struct cma_area_engine {
     void (*explain)(struct cma_area *area, const struct cma_area_request *request,
                     struct cma_refusal *refusal);
 };
+
+/* quick.c */
+int cma__quick_claim(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn);
+int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner);
 
 /* explain.c */
 void cma__area_explain(struct cma_area *area, const struct cma_area_request *request,

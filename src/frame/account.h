@@ -57,6 +57,8 @@ bool cma__mover_is_sure(const struct cma_frames *frames, uint32_t mover);
 bool cma__frame_is_spare(const struct cma_frames *frames, const struct cma_span *span,
                          uint32_t word);
 
+/* The block's bits in the trees follow its counts. */
+void cma__account_refresh(struct cma_frames *frames, struct cma_span *span, uint32_t number);
 /* Idle bits of a run, of any length inside the span, with all counts and trees. */
 void cma__account_idle(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                        uint32_t npages, bool idle);

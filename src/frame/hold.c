@@ -12,6 +12,7 @@
 #include "../base/bitmap.h"
 #include "../base/guard.h"
 #include "account.h"
+#include "runs.h"
 #include "word.h"
 
 int cma_mover_register(struct cma_frames *frames, const struct cma_mover *mover)
@@ -220,6 +221,7 @@ void cma__span_hold(struct cma_frames *frames, struct cma_span *span, cma_pfn_t 
 void cma__span_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn)
 {
     cma__account_idle(frames, span, pfn, 1, false);
+    cma__runs_shrunk(frames, span, pfn, 1);
     (void)atom_add(&span->passing, 1);
 }
 
@@ -228,6 +230,7 @@ void cma__span_put(struct cma_frames *frames, struct cma_span *span, cma_pfn_t p
     cma__assert(atom_peek(&span_record(frames, span, pfn)->word) == 0);
     (void)atom_sub(&span->passing, 1);
     cma__account_idle(frames, span, pfn, 1, true);
+    cma__runs_grown(frames, span, pfn, 1);
 }
 
 /* Is this exactly one allocation of this owner's, that may go? Words as of now. */

@@ -30,6 +30,7 @@
 #include "../base/bitmap.h"
 #include "../base/guard.h"
 #include "account.h"
+#include "runs.h"
 #include "word.h"
 
 /* A frame in a batch is 12 bytes of stack. Where there is little of that, there are few processors
@@ -111,6 +112,7 @@ static void migrate_publish(struct cma_frames *frames, cma_pfn_t to, uint32_t wo
     state = cma__span_lock(frames, span);
     (void)atom_sub(&span->passing, 1);
     cma__frame_enter(frames, span, to, word, cookie);
+    cma__runs_grown(frames, span, to, 1);
     cma__span_unlock(frames, span, state);
 }
 

@@ -14,6 +14,7 @@
 
 #include "../base/atomic.h"
 #include "account.h"
+#include "runs.h"
 #include "word.h"
 
 void cma__frames_signal(struct cma_frames *frames)
@@ -63,7 +64,10 @@ static int pin_in_place(struct cma_frames *frames, struct cma_span *span, cma_pf
         }
     } while (!atom_swap_if(&record->word, &word, word + WORD_PIN));
     if ((word & WORD_PINS) == 0) {
-        span->pinned += span->is_area;
+        if (span->is_area != 0) {
+            span->pinned++;
+            cma__runs_shrunk(frames, span, pfn, 1);
+        }
         cma__account_change(frames, span, pfn, word, word + WORD_PIN);
     }
     return CMA_OK;
@@ -119,7 +123,10 @@ static int pin_drop(struct cma_frames *frames, struct cma_span *span, cma_pfn_t 
         }
     } while (!atom_swap_if(&record->word, &word, word - WORD_PIN));
     if ((word & WORD_PINS) == WORD_PIN) {
-        span->pinned -= span->is_area;
+        if (span->is_area != 0) {
+            span->pinned--;
+            cma__runs_grown(frames, span, pfn, 1);
+        }
         cma__account_change(frames, span, pfn, word, word - WORD_PIN);
     }
     return CMA_OK;

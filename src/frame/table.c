@@ -18,6 +18,7 @@
 #include "../base/bittree.h"
 #include "../base/guard.h"
 #include "account.h"
+#include "runs.h"
 #include "word.h"
 
 #define TABLE_ORDER_MIN 5
@@ -27,9 +28,13 @@
 /* What the storage has to hold. */
 struct table_plan {
     uint32_t order;
-    uint64_t nspans, nrecords, nblocks, ntree_words;
+    uint64_t nspans, nrecords, nblocks, ntree_words, nrun_words;
     uint64_t nbytes;
 };
+
+/* A lane of an area is worth having from so many pages on: the largest buffers of devices must fit
+ * well into it. */
+#define TABLE_LANE_NPAGES_MIN 8192u
 
 /* --- layout -------------------------------------------------------------------------------- */
 
@@ -87,11 +92,28 @@ static uint32_t table_nblocks(cma_pfn_t first, cma_pfn_t last, uint32_t order)
     return (uint32_t)((last >> order) - (first >> order)) + 1;
 }
 
+/* The last frame of the lane of an area that begins at `first`: cut where large alignments are. */
+static cma_pfn_t table_lane_last(const struct cma_frames_config *config, cma_pfn_t first,
+                                 cma_pfn_t last, uint32_t lane)
+{
+    uint64_t npages = last - first + 1;
+    uint64_t nlanes = bits_min(config->lanes, npages / TABLE_LANE_NPAGES_MIN + lane);
+    uint64_t chunk, align;
+
+    if (lane + 1 >= nlanes) {
+        return last;
+    }
+    chunk = npages / (nlanes - lane);
+    align = UINT64_C(1) << bits_highest((uint32_t)chunk / 2);
+    return ((first + chunk) & ~(align - 1)) - 1;
+}
+
 /* Adds the spans of one piece to the plan, and writes them when there is a table to write to. */
 static bool table_add_piece(struct table_plan *plan, const struct cma_frames_config *config,
                             cma_pfn_t first, cma_pfn_t last, bool is_area, struct cma_span *spans)
 {
     uint64_t limit = is_area ? CMA__CLAIM_NPAGES_MAX : TABLE_NPAGES_MAX;
+    uint32_t lane = 0;
 
     if (last - first >= limit) {
         return false;
@@ -103,7 +125,8 @@ static bool table_add_piece(struct table_plan *plan, const struct cma_frames_con
         cma_pfn_t zone_last;
         uint32_t zone = table_zone_of(zones, nzones, config->port->page_shift,
                                       is_area ? last : first, &zone_last);
-        cma_pfn_t span_end = is_area ? last : bits_min(last, zone_last);
+        cma_pfn_t span_end =
+            is_area ? table_lane_last(config, first, last, lane) : bits_min(last, zone_last);
         uint32_t nblocks = table_nblocks(first, span_end, plan->order);
 
         if (spans != NULL) {
@@ -117,7 +140,13 @@ static bool table_add_piece(struct table_plan *plan, const struct cma_frames_con
                 .zone = zone,
                 .is_area = is_area ? 1 : 0,
                 .lend_class = CMA_LEND_NONE,
+                .lane = lane,
+                .runs = is_area && config->lanes != 0 ? (uint32_t)plan->nrun_words : 0,
             };
+        }
+        if (is_area && config->lanes != 0) {
+            plan->nrun_words += cma__runs_words((uint32_t)(span_end - first) + 1, nblocks);
+            lane++;
         }
         plan->nspans++;
         plan->nrecords += span_end - first + 1;
@@ -145,7 +174,7 @@ static bool table_plan_order(struct table_plan *plan, const struct cma_map *map,
     cma_pfn_t first, last;
     bool is_area;
 
-    *plan = (struct table_plan){.order = order};
+    *plan = (struct table_plan){.order = order, .nrun_words = CMA__RUNS_ALIGN};
     while (table_next_piece(map, config, &cursor, &first, &last, &is_area)) {
         if (!table_add_piece(plan, config, first, last, is_area, NULL)) {
             return false;
@@ -155,6 +184,10 @@ static bool table_plan_order(struct table_plan *plan, const struct cma_map *map,
         plan->nspans * sizeof(struct cma_span) + plan->nrecords * sizeof(struct cma_frame_record) +
         plan->nblocks * sizeof(struct cma_block) +
         (plan->nblocks << order) / 32 * sizeof(uint32_t) + plan->ntree_words * 2 * sizeof(uint32_t);
+    if (plan->nrun_words > CMA__RUNS_ALIGN) {
+        /* The first words stay empty, so that no index begins at 0; they are what aligns them. */
+        plan->nbytes += plan->nrun_words * sizeof(uint32_t);
+    }
     plan->nbytes = table_round_8(plan->nbytes);
     return plan->nbytes <= SIZE_MAX;
 }
@@ -246,13 +279,16 @@ int cma_frames_init(struct cma_frames *frames, const struct cma_map *map,
     frames->idle = (uint32_t *)(frames->blocks + frames->nblocks);
     frames->available = frames->idle + (plan.nblocks << plan.order) / 32;
     frames->reclaim = frames->available + plan.ntree_words;
+    if (plan.nrun_words > CMA__RUNS_ALIGN) {
+        frames->runs = cma__runs_align(frames->reclaim + plan.ntree_words);
+    }
     if (config->zones != NULL) {
         frames->nzones = config->nzones;
         for (uint32_t i = 0; i < config->nzones; i++) {
             frames->zones[i] = config->zones[i];
         }
     }
-    done = (struct table_plan){.order = plan.order};
+    done = (struct table_plan){.order = plan.order, .nrun_words = CMA__RUNS_ALIGN};
     while (table_next_piece(map, config, &cursor, &first, &last, &is_area)) {
         /* The same steps as in the plan: they can't fail now. */
         (void)table_add_piece(&done, config, first, last, is_area, frames->spans);
@@ -261,6 +297,7 @@ int cma_frames_init(struct cma_frames *frames, const struct cma_map *map,
         struct cma_span *span = &frames->spans[i];
 
         cma__account_idle(frames, span, span->pfn, span->npages, true);
+        cma__runs_init(frames, span);
     }
     return CMA_OK;
 }
@@ -299,9 +336,17 @@ bool cma__frames_last_pfn(const struct cma_frames *frames, cma_paddr_t paddr_las
     return table_whole_pages(0, paddr_last, frames->port->page_shift, &first, last);
 }
 
+bool cma__span_is_emptied(const struct cma_span *span)
+{
+    return atom_load(&(span - span->lane)->emptying) != 0;
+}
+
 static struct cma_lock *table_lock_of(struct cma_frames *frames, struct cma_span *span)
 {
-    return span->is_area != 0 ? &span->lock : &frames->lock;
+    if (span->is_area == 0) {
+        return &frames->lock;
+    }
+    return span->runs != 0 ? &cma__runs_of(frames, span)->lock : &span->lock;
 }
 
 uintptr_t cma__span_lock(struct cma_frames *frames, struct cma_span *span)
@@ -323,11 +368,15 @@ uint32_t cma__span_block_of(const struct cma_frames *frames, const struct cma_sp
 void cma__span_block_range(const struct cma_frames *frames, const struct cma_span *span,
                            uint32_t block, cma_pfn_t *first, uint32_t *npages)
 {
-    uint32_t skipped = span_skipped(frames, span);
-    /* Counted from the span's first frame. */
-    uint32_t begin = block == 0 ? 0 : (block << frames->block_order) - skipped;
-    uint32_t end = ((block + 1) << frames->block_order) - skipped;
+    uint32_t skipped, begin, end;
 
+    for (; block >= span->nblocks; span++) {
+        block -= span->nblocks;
+    }
+    /* Counted from the span's first frame. */
+    skipped = span_skipped(frames, span);
+    begin = block == 0 ? 0 : (block << frames->block_order) - skipped;
+    end = ((block + 1) << frames->block_order) - skipped;
     *first = span->pfn + begin;
     *npages = (end < span->npages ? end : span->npages) - begin;
 }
@@ -335,7 +384,7 @@ void cma__span_block_range(const struct cma_frames *frames, const struct cma_spa
 /* --- the books ----------------------------------------------------------------------------- */
 
 /* The block's bits in the trees follow its counts. */
-static void table_refresh(struct cma_frames *frames, struct cma_span *span, uint32_t number)
+void cma__account_refresh(struct cma_frames *frames, struct cma_span *span, uint32_t number)
 {
     const struct cma_block *block = span_block(frames, span, number);
     uint32_t *available = frames->available + span->tree;
@@ -374,7 +423,7 @@ void cma__account_idle(struct cma_frames *frames, struct cma_span *span, cma_pfn
             cma__bitmap_clear(frames->idle, bit, bit + (n - 1));
             atom_poke16(&block->idle, (uint16_t)(block->idle - n));
         }
-        table_refresh(frames, span, number);
+        cma__account_refresh(frames, span, number);
         at += n;
     }
     if (span->is_area == 0) {
@@ -387,7 +436,7 @@ void cma__account_lent(struct cma_frames *frames, struct cma_span *span, uint32_
     uint16_t *flags = &span_block(frames, span, block)->flags;
 
     atom_poke16(flags, (uint16_t)(lent ? *flags | CMA_BLOCK_LENT : *flags & ~CMA_BLOCK_LENT));
-    table_refresh(frames, span, block);
+    cma__account_refresh(frames, span, block);
 }
 
 bool cma__mover_is_sure(const struct cma_frames *frames, uint32_t mover)
@@ -422,7 +471,7 @@ void cma__account_held(struct cma_frames *frames, struct cma_span *span, cma_pfn
         (frames->ops == NULL || frames->ops->take_back == NULL)) {
         atom_poke16(&block->flags, (uint16_t)(block->flags & ~CMA_BLOCK_LENT));
     }
-    table_refresh(frames, span, number);
+    cma__account_refresh(frames, span, number);
 }
 
 void cma__account_change(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
@@ -462,6 +511,7 @@ bool cma__frame_leave(struct cma_frames *frames, struct cma_span *span, cma_pfn_
         return true;
     }
     if (take) {
+        cma__runs_shrunk(frames, span, pfn, 1);
         (void)atom_add(&span->passing, 1);
     } else {
         cma__account_idle(frames, span, pfn, 1, true);

@@ -18,6 +18,21 @@
 
 /* The span that tracks `pfn`, or NULL. */
 struct cma_span *cma__span_of(const struct cma_frames *frames, cma_pfn_t pfn);
+/*
+ * An area can be several spans in a row, its lanes: each with a lock, trees and counts of its own.
+ * Records, blocks and idle bits of these are contiguous, so addressing them may begin at the first;
+ * what the lock protects is changed through the span that a frame lies in. `span` is one at or
+ * before it, `pfn` lies in the area.
+ */
+static inline struct cma_span *cma__span_from(struct cma_span *span, cma_pfn_t pfn)
+{
+    while (pfn - span->pfn >= span->npages) {
+        span++;
+    }
+    return span;
+}
+/* Is the area of this span being emptied by a claim? Not for ordinary spans. */
+bool cma__span_is_emptied(const struct cma_span *span);
 uintptr_t cma__span_lock(struct cma_frames *frames, struct cma_span *span);
 void cma__span_unlock(struct cma_frames *frames, struct cma_span *span, uintptr_t state);
 /* Changes the event and wakes who waits for it. No lock held. */
@@ -26,7 +41,8 @@ void cma__frames_signal(struct cma_frames *frames);
 /* The last frame all of whose bytes lie up to paddr_last; false when there is none. */
 bool cma__frames_last_pfn(const struct cma_frames *frames, cma_paddr_t paddr_last, cma_pfn_t *last);
 
-/* Blocks of a span, by number inside the span; edge blocks are cut at the span's ends. */
+/* Blocks of a span, by number inside the span; edge blocks are cut at the span's ends. A number
+ * behind the last one is of the area's next span. */
 uint32_t cma__span_block_of(const struct cma_frames *frames, const struct cma_span *span,
                             cma_pfn_t pfn);
 void cma__span_block_range(const struct cma_frames *frames, const struct cma_span *span,
@@ -128,6 +144,11 @@ uint32_t cma__frames_stamp(const struct cma_frames *frames);
  * page to 8 ms. 0 where none begins, or where the port has no time. */
 uint64_t cma__window_age_ns(const struct cma_frames *frames, const struct cma_span *span,
                             cma_pfn_t pfn);
+/* The records at the head of a buffer are written, or compared: CMA_OK, CMA_EBADF, CMA_EINVAL,
+ * CMA_EPERM as cma__window_release. Locked. */
+void cma__window_write(struct cma_frame_record *record, uint32_t npages, uint32_t owner,
+                       uint32_t stamp);
+int cma__window_check(const struct cma_frame_record *record, uint64_t npages, uint32_t owner);
 /* A claimed buffer becomes idle frames. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM; checks
  * first. */
 int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,

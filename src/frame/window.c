@@ -15,9 +15,8 @@
 #include "../base/bits.h"
 #include "../base/guard.h"
 #include "account.h"
+#include "runs.h"
 #include "word.h"
-
-#define WINDOW_STAMP_SHIFT 20 /* about a millisecond; 32 bits of it are 52 days */
 
 /* The part of [pfn, last] that lies in the block of pfn. */
 static uint32_t window_part(const struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t last)
@@ -108,16 +107,19 @@ void cma__window_cost(struct cma_frames *frames, struct cma_span *span, cma_pfn_
                       uint32_t npages, struct cma_window_cost *cost)
 {
     cma_pfn_t last = pfn + (npages - 1);
+    struct cma_span *lane;
 
     *cost = (struct cma_window_cost){.kept_paddr_last = CMA_PADDR_MAX, .obstacle = CMA_PFN_NONE};
     /* From the top: the highest obstacle saves looking at all windows below it. */
     for (;;) {
         cma_pfn_t block_first = last & ~(cma_pfn_t)span_block_mask(frames);
         cma_pfn_t first = bits_max(block_first, pfn);
-        uintptr_t state = cma__span_lock(frames, span);
+        uintptr_t state;
 
-        window_cost_part(frames, span, first, (uint32_t)(last - first) + 1, cost);
-        cma__span_unlock(frames, span, state);
+        lane = cma__span_from(span, first);
+        state = cma__span_lock(frames, lane);
+        window_cost_part(frames, lane, first, (uint32_t)(last - first) + 1, cost);
+        cma__span_unlock(frames, lane, state);
         if (first == pfn || cost->obstacle != CMA_PFN_NONE) {
             return;
         }
@@ -207,11 +209,16 @@ static int window_isolate_part(struct cma_frames *frames, struct cma_span *span,
 int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                         uint32_t npages, cma_pfn_t *obstacle)
 {
-    uintptr_t state = cma__span_lock(frames, span);
+    uintptr_t state;
     int error;
 
+    span = cma__span_from(span, pfn);
+    state = cma__span_lock(frames, span);
     cma__assert(npages == window_part(frames, pfn, pfn + (npages - 1)));
     error = window_isolate_part(frames, span, pfn, npages, obstacle);
+    if (error == CMA_OK) {
+        cma__runs_shrunk(frames, span, pfn, npages);
+    }
     cma__span_unlock(frames, span, state);
     return error;
 }
@@ -241,9 +248,12 @@ void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_p
 
     while (pfn < end) {
         uint32_t part = window_part(frames, pfn, end - 1);
-        uintptr_t state = cma__span_lock(frames, span);
+        uintptr_t state;
 
+        span = cma__span_from(span, pfn);
+        state = cma__span_lock(frames, span);
         window_restore_part(frames, span, pfn, part);
+        cma__runs_grown(frames, span, pfn, part);
         cma__span_unlock(frames, span, state);
         pfn += part;
     }
@@ -251,6 +261,8 @@ void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_p
 }
 
 /* --- buffers ------------------------------------------------------------------------------- */
+
+#define WINDOW_STAMP_SHIFT 20 /* about a millisecond; 32 bits of it are 52 days */
 
 uint32_t cma__frames_stamp(const struct cma_frames *frames)
 {
@@ -276,13 +288,9 @@ uint64_t cma__window_age_ns(const struct cma_frames *frames, const struct cma_sp
     return (uint64_t)((now & ~WORD_KIND) - (word & ~WORD_KIND)) << WINDOW_STAMP_SHIFT;
 }
 
-void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                       uint32_t npages, uint32_t owner)
+void cma__window_write(struct cma_frame_record *record, uint32_t npages, uint32_t owner,
+                       uint32_t stamp)
 {
-    struct cma_frame_record *record = span_record(frames, span, pfn);
-    uint32_t stamp = cma__frames_stamp(frames);
-    uintptr_t state = cma__span_lock(frames, span);
-
     cma__assert(npages != 0 && npages <= CMA__CLAIM_NPAGES_MAX);
     cma__assert(atom_peek(&record->word) == 0);
     atom_poke(&record->cookie, owner);
@@ -290,7 +298,42 @@ void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn
         atom_poke(&record[1].cookie, stamp);
     }
     atom_store(&record->word, word_of_buffer(npages, stamp));
+}
+
+int cma__window_check(const struct cma_frame_record *record, uint64_t npages, uint32_t owner)
+{
+    uint32_t word = atom_peek(&record->word);
+
+    if (word_kind(word) != CMA_KIND_CLAIMED) {
+        return CMA_EBADF;
+    }
+    if (word_npages(word) != npages) {
+        return CMA_EINVAL;
+    }
+    return atom_peek(&record->cookie) == owner ? CMA_OK : CMA_EPERM;
+}
+
+void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                       uint32_t npages, uint32_t owner)
+{
+    struct cma_frame_record *record = span_record(frames, span, pfn);
+    uint32_t stamp = cma__frames_stamp(frames);
+    uintptr_t state;
+
+    span = cma__span_from(span, pfn);
+    state = cma__span_lock(frames, span);
+    cma__window_write(record, npages, owner, stamp);
     cma__span_unlock(frames, span, state);
+}
+
+/* Frames from this span up to `last` begin (1) or cease (UINT32_MAX) to be nobody's. */
+static void window_pass(struct cma_span *span, cma_pfn_t last, uint32_t one)
+{
+    const struct cma_span *end = cma__span_from(span, last) + 1;
+
+    while (span < end) {
+        (void)atom_add(&(span++)->passing, one);
+    }
 }
 
 int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
@@ -298,43 +341,46 @@ int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pf
 {
     struct cma_frame_record *record = span_record(frames, span, pfn);
     cma_pfn_t end = pfn + npages;
-    uintptr_t state = cma__span_lock(frames, span);
-    uint32_t word = atom_peek(&record->word);
-    int error = CMA_OK;
+    uintptr_t state;
+    int error;
 
-    if (word_kind(word) != CMA_KIND_CLAIMED) {
-        error = CMA_EBADF;
-    } else if (word_npages(word) != npages) {
-        error = CMA_EINVAL;
-    } else if (atom_peek(&record->cookie) != owner) {
-        error = CMA_EPERM;
-    } else {
+    span = cma__span_from(span, pfn);
+    state = cma__span_lock(frames, span);
+    error = cma__window_check(record, npages, owner);
+    if (error == CMA_OK) {
         /* The buffer is no more; until all of its blocks are idle, who sees one of them waits. */
         atom_store(&record->word, 0);
-        (void)atom_add(&span->passing, (uint32_t)npages);
+        window_pass(span, end - 1, 1);
     }
     cma__span_unlock(frames, span, state);
     if (error != CMA_OK) {
         return error;
     }
-    while (pfn < end) {
-        uint32_t part = window_part(frames, pfn, end - 1);
+    for (cma_pfn_t at = pfn; at < end;) {
+        uint32_t part = window_part(frames, at, end - 1);
+        struct cma_span *lane = cma__span_from(span, at);
 
-        state = cma__span_lock(frames, span);
-        cma__account_idle(frames, span, pfn, part, true);
-        (void)atom_sub(&span->passing, part);
-        cma__span_unlock(frames, span, state);
-        pfn += part;
+        state = cma__span_lock(frames, lane);
+        cma__account_idle(frames, lane, at, part, true);
+        cma__runs_grown(frames, lane, at, part);
+        cma__span_unlock(frames, lane, state);
+        at += part;
     }
+    window_pass(span, end - 1, UINT32_MAX);
     cma__frames_signal(frames);
     return CMA_OK;
 }
 
 bool cma__block_lend(struct cma_frames *frames, struct cma_span *span, uint32_t block, bool lent)
 {
-    uintptr_t state = cma__span_lock(frames, span);
-    bool changes = ((span_block(frames, span, block)->flags & CMA_BLOCK_LENT) != 0) != lent;
+    uintptr_t state;
+    bool changes;
 
+    for (; block >= span->nblocks; span++) {
+        block -= span->nblocks;
+    }
+    state = cma__span_lock(frames, span);
+    changes = ((span_block(frames, span, block)->flags & CMA_BLOCK_LENT) != 0) != lent;
     if (changes) {
         cma__account_lent(frames, span, block, lent);
     }

@@ -9,8 +9,9 @@
  * ones. The two differ by a constant, the phase. It is added modulo 2^64 before low bits are looked
  * at; that is sound because alignment and boundary are powers of two and divide 2^64.
  */
-#include "../base/range.h"
-#include "claim.h"
+#include "fit.h"
+
+#include "../base/bits.h"
 
 /* How far `pfn` is from the next multiple of `power`, seen by the device. */
 static uint64_t fit_gap(const struct cma_window_want *want, cma_pfn_t pfn, uint64_t power)
@@ -53,41 +54,37 @@ bool cma__window_next(const struct cma_window_want *want, cma_pfn_t from, cma_pf
     return true;
 }
 
-int cma__window_want(const struct cma_area *area, const struct cma_area_request *request,
-                     struct cma_window_want *want)
+/* Moves `pfn` down by `gap`. Returns false when no window begins there or below. */
+static bool fit_retreat(const struct cma_window_want *want, cma_pfn_t *pfn, uint64_t gap)
 {
-    uint32_t shift = area->frames->port->page_shift;
-    uint32_t mask = (UINT32_C(1) << shift) - 1;
-    cma_paddr_t last = request->paddr_last == 0 ? CMA_PADDR_MAX : request->paddr_last;
-    uint64_t boundary = request->boundary_nbytes;
-    cma_pfn_t first_pfn, after_pfn;
+    if (*pfn < want->first || gap > *pfn - want->first) {
+        return false;
+    }
+    *pfn -= gap;
+    return true;
+}
 
-    if (request->npages == 0 || request->paddr_first > last ||
-        (request->flags & ~CMA_CLAIM_NOWAIT) != 0 || (request->bus_offset & mask) != 0) {
-        return CMA_EINVAL;
-    }
-    if (request->align_npages != 0 && !range_is_power_of_two(request->align_npages)) {
-        return CMA_EINVAL;
-    }
-    if (boundary != 0 &&
-        (!range_is_power_of_two(boundary) || boundary >> shift < request->npages)) {
-        return CMA_EINVAL;
-    }
-    /* Whole pages inside [paddr_first, last]; 2^64 >> shift still fits. */
-    first_pfn = (request->paddr_first >> shift) + ((request->paddr_first & mask) != 0);
-    after_pfn = (last >> shift) + ((last & mask) == mask);
+bool cma__window_prev(const struct cma_window_want *want, cma_pfn_t *pfn)
+{
+    uint64_t boundary = want->boundary_npages;
+    cma_pfn_t at = want->last - (want->npages - 1);
 
-    want->npages = request->npages;
-    want->align_npages = request->align_npages == 0 ? 1 : request->align_npages;
-    want->boundary_npages = boundary >> shift;
-    want->phase = request->bus_offset >> shift;
-    want->first = area->span->pfn > first_pfn ? area->span->pfn : first_pfn;
-    want->last = area->span->pfn + area->span->npages - 1;
-    if (after_pfn == 0) {
-        want->first = 1;
-        want->last = 0;
-    } else if (after_pfn - 1 < want->last) {
-        want->last = after_pfn - 1;
+    if (want->npages - 1 > want->last || (boundary != 0 && want->npages > boundary) ||
+        !fit_retreat(want, &at, 0) ||
+        !fit_retreat(want, &at, (at + want->phase) & (want->align_npages - 1))) {
+        return false;
     }
-    return 0;
+    if (boundary != 0) {
+        uint64_t used = (at + want->phase) & (boundary - 1);
+
+        /* Crosses: the window is to end at the boundary, or at the next place below that is
+         * aligned; the larger of the two powers of two is a multiple of the other. */
+        if (want->npages > boundary - used &&
+            (!fit_retreat(want, &at, want->npages - (boundary - used)) ||
+             !fit_retreat(want, &at, (at + want->phase) & (want->align_npages - 1)))) {
+            return false;
+        }
+    }
+    *pfn = at;
+    return true;
 }

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * quick.c - claims and releases in one step
+ *
+ * Most requests find a window that nobody has anything in. Then there is nothing to evacuate and
+ * nobody to wait for, and choosing, isolating and handing over are one short step under one lock,
+ * the lane's. What this step can't answer for certain goes the long way (claim.c): windows with
+ * borrowed frames, or across the border of two lanes, waiting, and explaining.
+ *
+ * Lanes are tried from the processor's own one on. While there is room, processors stay apart; when
+ * an area is three quarters full, packing is worth more than that, and each lane is first asked for
+ * a place that fits tightly.
+ */
+#include "../base/atomic.h"
+#include "../base/guard.h"
+#include "../frame/runs.h"
+#include "claim.h"
+#include "engine.h"
+
+/* Something may be under way that a refusal would have to wait for. */
+static bool quick_is_busy(const struct cma_area *area)
+{
+    uint32_t busy = atom_load(&area->span->emptying);
+
+    for (uint32_t i = 0; i < area->nspans; i++) {
+        busy |= atom_load(&area->span[i].passing) | atom_peek(&area->span[i].pinned);
+    }
+    return busy != 0;
+}
+
+/* Is there a run across the border of two lanes that could serve the request? As last seen. */
+static bool quick_fits_border(const struct cma_area *area, const struct cma_window_want *want)
+{
+    struct cma_frames *frames = area->frames;
+
+    for (uint32_t i = 0; i + 1 < area->nspans; i++) {
+        struct cma_span *lane = &area->span[i];
+        struct cma_window_want part = *want;
+        cma_pfn_t border = lane->pfn + lane->npages;
+        uint32_t tail = cma__runs_tail(frames, lane);
+        uint32_t front = tail == 0 ? 0 : cma__runs_front(frames, lane + 1);
+        cma_pfn_t pfn;
+
+        if (tail == 0 || front == 0) {
+            continue;
+        }
+        if (front == lane[1].npages && i + 2 < area->nspans) {
+            /* A lane that is open as a whole: the run goes on. */
+            return true;
+        }
+        part.first = part.first > border - tail ? part.first : border - tail;
+        part.last = part.last < border + front - 1 ? part.last : border + front - 1;
+        if (part.first <= part.last && cma__window_next(&part, part.first, &pfn)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Asks each lane once. Returns 0, CMA_ENOMEM (none has a run that would do), CMA_EBUSY. */
+static int quick_lanes(const struct cma_area *area, const struct cma_window_want *want,
+                       uint32_t owner, enum cma_runs_effort effort, cma_pfn_t *pfn)
+{
+    const struct cma_port *port = area->frames->port;
+    uint32_t lane = area->nspans == 1 || port->cpu == NULL ? 0 : port->cpu(port->ctx);
+    uint32_t stamp = cma__frames_stamp(area->frames);
+    int result = CMA_ENOMEM;
+
+    for (uint32_t i = 0; i < area->nspans; i++) {
+        struct cma_span *span = &area->span[(lane + i) % area->nspans];
+        int error;
+
+        if (want->last < span->pfn || want->first > span->pfn + (span->npages - 1)) {
+            continue;
+        }
+        error = cma__runs_claim(area->frames, span, want, owner, stamp, effort, pfn);
+        if (error == CMA_OK) {
+            return CMA_OK;
+        }
+        result = error == CMA_EBUSY ? CMA_EBUSY : result;
+    }
+    return result;
+}
+
+int cma__quick_claim(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn)
+{
+    const struct cma_pages_ops *ops = area->ops;
+    struct cma_window_want want;
+    cma_pfn_t any;
+    int result;
+
+    if (area->frames->runs == NULL || atom_load(&area->active) == 0 ||
+        (ops != NULL && ops->take_back != NULL) || request->npages > area->npages ||
+        cma__window_want(area, request, &want) != 0 || !cma__window_next(&want, 0, &any)) {
+        return CMA__QUICK_NO;
+    }
+    if (area->nspans > 1 && cma__area_claimed(area) > area->npages / 4 * 3 &&
+        quick_lanes(area, &want, request->owner, CMA__RUNS_TIGHT, pfn) == CMA_OK) {
+        return CMA_OK;
+    }
+    result = quick_lanes(area, &want, request->owner, CMA__RUNS_ANY, pfn);
+    if (result == CMA_ENOMEM && !quick_is_busy(area) && !quick_fits_border(area, &want)) {
+        return CMA_ENOMEM;
+    }
+    return result == CMA_OK ? CMA_OK : CMA__QUICK_NO;
+}
+
+int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner)
+{
+    struct cma_span *span = cma__span_from(area->span, pfn);
+    int error;
+
+    if (span->runs == 0 || npages > span->npages - (pfn - span->pfn)) {
+        return CMA__QUICK_NO;
+    }
+    error = cma__runs_release(area->frames, span, pfn, (uint32_t)npages, owner);
+    /* A claim counts itself before it looks at frames under the lock that was just held: either it
+     * saw these, or it is seen here. */
+    if (error == CMA_OK && atom_load(&area->span->emptying) != 0) {
+        cma__area_changed(area);
+    }
+    return error;
+}

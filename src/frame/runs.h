@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * runs.h - an index of the runs of an area that could be windows
+ *
+ * A frame is *open* when it is idle, or held by a mover and neither pinned nor isolated. Lending,
+ * freeing and dirtying don't change that: only claims, releases, destinations and pins in place do.
+ * A run is a longest row of open frames inside one span (a lane of an area). The index tells, for
+ * each class of lengths, in which blocks a run of that class may begin.
+ */
+#ifndef CMA_FRAME_RUNS_H
+#define CMA_FRAME_RUNS_H
+
+#include "fit.h"
+#include "table.h"
+
+#define CMA__RUNS_ALIGN 16u /* words: a cache line, so that lanes do not share one */
+#define CMA__RUNS_RECENT 4u
+
+/* The head of a lane's index; bit trees follow it. All of it under the lane's lock, but for the
+ * counts, which others may read. */
+struct cma_runs {
+    struct cma_lock lock; /* of the whole span */
+    uint32_t nonempty[4]; /* one bit a class: its tree has a member */
+    uint32_t nrecent;     /* buffers released since the last search, the newest last */
+    uint32_t recent[CMA__RUNS_RECENT][2]; /* first frame, counted in the span, and npages */
+    uint32_t words;                       /* of one tree */
+    uint64_t claims, released, refused, skipped_npages;
+    uint64_t claimed_npages; /* of quick claims, less those of quick releases, modulo 2^64 */
+};
+
+static inline struct cma_runs *cma__runs_of(const struct cma_frames *frames,
+                                            const struct cma_span *span)
+{
+    return (struct cma_runs *)(void *)(frames->runs + span->runs);
+}
+
+/* Words of an index, a multiple of CMA__RUNS_ALIGN. */
+uint32_t cma__runs_words(uint32_t npages, uint32_t nblocks);
+/* The next address that an index may have. */
+uint32_t *cma__runs_align(uint32_t *words);
+
+/* Frames in [pfn, pfn + npages) of the span were closed and are open now; or were closed for a
+ * moment and may have been missed. Locked. Nothing to do without index. */
+void cma__runs_grown(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
+                     uint32_t npages);
+/* Frames in [pfn, pfn + npages) are not open any more. Locked. */
+void cma__runs_shrunk(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
+                      uint32_t npages);
+/* A span that is open as a whole gets its index. */
+void cma__runs_init(const struct cma_frames *frames, const struct cma_span *span);
+
+/* How a window is looked for. */
+enum cma_runs_effort {
+    CMA__RUNS_TIGHT, /* only where it fills a run of its own class */
+    CMA__RUNS_ANY    /* wherever it fits: what this doesn't find isn't there */
+};
+/*
+ * Claims a window of the lane that nobody has anything in, for `owner`, in one go. Returns
+ *   0 and *pfn
+ *   CMA_ENOMEM  no run of the lane is long enough (after CMA__RUNS_ANY)
+ *   CMA_EBUSY   there is one, but it was not looked for, or is not empty
+ */
+int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
+                    const struct cma_window_want *want, uint32_t owner, uint32_t stamp,
+                    enum cma_runs_effort effort, cma_pfn_t *pfn);
+/* Releases a buffer that lies wholly in the lane. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM as
+ * cma__window_release. */
+int cma__runs_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                      uint32_t npages, uint32_t owner);
+
+/* Length of the run that ends with the span's last frame, of the one that begins with its first. */
+uint32_t cma__runs_tail(struct cma_frames *frames, struct cma_span *span);
+uint32_t cma__runs_front(struct cma_frames *frames, struct cma_span *span);
+
+#endif

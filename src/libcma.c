@@ -35,6 +35,7 @@
 #include "frame/pin.c"
 #include "frame/migrate.c"
 #include "frame/window.c"
+#include "frame/look.c"
 #include "frame/check.c"
 
 /* buddy: the page allocator that comes along. */

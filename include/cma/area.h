@@ -126,9 +126,11 @@ CMA_MUST_CHECK int cma_area_activate(struct cma_area *area);
  *     with CMA_CLAIM_NOWAIT, where the port can't wait, when a claim is paused between two steps,
  *     or after CMA_CLAIM_ROUNDS).
  * When several of these stand in the way of different windows, a refusing mover is named first,
- * then want of room, then frames held in place. The refusal tells the frame; its runs are counted
- * when the search has failed, by a walk over all of the area, and are 0 when there was no search.
- * May sleep.
+ * then want of room, then frames held in place. The refusal tells the frame. Where the area has an
+ * engine, it also tells the owner of a buffer in the way, the longest runs and the smallest change
+ * that would have done (types.h), by a walk over the area, which may ask movers whether they would
+ * refuse (freeze and abort); without engine these are 0. Where `refusal` is NULL, none of that is
+ * done. May sleep.
  */
 CMA_MUST_CHECK int cma_area_alloc(struct cma_area *area, const struct cma_area_request *request,
                                   cma_pfn_t *pfn, struct cma_refusal *refusal);

@@ -238,7 +238,8 @@ int cma_area_alloc(struct cma_area *area, const struct cma_area_request *request
             return result;
         }
     }
-    result = cma_claim_start(&claim, area, request);
+    result = cma__claim_start(&claim, area, request,
+                              refusal == NULL ? CMA__CLAIM_UNEXPLAINED : CMA__CLAIM_AT_ONCE);
     while (result == 0 && claim.state != CMA_CLAIM_DONE) {
         result = cma_claim_step(&claim, UINT64_MAX);
     }
@@ -371,44 +372,6 @@ void cma_area_walk(struct cma_area *area,
     }
     holder.age_ns = cma__window_age_ns(area->frames, area->span, holder.pfn);
     (void)visit(ctx, &holder);
-}
-
-static void area_longest(uint64_t *longest, uint64_t run)
-{
-    if (run > *longest) {
-        *longest = run;
-    }
-}
-
-void cma__area_runs(struct cma_area *area, struct cma_area_runs *runs)
-{
-    cma_pfn_t end = area->pfn + area->npages;
-    uint64_t free_run = 0, possible_run = 0;
-    struct cma_area_holder holder;
-    struct cma_frame_info info;
-    cma_pfn_t pfn;
-
-    for (pfn = area->pfn; pfn < end; pfn += holder.npages) {
-        area_holder(area, pfn, &holder);
-        if (holder.kind == CMA_KIND_NONE && !holder.in_progress) {
-            free_run++;
-            possible_run++;
-        } else if ((holder.kind == CMA_KIND_MOVABLE || holder.kind == CMA_KIND_DROPPABLE) &&
-                   cma_frame_info(area->frames, pfn, &info) == 0 && info.pins == 0 &&
-                   info.refs == 0 && !info.isolated) {
-            free_run = 0;
-            possible_run++;
-        } else {
-            free_run = 0;
-            possible_run = 0;
-        }
-        area_longest(&runs->free_npages, free_run);
-        area_longest(&runs->possible_npages, possible_run);
-        if (holder.kind == CMA_KIND_CLAIMED && runs->wanted >= pfn &&
-            runs->wanted - pfn < holder.npages) {
-            runs->wanted_owner = holder.owner;
-        }
-    }
 }
 
 /* --- check ----------------------------------------------------------------------------- */

@@ -124,6 +124,25 @@ bool cma__claim_covers(const struct cma_area *area, cma_pfn_t pfn)
     return claim_booked(area, NULL, pfn, pfn) != NULL;
 }
 
+bool cma__claim_booked_next(struct cma_area *area, cma_pfn_t from, cma_pfn_t *first,
+                            cma_pfn_t *last)
+{
+    uintptr_t state = guard_lock(area->frames->port, &area->lock);
+    const struct cma_claim *other;
+    bool found = false;
+
+    for (other = area->claims; other != NULL; other = other->next) {
+        if ((other->flags & CLAIM_BOOKED) != 0 && claim_last(other) >= from &&
+            (!found || other->pfn < *first)) {
+            *first = other->pfn;
+            *last = claim_last(other);
+            found = true;
+        }
+    }
+    guard_unlock(area->frames->port, &area->lock, state);
+    return found;
+}
+
 static uintptr_t claim_lock(struct cma_claim *claim)
 {
     return guard_lock(claim->area->frames->port, &claim->area->lock);
@@ -156,7 +175,7 @@ static void claim_begin(struct cma_claim *claim)
 
     claim->next = area->claims;
     area->claims = claim;
-    claim->flags = CLAIM_LISTED;
+    claim->flags |= CLAIM_LISTED;
     atom_add(&area->span->emptying, 1);
     claim_unlock(claim, state);
     claim->state = CMA_CLAIM_CHOOSE;
@@ -205,26 +224,27 @@ static void claim_leave(struct cma_claim *claim)
 static int claim_refuse(struct cma_claim *claim, int code, enum cma_reason reason, cma_pfn_t pfn)
 {
     struct cma_area *area = claim->area;
-    struct cma_area_runs runs = {0, 0, pfn, 0};
+    bool early = (claim->flags & CLAIM_LISTED) == 0;
     struct cma_frame_info info;
     uintptr_t state;
 
     claim->refusal.code = code;
     claim->refusal.reason = reason;
     claim->refusal.pfn = pfn;
-    if ((claim->flags & CLAIM_LISTED) != 0) {
-        cma__area_runs(area, &runs);
-        claim->refusal.free_run_npages = runs.free_npages;
-        claim->refusal.possible_run_npages = runs.possible_npages;
-        claim->refusal.owner = runs.wanted_owner;
-    }
     if (pfn != CMA_PFN_NONE && cma_frame_info(area->frames, pfn, &info) == 0 &&
         (info.kind == CMA_KIND_MOVABLE || info.kind == CMA_KIND_DROPPABLE)) {
         claim->refusal.mover = info.mover;
         claim->refusal.owner = info.cookie;
     }
-    if ((claim->flags & CLAIM_LISTED) != 0 && area->engine != NULL) {
-        area->engine->explain(area, &claim->request, &claim->refusal);
+    if (area->engine != NULL && reason != CMA_REASON_INACTIVE &&
+        (claim->flags & CMA__CLAIM_UNEXPLAINED) == 0) {
+        bool may_sleep = !early || (claim->flags & CMA__CLAIM_AT_ONCE) != 0;
+
+        if (early) {
+            /* What an area with claims lends is no room for them. */
+            claim_begin(claim);
+        }
+        area->engine->explain(area, &claim->request, may_sleep, &claim->refusal);
     }
     state = claim_lock(claim);
     if ((claim->flags & CLAIM_LISTED) != 0) {
@@ -238,24 +258,31 @@ static int claim_refuse(struct cma_claim *claim, int code, enum cma_reason reaso
 }
 
 static void claim_prepare(struct cma_claim *claim, struct cma_area *area,
-                          const struct cma_area_request *request)
+                          const struct cma_area_request *request, uint32_t flags)
 {
     *claim = (struct cma_claim){
         .area = area,
         .request = *request,
         .pfn = CMA_PFN_NONE,
         .refusal = {.pfn = CMA_PFN_NONE},
+        .flags = flags,
     };
 }
 
 int cma_claim_start(struct cma_claim *claim, struct cma_area *area,
                     const struct cma_area_request *request)
 {
+    return cma__claim_start(claim, area, request, 0);
+}
+
+int cma__claim_start(struct cma_claim *claim, struct cma_area *area,
+                     const struct cma_area_request *request, uint32_t flags)
+{
     struct cma_window_want want;
     cma_pfn_t pfn;
     int error;
 
-    claim_prepare(claim, area, request);
+    claim_prepare(claim, area, request, flags);
     error = cma__window_want(area, request, &want);
     if (error != 0) {
         claim->state = CMA_CLAIM_REFUSED;

@@ -21,21 +21,22 @@ int cma__window_want(const struct cma_area *area, const struct cma_area_request 
  * other threads are quiet. */
 bool cma__claim_covers(const struct cma_area *area, cma_pfn_t pfn);
 
+/* The lowest window of a claim in progress that ends at or above `from`; false: there is none. */
+bool cma__claim_booked_next(struct cma_area *area, cma_pfn_t from, cma_pfn_t *first,
+                            cma_pfn_t *last);
+
+/* As cma_claim_start. Flags: */
+#define CMA__CLAIM_UNEXPLAINED (1u << 3) /* nobody will read the refusal */
+#define CMA__CLAIM_AT_ONCE (1u << 4)     /* may sleep */
+int cma__claim_start(struct cma_claim *claim, struct cma_area *area,
+                     const struct cma_area_request *request, uint32_t flags);
+
 /* --- area.c ---------------------------------------------------------------------------- */
 
 /* Frames in devices' hands, as last seen. */
 uint64_t cma__area_claimed(const struct cma_area *area);
 /* Frames were released: claims that wait look again. */
 void cma__area_changed(struct cma_area *area);
-
-/* The longest runs of an area. */
-struct cma_area_runs {
-    uint64_t free_npages, possible_npages;
-    cma_pfn_t wanted;      /* in: whose owner is asked for, or CMA_PFN_NONE */
-    uint32_t wanted_owner; /* out: the owner of the claimed buffer around it, else 0 */
-};
-/* Walks the area frame by frame. */
-void cma__area_runs(struct cma_area *area, struct cma_area_runs *runs);
 
 /* A host's lists: idle frames of lent blocks in [pfn, pfn + npages) go to it again. Nothing to do
  * where the allocator looks at the table itself. */

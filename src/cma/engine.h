@@ -20,10 +20,11 @@ struct cma_area_engine {
     int (*release)(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner);
     /*
      * Completes a refusal whose code, reason, pfn, mover and owner are filled: runs and the change
-     * (types.h). The claim that was refused is still listed; nothing of it is isolated. No lock is
-     * held. Never changes the area.
+     * (types.h), and the owner of the buffer that a refusal names. The claim that was refused is
+     * still listed; nothing of it is isolated. No lock is held. Never changes the area; movers that
+     * may refuse are asked whether they would, if it may sleep.
      */
-    void (*explain)(struct cma_area *area, const struct cma_area_request *request,
+    void (*explain)(struct cma_area *area, const struct cma_area_request *request, bool may_sleep,
                     struct cma_refusal *refusal);
 };
 
@@ -33,6 +34,6 @@ int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, ui
 
 /* explain.c */
 void cma__area_explain(struct cma_area *area, const struct cma_area_request *request,
-                       struct cma_refusal *refusal);
+                       bool may_sleep, struct cma_refusal *refusal);
 
 #endif

@@ -76,11 +76,13 @@ static bool claim_room_shaky(const struct model *model)
 }
 
 /* Without refusals, a claim asks for pages of the window that it gets and of no other; unless room
- * proved too small on the way, because a reference lies on a page that was to make room. */
-static void claim_judge_work(struct model *model, int error)
+ * proved too small on the way, because a reference lies on a page that was to make room. A refusal
+ * that is explained asks movers whether they would refuse, and moves nothing. */
+static void claim_judge_work(struct model *model, int error, bool explained)
 {
     MODEL_REQUIRE(model,
-                  (error == 0 || model->tally.commits == 0) && model->tally.aborts == 0
+                  (error == 0 || model->tally.commits == 0) &&
+                          (model->tally.aborts == 0 || (error != 0 && explained))
                       ? true
                       : claim_room_shaky(model),
                   "a claim moved %u pages and gave %u up, then said %s, but no mover refused",
@@ -122,7 +124,7 @@ static void claim_won(struct model *model, uint32_t area, const struct cma_area_
     }
     /* Between the steps of a claim room comes and goes. */
     if (at_once && claim_quiet(model))
-        claim_judge_work(model, 0);
+        claim_judge_work(model, 0, false);
     if (at_once && claim_quiet(model) && model->tally.copied_outside && !claim_room_shaky(model)) {
         MODEL_REQUIRE(
             model, model->tally.copied_first >= frame && model->tally.copied_last < frame + npages,
@@ -151,8 +153,8 @@ static void claim_lost(struct model *model, uint32_t area, const struct cma_area
     uint32_t frame = 0;
 
     MODEL_REQUIRE(model,
-                  refusal->code == error && refusal->reason > CMA_REASON_NONE &&
-                      refusal->reason < CMA_REASON_COUNT,
+                  refusal == NULL || (refusal->code == error && refusal->reason > CMA_REASON_NONE &&
+                                      refusal->reason < CMA_REASON_COUNT),
                   "a claim returned %s; the refusal: code %d, reason %d", claim_name(error),
                   refusal->code, refusal->reason);
     MODEL_REQUIRE(model,
@@ -169,14 +171,15 @@ static void claim_lost(struct model *model, uint32_t area, const struct cma_area
     if (model->depth > 0 || model->tally.nested > 0)
         return;
     if (at_once && quiet)
-        claim_judge_work(model, error);
+        claim_judge_work(model, error, refusal != NULL);
     /* What an earlier step saw need not be so any more. */
     if (!at_once)
         return;
     model->sums.justified++;
     MODEL_REQUIRE(model, !model_claim_possible(model, area, request, error != CMA_EAGAIN, &frame),
                   "a claim is refused (%s, %s), but there is a window at frame %u",
-                  claim_name(error), cma_reason_name(refusal->reason), frame);
+                  claim_name(error),
+                  refusal == NULL ? "not explained" : cma_reason_name(refusal->reason), frame);
 }
 
 static void claim_note(struct model *model, const char *what, uint32_t area,
@@ -197,7 +200,8 @@ static void claim_whole(struct model *model)
     uint32_t area = (uint32_t)model_below(model, model->nareas);
     struct model_area *a = &model->areas[area];
     struct cma_area_request request;
-    struct cma_refusal refusal = {0};
+    struct cma_refusal given = {0};
+    struct cma_refusal *refusal = model_chance(model, 50) ? &given : NULL;
     cma_pfn_t pfn = CMA_PFN_NONE;
     int error;
 
@@ -206,7 +210,7 @@ static void claim_whole(struct model *model)
         request.flags |= CMA_CLAIM_NOWAIT;
     a->busy++;
     model->tally.paused |= claim_paused(model, area);
-    error = cma_area_alloc(&a->area, &request, &pfn, &refusal);
+    error = cma_area_alloc(&a->area, &request, &pfn, refusal);
     a->busy--;
     claim_note(model, "claim in", area, &request, error, pfn);
     if (error == 0) {
@@ -214,7 +218,7 @@ static void claim_whole(struct model *model)
         return;
     }
     MODEL_REQUIRE(model, pfn == CMA_PFN_NONE, "a refused claim names a page");
-    claim_lost(model, area, &request, error, &refusal, model->tally.refusals, true);
+    claim_lost(model, area, &request, error, refusal, model->tally.refusals, true);
 }
 
 static void claim_begin(struct model *model, uint32_t index)
@@ -403,6 +407,7 @@ static void claim_malformed(struct model *model)
     struct cma_area_request request;
     struct cma_refusal refusal = {0};
     cma_pfn_t pfn = CMA_PFN_NONE;
+    bool explained = model_chance(model, 50); /* for that, movers are asked */
     int error;
 
     claim_request(model, area, &request);
@@ -427,11 +432,12 @@ static void claim_malformed(struct model *model)
         request.paddr_last = 1;
         break;
     }
-    error = cma_area_alloc(&model->areas[area].area, &request, &pfn, &refusal);
+    error = cma_area_alloc(&model->areas[area].area, &request, &pfn, explained ? &refusal : NULL);
     claim_note(model, "malformed claim in", area, &request, error, pfn);
     MODEL_REQUIRE(model,
                   (error == CMA_EINVAL || error == CMA_ENOMEM || error == CMA_ERANGE) &&
-                      pfn == CMA_PFN_NONE && (model->tally.hooks == 0 || model->tally.nested > 0),
+                      pfn == CMA_PFN_NONE &&
+                      (model->tally.hooks == 0 || model->tally.nested > 0 || explained),
                   "a malformed claim: %s", claim_name(error));
     model->areas[area].refused++;
 }

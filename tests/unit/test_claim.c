@@ -260,7 +260,14 @@ static void test_no_room_is_no_copy(void **state)
     assert_int_equal(cma_area_alloc(board->area, &request, &pfn, &refusal), CMA_ENOMEM);
     assert_int_equal(refusal.reason, CMA_REASON_NO_ROOM);
     snapshot_compare(board, before);
-    assert_int_equal(board->freezes, 0);
+    assert_int_equal(board->commits, 0);
+    /* Why not? For that the mover was asked about the window that 99 pages would get. */
+    assert_int_equal(board->freezes, board->aborts);
+    assert_int_equal(refusal.change, CMA_CHANGE_ROOM);
+    assert_int_equal(refusal.change_value, 1);
+    i = board->freezes;
+    assert_int_equal(cma_area_alloc(board->area, &request, &pfn, NULL), CMA_ENOMEM);
+    assert_int_equal(board->freezes, i);
     request.npages = 99;
     assert_int_equal(cma_area_alloc(board->area, &request, &pfn, NULL), 0);
     assert_int_equal(board->commits, 99);

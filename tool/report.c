@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Text out of a tree may hold anything: only what prints goes to a terminal. */
-static void report_name(const char *text)
+void report_name(const char *text)
 {
     for (size_t i = 0; text[i] != '\0'; i++)
         putchar((unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i]);
@@ -68,6 +67,8 @@ void report_text_board(struct run *run)
     printf("\n%s of memory, run for %" PRIu64 " simulated second%s with seed %" PRIu64 "\n",
            board_size(total, size), run->options.seconds, run->options.seconds == 1 ? "" : "s",
            run->options.seed);
+    if (run->options.policy == RUN_LINUX)
+        puts("Linux's policy chooses where buffers lie, and what is moved for them.");
     if (run->area_added)
         puts("The board keeps no memory for devices: an area was added for this run.");
     if (run->camera_added)
@@ -99,6 +100,72 @@ static void report_pictures(struct run *run)
     }
 }
 
+static const char *report_mover(void *ctx, uint32_t mover)
+{
+    static const char *const names[RUN_NSTORES] = {"the page cache", "programs", "handles"};
+    const struct run *run = ctx;
+
+    for (int i = 0; i < RUN_NSTORES; i++)
+        if (run->stores[i] != NULL && sim_store_mover(run->stores[i]) == mover)
+            return names[i];
+    return NULL;
+}
+
+static const char *report_owner(void *ctx, uint32_t owner)
+{
+    const struct run *run = ctx;
+
+    if (owner == 0 || owner > run->ndevices)
+        return NULL;
+    return run->devices[owner - 1].path[0] != '\0' ? run->devices[owner - 1].path : "the camera";
+}
+
+void report_sentence(const struct run *run, const struct run_failure *failure,
+                     char text[SENTENCE_NBYTES])
+{
+    struct sentence_context context = {
+        .npages = failure->npages,
+        .page_shift = run->board.page_shift,
+        .mover_name = report_mover,
+        .owner_name = report_owner,
+        .ctx = (void *)(uintptr_t)run,
+    };
+
+    if (run->options.policy == RUN_LINUX)
+        snprintf(text, SENTENCE_NBYTES,
+                 "%" PRIu64 " pages refused: ret: %d, which is all that Linux says.",
+                 failure->npages, failure->refusal.code);
+    else
+        sentence_refusal(text, SENTENCE_NBYTES, &context, &failure->refusal);
+}
+
+static void report_failure(const struct run *run, const struct run_failure *failure)
+{
+    char text[SENTENCE_NBYTES];
+
+    printf("    %" PRIu64 " x  ", failure->count);
+    report_device_name(failure->device);
+    printf(", first after %" PRIu64 " ms: ", failure->at_us / 1000);
+    report_sentence(run, failure, text);
+    report_name(text);
+    putchar('\n');
+}
+
+static void report_oracle(const struct run *run)
+{
+    const struct run_result *result = &run->result;
+
+    if (result->questions == 0)
+        return;
+    if (run->options.policy == RUN_LINUX)
+        printf("    a naive search over all frames finds room for %" PRIu64 " of these requests\n",
+               result->disagreements);
+    else
+        printf("    a naive search over all frames agrees with %" PRIu64 " of these refusals%s\n",
+               result->questions - result->disagreements,
+               result->disagreements != 0 ? ": THE OTHERS ARE A BUG" : "");
+}
+
 static void report_requests(struct run *run)
 {
     struct run_result *result = &run->result;
@@ -107,21 +174,9 @@ static void report_requests(struct run *run)
            " refused\n",
            result->requests, result->succeeded, result->failed);
     for (const struct run_failure *failure = result->failures; failure != NULL;
-         failure = failure->next) {
-        printf("    %" PRIu64 " x  ", failure->count);
-        report_device_name(failure->device);
-        printf(": %" PRIu64 " pages: %s (%s); first after %" PRIu64 " ms\n", failure->npages,
-               cma_reason_name(failure->refusal.reason), cma_strerror(failure->refusal.code),
-               failure->at_us / 1000);
-        if (failure->refusal.free_run_npages != 0 || failure->refusal.possible_run_npages != 0)
-            printf("         then the longest empty run was %" PRIu64
-                   " pages, the longest that could be emptied %" PRIu64 "\n",
-                   failure->refusal.free_run_npages, failure->refusal.possible_run_npages);
-    }
-    if (result->questions != 0)
-        printf("    a naive search over all frames agrees with %" PRIu64 " of these refusals%s\n",
-               result->questions - result->disagreements,
-               result->disagreements != 0 ? ": THE OTHERS ARE A BUG" : "");
+         failure = failure->next)
+        report_failure(run, failure);
+    report_oracle(run);
     if (result->succeeded == 0)
         return;
     printf("latency        median %" PRIu64 " us, 99 of 100 within %" PRIu64 " us, worst %" PRIu64
@@ -171,8 +226,12 @@ void report_text(struct run *run)
     report_pictures(run);
     report_requests(run);
     report_streams(run);
-    printf("moved          %" PRIu64 " pages copied out of areas, %" PRIu64 " dropped\n", copied,
-           dropped);
+    printf("moved          %" PRIu64 " pages copied out of areas, %" PRIu64 " dropped; %" PRIu64
+           " copies were wasted\n",
+           copied, dropped, result->wasted_copies);
+    if (run->options.policy == RUN_LINUX)
+        printf("    %" PRIu64 " windows were tried for it, %" PRIu64 " of them given up\n",
+               result->windows, result->windows_left);
     printf("lent           %s of the areas' frames that no device had held data\n"
            "    while data waited for memory, which was %s of the time\n",
            report_percent(lent, idle, percent),

@@ -30,8 +30,31 @@ static void json_quantiles(struct json *json, const char *key, struct run_sample
     json_close(json, '}');
 }
 
+/* What would have let it succeed; frames are named by their address. */
+static void json_change(struct json *json, const struct cma_refusal *refusal, uint32_t page_shift)
+{
+    static const char *const names[CMA_CHANGE_COUNT] = {
+        [CMA_CHANGE_NONE] = "none",       [CMA_CHANGE_FRAME] = "frame",
+        [CMA_CHANGE_ROOM] = "room",       [CMA_CHANGE_ALIGN] = "align",
+        [CMA_CHANGE_LIMIT] = "limit",     [CMA_CHANGE_NPAGES] = "pages",
+        [CMA_CHANGE_RELEASE] = "release",
+    };
+
+    json_string(json, "change", names[refusal->change]);
+    if (refusal->change == CMA_CHANGE_FRAME || refusal->change == CMA_CHANGE_RELEASE)
+        json_hex(json, "change_frame", refusal->change_value << page_shift);
+    else if (refusal->change == CMA_CHANGE_LIMIT)
+        json_hex(json, "change_limit", refusal->change_value);
+    else if (refusal->change != CMA_CHANGE_NONE)
+        json_number(json, "change_pages", refusal->change_value);
+    if (refusal->change == CMA_CHANGE_ROOM)
+        json_hex(json, "change_limit", refusal->change_paddr_last);
+}
+
 static void json_failures(struct json *json, const struct run *run)
 {
+    char text[SENTENCE_NBYTES];
+
     json_open(json, "failures", '[');
     for (const struct run_failure *failure = run->result.failures; failure != NULL;
          failure = failure->next) {
@@ -47,8 +70,11 @@ static void json_failures(struct json *json, const struct run *run)
             json_number(json, "frame_mover", failure->refusal.mover);
             json_number(json, "frame_owner", failure->refusal.owner);
         }
+        json_change(json, &failure->refusal, run->board.page_shift);
         json_number(json, "free_run_pages", failure->refusal.free_run_npages);
         json_number(json, "possible_run_pages", failure->refusal.possible_run_npages);
+        report_sentence(run, failure, text);
+        json_string(json, "sentence", text);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -69,12 +95,14 @@ static void json_areas(struct json *json, const struct run *run)
         json_hex(json, "base", area->range->base);
         json_hex(json, "size", area->range->nbytes);
         json_bool(json, "default", (area->range->flags & CMA_RANGE_DEFAULT) != 0);
-        json_number(json, "claims", stats.claims);
-        json_number(json, "refused", stats.refused);
+        if (area->linux_policy == NULL) { /* whose claims are the policy's own affair */
+            json_number(json, "claims", stats.claims);
+            json_number(json, "refused", stats.refused);
+            json_number(json, "wasted_copies", stats.wasted_copies);
+            json_number(json, "windows_left", stats.windows_left);
+        }
         json_number(json, "pages_copied", stats.copied_npages);
         json_number(json, "pages_dropped", stats.dropped_npages);
-        json_number(json, "wasted_copies", stats.wasted_copies);
-        json_number(json, "windows_left", stats.windows_left);
         json_ratio(json, "lent_share", area->lent_frame_us, area->idle_frame_us);
         json_open(json, "pictures", '{');
         for (int moment = 0; moment < RUN_MOMENTS; moment++)
@@ -115,7 +143,7 @@ static void json_devices(struct json *json, const struct run *run)
 static void json_totals(struct json *json, struct run *run)
 {
     struct run_result *result = &run->result;
-    uint64_t copied = 0, dropped = 0, wasted = 0, idle = 0, lent = 0;
+    uint64_t copied = 0, dropped = 0, idle = 0, lent = 0;
 
     for (uint32_t i = 0; i < run->nareas; i++) {
         struct cma_area_stats stats;
@@ -123,13 +151,17 @@ static void json_totals(struct json *json, struct run *run)
         cma_area_stats(run->areas[i].area, &stats);
         copied += stats.copied_npages;
         dropped += stats.dropped_npages;
-        wasted += stats.wasted_copies;
         idle += run->areas[i].idle_frame_us;
         lent += run->areas[i].lent_frame_us;
     }
     json_number(json, "pages_copied", copied);
     json_number(json, "pages_dropped", dropped);
-    json_number(json, "wasted_copies", wasted);
+    json_number(json, "wasted_copies", result->wasted_copies);
+    json_number(json, "claim_copies", result->copied_npages);
+    if (run->options.policy == RUN_LINUX) {
+        json_number(json, "windows", result->windows);
+        json_number(json, "windows_left", result->windows_left);
+    }
     json_ratio(json, "lent_share", lent, idle);
     json_ratio(json, "demand_share", result->demand_us, result->load_us);
     json_number(json, "bytes_lost", result->bytes_lost);
@@ -141,32 +173,39 @@ static void json_totals(struct json *json, struct run *run)
     json_string(json, "violation", result->violation != NULL ? result->violation : "");
 }
 
-int report_json(struct run *run)
+void report_json_run(struct json *json, struct run *run)
 {
     struct run_result *result = &run->result;
+
+    json_string(json, "model", run->board.fdt.model);
+    json_string(json, "policy", run->options.policy == RUN_LINUX ? "linux" : "libcma");
+    json_number(json, "seed", run->options.seed);
+    json_number(json, "seconds", run->options.seconds);
+    json_number(json, "fill_percent", run->options.fill);
+    json_number(json, "droppable_percent", run->options.droppable);
+    json_bool(json, "area_added", run->area_added);
+    json_bool(json, "camera_added", run->camera_added);
+    json_number(json, "problems", run->board.fdt.problems.count);
+    json_number(json, "pages", result->pages_all);
+    json_number(json, "pages_filled", result->pages_live);
+    json_number(json, "pages_droppable", result->pages_droppable);
+    json_number(json, "requests", result->requests);
+    json_number(json, "succeeded", result->succeeded);
+    json_number(json, "failed", result->failed);
+    json_failures(json, run);
+    json_totals(json, run);
+    json_areas(json, run);
+    json_devices(json, run);
+    json_hex(json, "trace", result->trace);
+}
+
+int report_json(struct run *run)
+{
     struct json json;
 
     json_start(&json, stdout);
     json_open(&json, NULL, '{');
-    json_string(&json, "model", run->board.fdt.model);
-    json_number(&json, "seed", run->options.seed);
-    json_number(&json, "seconds", run->options.seconds);
-    json_number(&json, "fill_percent", run->options.fill);
-    json_number(&json, "droppable_percent", run->options.droppable);
-    json_bool(&json, "area_added", run->area_added);
-    json_bool(&json, "camera_added", run->camera_added);
-    json_number(&json, "problems", run->board.fdt.problems.count);
-    json_number(&json, "pages", result->pages_all);
-    json_number(&json, "pages_filled", result->pages_live);
-    json_number(&json, "pages_droppable", result->pages_droppable);
-    json_number(&json, "requests", result->requests);
-    json_number(&json, "succeeded", result->succeeded);
-    json_number(&json, "failed", result->failed);
-    json_failures(&json, run);
-    json_totals(&json, run);
-    json_areas(&json, run);
-    json_devices(&json, run);
-    json_hex(&json, "trace", result->trace);
+    report_json_run(&json, run);
     json_close(&json, '}');
     return json_end(&json);
 }

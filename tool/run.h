@@ -6,8 +6,9 @@
  *     run_boot.c    map -> simulator -> libcma -> devices
  *     run_load.c    who holds the memory: programs and the page cache; how much of an area is lent
  *     run_stream.c  the devices: six buffers each, pictures in and out, stop and start again
+ *     run_linux.c   where their buffers come from under --policy linux (policy_linux.c)
  *     oracle.c      a second opinion on each refusal
- *     report.c      what is printed, report_json.c as JSON
+ *     report.c      what is printed, report_json.c as JSON, report_compare.c for two runs
  *
  * Everything that a result depends on is simulated: the same seed is the same run, bit for bit.
  */
@@ -20,6 +21,7 @@
 #include "board.h"
 #include "oracle.h"
 #include "progress.h"
+#include "sentence.h"
 
 #include <cma/system.h>
 
@@ -29,13 +31,19 @@ enum {
     RUN_NSTORES = 3
 };
 
+/* Who chooses where a device's buffers lie, and what is moved for them. */
+enum run_policy { RUN_LIBCMA, RUN_LINUX };
+
 /* What was asked for. */
 struct run_options {
     struct board_options board;
+    enum run_policy policy;
+    bool compare; /* both policies, one after the other */
     uint64_t seed;
     uint64_t seconds;   /* simulated */
     uint64_t fill;      /* percent */
     uint64_t droppable; /* percent of what fills */
+    uint64_t pins;      /* pages that are pinned at any time */
 };
 
 /* Values to take the median of. */
@@ -47,9 +55,12 @@ struct run_samples {
 /* When an area was drawn. */
 enum run_moment { RUN_BEFORE, RUN_DURING, RUN_AFTER, RUN_MOMENTS };
 
+struct run_linux;
+struct json;
 struct run_area {
     struct cma_area *area;
-    const struct cma_range *range; /* of the map */
+    struct run_linux *linux_policy; /* NULL under libcma's own policy */
+    const struct cma_range *range;  /* of the map */
     char pictures[RUN_MOMENTS][RUN_PICTURE + 1];
     uint64_t claimed_npages[RUN_MOMENTS], kept_npages[RUN_MOMENTS], droppable_npages[RUN_MOMENTS];
     /* frames times nanoseconds, while there is demand */
@@ -74,6 +85,10 @@ struct run_buffer {
     struct cma_coherent memory;
     uint64_t picture; /* number of the picture in it; 0: none */
     bool live;
+    /* Under --policy linux: a device that sees this buffer and nothing else. */
+    struct cma_device dma;
+    struct cma_bus_window window;
+    uint64_t linux_page;
 };
 
 struct run_device {
@@ -97,7 +112,10 @@ struct run_result {
     uint64_t requests, succeeded, failed;
     struct run_failure *failures;
     struct run_samples latency_ns, copies; /* of each request that was served */
-    uint64_t disagreements, questions;     /* the oracle's */
+    uint64_t disagreements, questions;     /* the oracle's: refusals that it calls avoidable */
+    uint64_t copied_npages;                /* for all requests, refused ones too */
+    uint64_t wasted_copies;                /* of these, in windows that were given up */
+    uint64_t windows, windows_left;        /* --policy linux: chosen; of these, given up */
     uint64_t bytes_lost, pages_checked;
     uint64_t pages_live, pages_droppable, pages_all; /* when memory was full the first time */
     uint64_t demand_us, load_us;
@@ -153,9 +171,24 @@ void run_load_free(struct run *run);
 /* run_stream.c: the fibre of a device; arg is a struct run_device. */
 void run_stream(void *arg);
 
-/* report.c, report_json.c */
+/* run_linux.c. Asking and giving back as cma_dma_alloc_coherent and _free_coherent do. */
+void run_linux_boot(struct run *run);
+void run_linux_free(struct run *run);
+int run_linux_ask(struct run_device *device, struct run_buffer *buffer,
+                  struct cma_refusal *refusal);
+int run_linux_give_back(struct run_device *device, struct run_buffer *buffer);
+
+/* report.c, report_json.c, report_compare.c */
 void report_text_board(struct run *run);
+/* Text out of a tree may hold anything: only what prints goes to a terminal. */
+void report_name(const char *text);
+/* Why the first request of this kind was refused. */
+void report_sentence(const struct run *run, const struct run_failure *failure,
+                     char text[SENTENCE_NBYTES]);
 void report_text(struct run *run);
 int report_json(struct run *run);
+void report_json_run(struct json *json, struct run *run);
+void report_compare(struct run *own, struct run *peer);
+int report_compare_json(struct run *own, struct run *peer);
 
 #endif

@@ -387,6 +387,8 @@ int run_boot(struct run *run)
             area->range = range;
     }
     boot_devices(run, boot_some_area(run));
+    if (run->options.policy == RUN_LINUX)
+        run_linux_boot(run);
     return 0;
 }
 
@@ -400,6 +402,7 @@ void run_free(struct run *run)
     }
     for (uint32_t i = 0; i < run->ndevices; i++)
         free((void *)(uintptr_t)run->devices[i].path);
+    run_linux_free(run);
     run_load_free(run);
     free(run->result.latency_ns.values);
     free(run->result.copies.values);

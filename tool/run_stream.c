@@ -175,17 +175,21 @@ static bool stream_ask(struct run_device *device, struct run_buffer *buffer)
     struct cma_refusal refusal = {.pfn = CMA_PFN_NONE};
     uint64_t copied = sim_self_copied_pages(run->sim);
     uint64_t began = sim_now_ns(run->sim);
-    int error = cma_dma_alloc_coherent(&device->dma, &request, &buffer->memory, &refusal);
+    int error = device->area->linux_policy != NULL
+                    ? run_linux_ask(device, buffer, &refusal)
+                    : cma_dma_alloc_coherent(&device->dma, &request, &buffer->memory, &refusal);
 
+    copied = sim_self_copied_pages(run->sim) - copied;
     device->requests++;
     run->result.requests++;
+    run->result.copied_npages += copied;
     if (error != 0) {
         refusal.code = error;
         stream_refused(device, &refusal);
         return false;
     }
     run_sample(&run->result.latency_ns, sim_now_ns(run->sim) - began);
-    run_sample(&run->result.copies, sim_self_copied_pages(run->sim) - copied);
+    run_sample(&run->result.copies, copied);
     device->succeeded++;
     run->result.succeeded++;
     buffer->live = true;
@@ -198,6 +202,7 @@ static bool stream_ask(struct run_device *device, struct run_buffer *buffer)
 static void stream_stop(struct run_device *device)
 {
     uint64_t first = stream_random(device, RUN_NBUFFERS);
+    int error;
 
     for (uint64_t i = 0; i < RUN_NBUFFERS; i++) {
         struct run_buffer *buffer = &device->buffers[(first + i * 5) % RUN_NBUFFERS];
@@ -206,7 +211,10 @@ static void stream_stop(struct run_device *device)
             continue;
         stream_look(device, buffer);
         buffer->live = false;
-        if (cma_dma_free_coherent(&device->dma, &buffer->memory) != 0)
+        error = device->area->linux_policy != NULL
+                    ? run_linux_give_back(device, buffer)
+                    : cma_dma_free_coherent(&device->dma, &buffer->memory);
+        if (error != 0)
             device->run->result.violation = "a device could not give its buffer back";
     }
 }

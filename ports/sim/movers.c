@@ -628,7 +628,13 @@ int sim_store_pin(struct sim_store *store, uint32_t id)
         sim_unlock(store->sim, &object->mutex);
         if (!present)
             return store_leave(store, object, CMA_ENOENT);
-        int result = cma_frame_pin(store->frames, pfn, &pinned);
+        int result;
+        if (store->config.pins_in_place) {
+            pinned = pfn;
+            result = cma_frame_pin_in_place(store->frames, pfn);
+        } else {
+            result = cma_frame_pin(store->frames, pfn, &pinned);
+        }
         sim_lock(store->sim, &object->mutex);
         bool same =
             object->state == STORE_PRESENT && object->pfn == (result == CMA_OK ? pinned : pfn);

@@ -43,6 +43,7 @@ struct sim_store_config {
     uint32_t pages_flags;   /* CMA_PAGES_* of its requests */
     bool may_refuse;        /* SIM_FAULT_FREEZE and _DISCARD apply (handles, refusing: always so) */
     bool needs_memory;      /* declares CMA_MOVER_NEEDS_MEMORY */
+    bool pins_in_place;     /* pins with cma_frame_pin_in_place: nothing moves for a pin */
     uint32_t refuse_n, refuse_m; /* refusing; both 0: always */
     uint64_t slow_ns;            /* slow; 0: 1 ms */
 };

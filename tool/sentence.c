@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * sentence.c - the words for a refusal
+ *
+ *     680 pages refused: page 0x11c80000 of programs is held in place, and no run avoids such
+ *     pages; the longest empty run has 12 pages, the longest that could be emptied 512; 512 pages
+ *     at most would have fitted.
+ *
+ * Frames are told by their address, for that is what people find in logs and trees.
+ */
+#include "sentence.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Where the next words go. */
+struct sentence {
+    char *at;
+    size_t left;
+    const struct sentence_context *context;
+};
+
+__attribute__((format(printf, 2, 3))) static void sentence_add(struct sentence *sentence,
+                                                               const char *format, ...)
+{
+    va_list arguments;
+    int length;
+
+    va_start(arguments, format);
+    length = vsnprintf(sentence->at, sentence->left, format, arguments);
+    va_end(arguments);
+    if (length < 0)
+        return;
+    if ((size_t)length >= sentence->left)
+        length = sentence->left != 0 ? (int)sentence->left - 1 : 0;
+    sentence->at += length;
+    sentence->left -= (size_t)length;
+}
+
+static void sentence_pages(struct sentence *sentence, uint64_t npages)
+{
+    sentence_add(sentence, "%" PRIu64 " page%s", npages, npages == 1 ? "" : "s");
+}
+
+static uint64_t sentence_paddr(const struct sentence *sentence, cma_pfn_t pfn)
+{
+    return pfn << sentence->context->page_shift;
+}
+
+/* "page 0x11c80000 of programs", "the buffer of /soc/camera around page 0x11c80000", "a page". */
+static void sentence_frame(struct sentence *sentence, const struct cma_refusal *refusal)
+{
+    const struct sentence_context *context = sentence->context;
+    const char *name = NULL;
+
+    if (refusal->pfn == CMA_PFN_NONE) {
+        sentence_add(sentence, "a page");
+        return;
+    }
+    if (refusal->mover != 0 && context->mover_name != NULL)
+        name = context->mover_name(context->ctx, refusal->mover);
+    sentence_add(sentence, "page 0x%" PRIx64, sentence_paddr(sentence, refusal->pfn));
+    if (name != NULL)
+        sentence_add(sentence, " of %s", name);
+    else if (refusal->mover != 0)
+        sentence_add(sentence, " of mover %" PRIu32, refusal->mover);
+}
+
+/* "the buffer of /soc/camera at 0x11c80000" */
+static void sentence_buffer(struct sentence *sentence, cma_pfn_t pfn, uint32_t owner)
+{
+    const struct sentence_context *context = sentence->context;
+    const char *name =
+        owner != 0 && context->owner_name != NULL ? context->owner_name(context->ctx, owner) : NULL;
+
+    sentence_add(sentence, "the buffer");
+    if (name != NULL)
+        sentence_add(sentence, " of %s", name);
+    else if (owner != 0)
+        sentence_add(sentence, " of owner %" PRIu32, owner);
+    sentence_add(sentence, " at 0x%" PRIx64, sentence_paddr(sentence, pfn));
+}
+
+static void sentence_claimed(struct sentence *sentence, const struct cma_refusal *refusal)
+{
+    sentence_add(sentence, "what devices have leaves no run of that length");
+    if (refusal->pfn == CMA_PFN_NONE)
+        return;
+    sentence_add(sentence, ", for example ");
+    sentence_buffer(sentence, refusal->pfn, refusal->owner);
+}
+
+static void sentence_reason(struct sentence *sentence, const struct cma_refusal *refusal)
+{
+    switch (refusal->reason) {
+    case CMA_REASON_ARGUMENT:
+        sentence_add(sentence, "the request is malformed (%s)", cma_strerror(refusal->code));
+        break;
+    case CMA_REASON_TOO_LARGE:
+        sentence_add(sentence, "that is more than the area can ever hold");
+        break;
+    case CMA_REASON_UNREACHABLE:
+        sentence_add(sentence, "no run of that length lies at addresses that the device reaches");
+        break;
+    case CMA_REASON_CLAIMED: sentence_claimed(sentence, refusal); break;
+    case CMA_REASON_HELD:
+        sentence_frame(sentence, refusal);
+        sentence_add(sentence, " is held in place, and no run avoids such pages");
+        break;
+    case CMA_REASON_MOVER:
+        sentence_frame(sentence, refusal);
+        sentence_add(sentence, " was not let go by its holder");
+        break;
+    case CMA_REASON_NO_ROOM:
+        sentence_add(sentence, "a run could be emptied, but its data fits nowhere else");
+        break;
+    case CMA_REASON_NO_MEMORY: sentence_add(sentence, "no free page is in reach"); break;
+    case CMA_REASON_FLOOR:
+        sentence_add(sentence, "the free pages in reach are held back for what has to move");
+        break;
+    case CMA_REASON_MAPPING:
+        sentence_add(sentence, "the memory could not be mapped (%s)", cma_strerror(refusal->code));
+        break;
+    case CMA_REASON_BUDGET: sentence_add(sentence, "the budget for it ended first"); break;
+    case CMA_REASON_INACTIVE: sentence_add(sentence, "the area is not in use yet"); break;
+    default: sentence_add(sentence, "%s", cma_strerror(refusal->code)); break;
+    }
+}
+
+static void sentence_runs(struct sentence *sentence, const struct cma_refusal *refusal)
+{
+    if (refusal->free_run_npages == 0 && refusal->possible_run_npages == 0)
+        return;
+    sentence_add(sentence, "; the longest empty run has ");
+    sentence_pages(sentence, refusal->free_run_npages);
+    sentence_add(sentence, ", the longest that could be emptied %" PRIu64,
+                 refusal->possible_run_npages);
+}
+
+static void sentence_room(struct sentence *sentence, const struct cma_refusal *refusal)
+{
+    sentence_add(sentence, "; ");
+    sentence_pages(sentence, refusal->change_value);
+    sentence_add(sentence, " more free outside of areas");
+    if (refusal->change_paddr_last != CMA_PADDR_MAX)
+        sentence_add(sentence, ", up to address 0x%" PRIx64 ",", refusal->change_paddr_last);
+    sentence_add(sentence, " would have been enough");
+}
+
+static void sentence_change(struct sentence *sentence, const struct cma_refusal *refusal)
+{
+    switch (refusal->change) {
+    case CMA_CHANGE_FRAME:
+        sentence_add(sentence, "; it would have fitted with page 0x%" PRIx64 " let go",
+                     sentence_paddr(sentence, refusal->change_value));
+        break;
+    case CMA_CHANGE_ROOM: sentence_room(sentence, refusal); break;
+    case CMA_CHANGE_ALIGN:
+        sentence_add(sentence, "; aligned to ");
+        sentence_pages(sentence, refusal->change_value);
+        sentence_add(sentence, " at most it would have fitted");
+        break;
+    case CMA_CHANGE_LIMIT:
+        sentence_add(sentence, "; allowed up to address 0x%" PRIx64 " it would have fitted",
+                     refusal->change_value);
+        break;
+    case CMA_CHANGE_NPAGES:
+        sentence_add(sentence, "; ");
+        sentence_pages(sentence, refusal->change_value);
+        sentence_add(sentence, " at most would have fitted");
+        break;
+    case CMA_CHANGE_RELEASE:
+        sentence_add(sentence, "; it would have fitted with ");
+        sentence_buffer(
+            sentence, refusal->change_value,
+            refusal->pfn == refusal->change_value && refusal->mover == 0 ? refusal->owner : 0);
+        sentence_add(sentence, " released");
+        break;
+    default: break;
+    }
+}
+
+void sentence_refusal(char *text, size_t nbytes, const struct sentence_context *context,
+                      const struct cma_refusal *refusal)
+{
+    struct sentence sentence = {.at = text, .left = nbytes, .context = context};
+
+    if (nbytes == 0)
+        return;
+    *text = '\0';
+    sentence_pages(&sentence, context->npages);
+    sentence_add(&sentence, " refused: ");
+    sentence_reason(&sentence, refusal);
+    sentence_runs(&sentence, refusal);
+    sentence_change(&sentence, refusal);
+    sentence_add(&sentence, ".");
+}

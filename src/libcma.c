@@ -34,6 +34,7 @@
 #include "frame/hold.c"
 #include "frame/pin.c"
 #include "frame/migrate.c"
+#include "frame/evacuate.c"
 #include "frame/window.c"
 #include "frame/look.c"
 #include "frame/check.c"

@@ -48,14 +48,15 @@ static int glue_destination(void *ctx, const struct cma_destination *want, cma_p
     struct glue *glue = ctx;
 
     *pfn = host_alloc(glue->host, 0, HOST_IN_NEED, glue_end(glue, want->paddr_last), GLUE_MOVERS);
-    return *pfn != HOST_NONE ? 0 : CMA_ENOMEM;
+    return *pfn != HOST_NONE ? 1 : CMA_ENOMEM;
 }
 
-static void glue_destination_put(void *ctx, cma_pfn_t pfn)
+static void glue_destination_put(void *ctx, cma_pfn_t pfn, uint32_t npages)
 {
     struct glue *glue = ctx;
 
-    host_free(glue->host, pfn, 0, GLUE_MOVERS);
+    while (npages-- > 0)
+        host_free(glue->host, pfn + npages, 0, GLUE_MOVERS);
 }
 
 static uint64_t glue_room(void *ctx, cma_paddr_t paddr_last)

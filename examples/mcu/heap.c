@@ -75,13 +75,14 @@ static int heap_destination(void *ctx, const struct cma_destination *want, cma_p
 {
     (void)ctx;
     (void)want;
-    return heap_take(&heap.own, HEAP_PFN, pfn) ? 0 : CMA_ENOMEM;
+    return heap_take(&heap.own, HEAP_PFN, pfn) ? 1 : CMA_ENOMEM;
 }
 
-static void heap_destination_put(void *ctx, cma_pfn_t pfn)
+static void heap_destination_put(void *ctx, cma_pfn_t pfn, uint32_t npages)
 {
     (void)ctx;
-    heap_mark(pfn, true);
+    while (npages-- > 0)
+        heap_mark(pfn + npages, true);
 }
 
 static uint64_t heap_room(void *ctx, cma_paddr_t paddr_last)

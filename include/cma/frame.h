@@ -83,6 +83,10 @@ struct cma_zone {
  * Callbacks can come as soon as a frame is published, before cma_pages_alloc has returned its
  * number: a mover that doesn't know the frame yet answers CMA_ENOENT, or asks for CMA_PAGES_REF.
  */
+struct cma_move {
+    cma_pfn_t from, to; /* `to` is valid in commit_many only */
+    uint32_t cookie;
+};
 struct cma_mover {
     const char *name;
     void *ctx;
@@ -107,6 +111,17 @@ struct cma_mover {
      * CMA_ENOENT as above. NULL: this mover holds no droppable frames.
      */
     int (*discard)(void *ctx, cma_pfn_t pfn, uint32_t cookie);
+
+    /*
+     * The same three for many frames of this mover in one call, 1 to 64 in ascending order, so that
+     * a lock of the mover's is taken once: areas with an engine (cma_area_engine) call these instead
+     * where they are not NULL. freeze_many and discard_many go on from the front up to the first
+     * frame that they have to answer no for; they return how many they did and, when that is less
+     * than nmoves, set *error to what freeze or discard would have returned for the next one.
+     */
+    uint32_t (*freeze_many)(void *ctx, const struct cma_move *moves, uint32_t nmoves, int *error);
+    void (*commit_many)(void *ctx, const struct cma_move *moves, uint32_t nmoves);
+    uint32_t (*discard_many)(void *ctx, const struct cma_move *moves, uint32_t nmoves, int *error);
 };
 
 #define CMA_MOVER_MAY_REFUSE (1u << 0)   /* freeze and discard may answer CMA_EBUSY */
@@ -171,6 +186,7 @@ struct cma_destination {
     cma_paddr_t paddr_last; /* the frame must lie at or below */
     cma_pfn_t from;         /* the frame that moves, for a host that cares about nearness */
     uint32_t flags;         /* CMA_DESTINATION_* */
+    uint32_t npages;        /* at most so many, 1 up */
 };
 #define CMA_DESTINATION_PINNED (1u << 0) /* will be pinned there: outside of all areas */
 struct cma_pages_request;
@@ -195,15 +211,16 @@ struct cma_pages_ops {
      */
     void (*take_back)(void *ctx, cma_pfn_t pfn, uint32_t npages);
     /*
-     * A frame that data of an area can move to: outside of areas that are being emptied, in the
+     * Frames that data of an area can move to: outside of areas that are being emptied, in the
      * highest zone that paddr_last allows, below floors too, droppable data being discarded for
-     * it when nothing is free. The frame counts as neither free nor held until the data has moved
-     * or it is put back; from a host it is one that the table doesn't track.
-     * Returns 0 or CMA_ENOMEM. May sleep. Never NULL.
+     * one when nothing is free. They count as neither free nor held until the data has moved or
+     * they are put back; from a host they are ones that the table doesn't track.
+     * Returns how many it gave, 1 to want->npages, side by side from *pfn up (one is always right;
+     * more where it costs nothing), or CMA_ENOMEM. May sleep. Never NULL.
      */
     int (*destination)(void *ctx, const struct cma_destination *want, cma_pfn_t *pfn);
-    /* Gives an unused destination back. Never NULL. */
-    void (*destination_put)(void *ctx, cma_pfn_t pfn);
+    /* Gives unused destinations back. Never NULL. */
+    void (*destination_put)(void *ctx, cma_pfn_t pfn, uint32_t npages);
     /* How many destinations with addresses up to paddr_last could be had now, as long as nobody
      * else takes one: never more. Never NULL. */
     uint64_t (*room)(void *ctx, cma_paddr_t paddr_last);

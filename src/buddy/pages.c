@@ -445,21 +445,25 @@ void cma_pages_stats(struct cma_pages *pages, struct cma_pages_stats *stats)
 
 /* --- what areas and devices ask for -------------------------------------------------------- */
 
-static bool pages_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t first,
-                       cma_pfn_t last, cma_pfn_t *pfn)
+/* A run of idle frames of one block, at most npages, as high as there is one: it ends where single
+ * frames would be taken first. Returns its length, 0: there is none. */
+static uint32_t pages_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t first,
+                           cma_pfn_t last, uint32_t npages, cma_pfn_t *pfn)
 {
     struct cma_run_want run = {
         .npages = 1, .align_npages = 1, .first = first, .last = last, .from_top = true};
     uintptr_t state = cma__span_lock(frames, span);
-    /* A claim counts itself before it isolates, so with the lock held this is the truth. */
-    bool found = (span->is_area == 0 || !cma__span_is_emptied(span)) &&
-                 cma__span_find_idle(frames, span, &run, pfn);
+    uint32_t taken = 0;
 
-    if (found) {
-        cma__span_take(frames, span, *pfn);
+    /* A claim counts itself before it isolates, so with the lock held this is the truth. */
+    if ((span->is_area == 0 || !cma__span_is_emptied(span)) &&
+        cma__span_find_idle(frames, span, &run, pfn)) {
+        taken = cma__span_idle_below(frames, span, first, *pfn, npages);
+        *pfn -= taken - 1;
+        cma__span_take(frames, span, *pfn, taken);
     }
     cma__span_unlock(frames, span, state);
-    return found;
+    return taken;
 }
 
 /* The highest limit of a mover below `limit`; false when there is none. */
@@ -479,27 +483,30 @@ static bool pages_lower_limit(const struct cma_frames *frames, cma_paddr_t limit
     return found;
 }
 
-/* A destination in [first, last]. */
+/* Destinations in [first, last]: how many, or CMA_ENOMEM. */
 static int pages_destination_within(struct cma_pages *pages, cma_pfn_t first, cma_pfn_t last,
-                                    bool pinned, cma_pfn_t *pfn)
+                                    const struct cma_destination *want, cma_pfn_t *pfn)
 {
     struct cma_frames *frames = pages->frames;
+    bool pinned = (want->flags & CMA_DESTINATION_PINNED) != 0;
+    uint32_t taken = 0;
     uintptr_t state;
 
     /* Spans are in address order: from the top is from the highest zone. */
-    for (uint32_t i = frames->nspans; i-- > 0;) {
-        if (frames->spans[i].is_area == 0 &&
-            pages_take(frames, &frames->spans[i], first, last, pfn)) {
-            return CMA_OK;
+    for (uint32_t i = frames->nspans; i-- > 0 && taken == 0;) {
+        if (frames->spans[i].is_area == 0) {
+            taken = pages_take(frames, &frames->spans[i], first, last, want->npages, pfn);
         }
     }
-    for (uint32_t i = frames->nspans; i-- > 0 && !pinned;) {
+    for (uint32_t i = frames->nspans; i-- > 0 && taken == 0 && !pinned;) {
         struct cma_span *span = &frames->spans[i];
 
-        if (span->is_area != 0 && span->lend_class == CMA_LEND_ORDINARY &&
-            pages_take(frames, span, first, last, pfn)) {
-            return CMA_OK;
+        if (span->is_area != 0 && span->lend_class == CMA_LEND_ORDINARY) {
+            taken = pages_take(frames, span, first, last, want->npages, pfn);
         }
+    }
+    if (taken != 0) {
+        return (int)taken;
     }
     if (cma__frames_reclaim(frames, first, last, pfn) != CMA_OK) {
         return CMA_ENOMEM;
@@ -507,20 +514,20 @@ static int pages_destination_within(struct cma_pages *pages, cma_pfn_t first, cm
     state = guard_lock(frames->port, &frames->lock);
     pages->stats.reclaimed++;
     guard_unlock(frames->port, &frames->lock, state);
-    return CMA_OK;
+    return 1;
 }
 
 static int pages_destination(void *ctx, const struct cma_destination *want, cma_pfn_t *pfn)
 {
     struct cma_pages *pages = ctx;
     const struct cma_frames *frames = pages->frames;
-    bool pinned = (want->flags & CMA_DESTINATION_PINNED) != 0;
     cma_paddr_t limit = want->paddr_last;
     cma_pfn_t last, lower_last;
     bool lower;
 
     do {
         cma_pfn_t first = 0;
+        int taken = CMA_ENOMEM;
 
         if (!cma__frames_last_pfn(frames, limit, &last)) {
             return CMA_ENOMEM;
@@ -529,21 +536,24 @@ static int pages_destination(void *ctx, const struct cma_destination *want, cma_
         if (lower && cma__frames_last_pfn(frames, limit, &lower_last)) {
             first = lower_last + 1;
         }
-        if (first <= last && pages_destination_within(pages, first, last, pinned, pfn) == CMA_OK) {
-            return CMA_OK;
+        if (first <= last) {
+            taken = pages_destination_within(pages, first, last, want, pfn);
+        }
+        if (taken > 0) {
+            return taken;
         }
     } while (lower);
     return CMA_ENOMEM;
 }
 
-static void pages_destination_put(void *ctx, cma_pfn_t pfn)
+static void pages_destination_put(void *ctx, cma_pfn_t pfn, uint32_t npages)
 {
     struct cma_pages *pages = ctx;
     struct cma_frames *frames = pages->frames;
     struct cma_span *span = cma__span_of(frames, pfn);
     uintptr_t state = cma__span_lock(frames, span);
 
-    cma__span_put(frames, span, pfn);
+    cma__span_put(frames, span, pfn, npages);
     cma__span_unlock(frames, span, state);
     cma__frames_signal(frames);
 }

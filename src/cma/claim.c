@@ -661,6 +661,14 @@ static void claim_give_up(struct cma_claim *claim, int error, cma_pfn_t obstacle
     claim->cursor = next;
 }
 
+/* An area with an engine is emptied in runs. */
+static inline int claim_evacuate_part(struct cma_area *area, cma_pfn_t pfn, uint32_t npages,
+                                      struct cma_evacuation *evacuation)
+{
+    return area->engine != NULL ? area->engine->evacuate(area->frames, pfn, npages, evacuation)
+                                : cma__window_evacuate(area->frames, pfn, npages, evacuation);
+}
+
 static CMA__APART int claim_evacuate(struct cma_claim *claim, uint64_t *budget)
 {
     struct cma_area *area = claim->area;
@@ -671,7 +679,7 @@ static CMA__APART int claim_evacuate(struct cma_claim *claim, uint64_t *budget)
     int error;
 
     npages = npages < *budget ? npages : (uint32_t)*budget;
-    error = cma__window_evacuate(area->frames, claim->pfn + claim->evacuated, npages, &evacuation);
+    error = claim_evacuate_part(area, claim->pfn + claim->evacuated, npages, &evacuation);
     *budget -= npages;
     claim->copied_npages += evacuation.copied;
     claim->dropped_npages += evacuation.dropped;

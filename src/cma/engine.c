@@ -8,4 +8,5 @@ const struct cma_area_engine cma_area_engine = {
     .claim = cma__quick_claim,
     .release = cma__quick_release,
     .explain = cma__area_explain,
+    .evacuate = cma__window_evacuate_runs,
 };

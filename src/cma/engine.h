@@ -7,6 +7,8 @@
 
 #include <cma/area.h>
 
+#include "../frame/table.h"
+
 /* The short way has no answer: the long way is to be gone. */
 #define CMA__QUICK_NO 1
 
@@ -26,6 +28,9 @@ struct cma_area_engine {
      */
     void (*explain)(struct cma_area *area, const struct cma_area_request *request, bool may_sleep,
                     struct cma_refusal *refusal);
+    /* As cma__window_evacuate, in runs. */
+    int (*evacuate)(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npages,
+                    struct cma_evacuation *evacuation);
 };
 
 /* quick.c */

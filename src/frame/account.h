@@ -3,8 +3,8 @@
  * account.h - the table's books: what the files of this folder share among themselves
  *
  * Each frame's state is written in up to four places: idle bit, record, block counts, zone counts.
- * Only these functions write the last two, so that they can't part. All are called with the span's
- * lock held.
+ * Only these functions write the last two (and evacuate.c, for a block's frames at a time), so that
+ * they can't part. All are called with the span's lock held.
  */
 #ifndef CMA_FRAME_ACCOUNT_H
 #define CMA_FRAME_ACCOUNT_H
@@ -68,6 +68,9 @@ void cma__account_held(struct cma_frames *frames, struct cma_span *span, cma_pfn
 /* A held frame's word has changed: kind or pins. */
 void cma__account_change(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                          uint32_t before, uint32_t after);
+
+/* The block's bits in the trees follow its counts, which were changed. */
+void cma__account_refresh(struct cma_frames *frames, struct cma_span *span, uint32_t number);
 
 /* A block of an area is lent or not. */
 void cma__account_lent(struct cma_frames *frames, struct cma_span *span, uint32_t block, bool lent);

@@ -10,6 +10,7 @@
 
 #include "../base/atomic.h"
 #include "../base/bitmap.h"
+#include "../base/bits.h"
 #include "../base/guard.h"
 #include "account.h"
 #include "runs.h"
@@ -218,19 +219,31 @@ void cma__span_hold(struct cma_frames *frames, struct cma_span *span, cma_pfn_t 
     }
 }
 
-void cma__span_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn)
+void cma__span_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                    uint32_t npages)
 {
-    cma__account_idle(frames, span, pfn, 1, false);
-    cma__runs_shrunk(frames, span, pfn, 1);
-    (void)atom_add(&span->passing, 1);
+    cma__account_idle(frames, span, pfn, npages, false);
+    cma__runs_shrunk(frames, span, pfn, npages);
+    (void)atom_add(&span->passing, npages);
 }
 
-void cma__span_put(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn)
+void cma__span_put(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn, uint32_t npages)
 {
     cma__assert(atom_peek(&span_record(frames, span, pfn)->word) == 0);
-    (void)atom_sub(&span->passing, 1);
-    cma__account_idle(frames, span, pfn, 1, true);
-    cma__runs_grown(frames, span, pfn, 1);
+    (void)atom_sub(&span->passing, npages);
+    cma__account_idle(frames, span, pfn, npages, true);
+    cma__runs_grown(frames, span, pfn, npages);
+}
+
+uint32_t cma__span_idle_below(const struct cma_frames *frames, const struct cma_span *span,
+                              cma_pfn_t first, cma_pfn_t pfn, uint32_t npages)
+{
+    cma_pfn_t low = bits_max(bits_max(first, span->pfn), pfn & ~(cma_pfn_t)span_block_mask(frames));
+    uint32_t below = (uint32_t)bits_min(pfn - low, npages - 1);
+    uint32_t bit = span_bit(frames, span, pfn);
+    uint32_t wrong = cma__bitmap_highest(frames->idle, bit - below, bit, false);
+
+    return wrong == CMA__BIT_NONE ? below + 1 : bit - wrong;
 }
 
 /* Is this exactly one allocation of this owner's, that may go? Words as of now. */

@@ -94,8 +94,10 @@ static const struct cma_mover *migrate_mover(const struct cma_frames *frames, ui
 static CMA__INLINE void migrate_leave(struct cma_frames *frames, struct cma_span *span,
                                       cma_pfn_t pfn, bool take)
 {
-    uintptr_t state = cma__span_lock(frames, span);
+    uintptr_t state;
 
+    span = cma__span_from(span, pfn);
+    state = cma__span_lock(frames, span);
     (void)cma__frame_leave(frames, span, pfn, take);
     cma__span_unlock(frames, span, state);
 }
@@ -123,7 +125,7 @@ static void migrate_unpublish(struct cma_frames *frames, cma_pfn_t to)
     if (span != NULL) {
         migrate_leave(frames, span, to, true);
     }
-    frames->ops->destination_put(frames->ops->ctx, to);
+    frames->ops->destination_put(frames->ops->ctx, to, 1);
 }
 
 /*
@@ -135,7 +137,8 @@ static int migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_p
 {
     struct cma_frame_record *record = span_record(frames, span, from);
     uint32_t word = atom_load(&record->word);
-    struct cma_destination want = {.from = from, .flags = pinned ? CMA_DESTINATION_PINNED : 0};
+    struct cma_destination want = {
+        .from = from, .flags = pinned ? CMA_DESTINATION_PINNED : 0, .npages = 1};
     uint32_t mover = word_mover(word);
     uint32_t cookie;
     int error = migrate_may_freeze(word, !pinned);
@@ -145,7 +148,7 @@ static int migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_p
         return error;
     }
     want.paddr_last = migrate_mover(frames, word)->paddr_last;
-    if (frames->ops == NULL || frames->ops->destination(frames->ops->ctx, &want, to) != CMA_OK) {
+    if (frames->ops == NULL || frames->ops->destination(frames->ops->ctx, &want, to) < 1) {
         return CMA_ENOMEM;
     }
     error = cma__frame_freeze(record, !pinned, &word);
@@ -165,7 +168,7 @@ static int migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_p
         cma__frame_thaw(record);
         cma__frames_signal(frames);
     }
-    frames->ops->destination_put(frames->ops->ctx, *to);
+    frames->ops->destination_put(frames->ops->ctx, *to, 1);
     return error;
 }
 

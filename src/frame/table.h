@@ -80,10 +80,16 @@ uint64_t cma__span_count_spare(const struct cma_frames *frames, const struct cma
  * `referenced`). Locked. They must be idle. */
 void cma__span_hold(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                     uint64_t npages, const struct cma_holder *holder, bool referenced);
-/* An idle frame becomes nobody's (a destination that is taken), and back. Locked; who puts one back
+/* Idle frames become nobody's (destinations that are taken), and back. Locked; who puts some back
  * calls cma__frames_signal once it has unlocked. */
-void cma__span_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn);
-void cma__span_put(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn);
+void cma__span_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                    uint32_t npages);
+void cma__span_put(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                   uint32_t npages);
+/* How many frames of the block of `pfn`, at most npages, are idle from `first` or above it up to
+ * `pfn`, which is. Locked. */
+uint32_t cma__span_idle_below(const struct cma_frames *frames, const struct cma_span *span,
+                              cma_pfn_t first, cma_pfn_t pfn, uint32_t npages);
 /* Frees an allocation made by cma__span_hold, after checking all of it. Locked. Returns as
  * cma_pages_free, and 1 instead of 0 when a claim was waiting for it: then signal. */
 int cma__span_free(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn, uint64_t npages,
@@ -134,6 +140,9 @@ struct cma_evacuation {
 };
 int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npages,
                          struct cma_evacuation *evacuation);
+/* The same by runs of frames (evacuate.c): for areas with an engine. */
+int cma__window_evacuate_runs(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npages,
+                              struct cma_evacuation *evacuation);
 /* An empty isolated window becomes a claimed buffer: one record is written. Up to
  * CMA__CLAIM_NPAGES_MAX. */
 void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,

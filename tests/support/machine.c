@@ -129,13 +129,15 @@ static void machine_wake(void *ctx, const uint32_t *event)
 
 static void machine_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbytes)
 {
-    uint64_t *target = machine_page(ctx, to >> MACHINE_SHIFT);
-    const uint64_t *source = machine_page(ctx, from >> MACHINE_SHIFT);
-
-    MACHINE_REQUIRE(nbytes == 1u << MACHINE_SHIFT, "a copy of %llu bytes",
+    MACHINE_REQUIRE(nbytes != 0 && nbytes % (1u << MACHINE_SHIFT) == 0, "a copy of %llu bytes",
                     (unsigned long long)nbytes);
-    for (uint32_t i = 0; i < MACHINE_WORDS; i++)
-        target[i] = source[i];
+    for (uint64_t done = 0; done < nbytes; done += 1u << MACHINE_SHIFT) {
+        uint64_t *target = machine_page(ctx, (to + done) >> MACHINE_SHIFT);
+        const uint64_t *source = machine_page(ctx, (from + done) >> MACHINE_SHIFT);
+
+        for (uint32_t i = 0; i < MACHINE_WORDS; i++)
+            target[i] = source[i];
+    }
 }
 
 static void machine_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
@@ -449,6 +451,39 @@ bool machine_object_pin(struct machine *machine, uint32_t index)
     return hit;
 }
 
+/* The same for many frames, each object being locked for itself. */
+static uint32_t machine_many(int (*one)(void *ctx, cma_pfn_t pfn, uint32_t cookie), void *ctx,
+                             const struct cma_move *moves, uint32_t nmoves, int *error)
+{
+    for (uint32_t i = 0; i < nmoves; i++) {
+        int answer = one(ctx, moves[i].from, moves[i].cookie);
+
+        if (answer != 0) {
+            *error = answer;
+            return i;
+        }
+    }
+    return nmoves;
+}
+
+static uint32_t machine_freeze_many(void *ctx, const struct cma_move *moves, uint32_t nmoves,
+                                    int *error)
+{
+    return machine_many(machine_freeze, ctx, moves, nmoves, error);
+}
+
+static uint32_t machine_discard_many(void *ctx, const struct cma_move *moves, uint32_t nmoves,
+                                     int *error)
+{
+    return machine_many(machine_discard, ctx, moves, nmoves, error);
+}
+
+static void machine_commit_many(void *ctx, const struct cma_move *moves, uint32_t nmoves)
+{
+    for (uint32_t i = 0; i < nmoves; i++)
+        machine_commit(ctx, moves[i].from, moves[i].to, moves[i].cookie);
+}
+
 /* --- begin and end ------------------------------------------------------------------------- */
 
 /* The operations of `pages`, but fallible. */
@@ -462,11 +497,11 @@ static int machine_destination(void *ctx, const struct cma_destination *want, cm
     return ops->destination(ops->ctx, want, pfn);
 }
 
-static void machine_destination_put(void *ctx, cma_pfn_t pfn)
+static void machine_destination_put(void *ctx, cma_pfn_t pfn, uint32_t npages)
 {
     const struct cma_pages_ops *ops = cma_pages_ops(&((struct machine *)ctx)->pages);
 
-    ops->destination_put(ops->ctx, pfn);
+    ops->destination_put(ops->ctx, pfn, npages);
 }
 
 static uint64_t machine_room(void *ctx, cma_paddr_t paddr_last)
@@ -552,7 +587,8 @@ static void machine_areas(struct machine *machine, const struct machine_config *
 {
     machine->nareas = config->nareas;
     for (uint32_t i = 0; i < config->nareas; i++) {
-        struct cma_area_config area = {"area", CMA_LEND_ORDINARY, NULL};
+        struct cma_area_config area = {"area", CMA_LEND_ORDINARY,
+                                       i % 2 == 0 ? &cma_area_engine : NULL};
         int error = cma_area_init(&machine->areas[i], &machine->table, &machine->ops,
                                   (machine->base + config->areas[i].first) << MACHINE_SHIFT, &area);
 
@@ -604,6 +640,9 @@ void machine_make(struct machine *machine, const struct machine_config *config)
             .commit = machine_commit,
             .abort = machine_abort,
             .discard = machine_discard,
+            .freeze_many = i == 0 ? machine_freeze_many : NULL,
+            .commit_many = i == 0 ? machine_commit_many : NULL,
+            .discard_many = i == 0 ? machine_discard_many : NULL,
         };
         if (i == 1 && config->limited_npages != 0)
             machine->movers[i].paddr_last =

@@ -282,7 +282,8 @@ static void board_start_areas(struct model *model)
 
     for (uint32_t i = 0; i < model->nareas; i++) {
         struct model_area *area = &model->areas[i];
-        struct cma_area_config config = {"area", area->lend_class, &cma_area_engine};
+        struct cma_area_config config = {"area", area->lend_class,
+                                         model_chance(model, 80) ? &cma_area_engine : NULL};
         cma_pfn_t pfn;
         struct cma_area_request request = {.npages = 1, .owner = 1};
         int error = cma_area_init(&area->area, &model->table, ops,

@@ -240,6 +240,44 @@ static int mover_discard(void *ctx, cma_pfn_t pfn, uint32_t cookie)
     return 0;
 }
 
+/* The same for many frames; the mover still answers for each of them. */
+static uint32_t mover_many(int (*one)(void *ctx, cma_pfn_t pfn, uint32_t cookie),
+                           struct model_mover *mover, const struct cma_move *moves, uint32_t nmoves,
+                           int *error)
+{
+    struct model *model = mover->model;
+
+    MODEL_REQUIRE(model, nmoves >= 1 && nmoves <= 64, "asked for %u pages", nmoves);
+    for (uint32_t i = 0; i < nmoves; i++) {
+        int answer = one(mover, moves[i].from, moves[i].cookie);
+
+        MODEL_REQUIRE(model, i == 0 || moves[i].from > moves[i - 1].from, "not in address order");
+        if (answer != 0) {
+            *error = answer;
+            return i;
+        }
+    }
+    return nmoves;
+}
+
+static uint32_t mover_freeze_many(void *ctx, const struct cma_move *moves, uint32_t nmoves,
+                                  int *error)
+{
+    return mover_many(mover_freeze, ctx, moves, nmoves, error);
+}
+
+static uint32_t mover_discard_many(void *ctx, const struct cma_move *moves, uint32_t nmoves,
+                                   int *error)
+{
+    return mover_many(mover_discard, ctx, moves, nmoves, error);
+}
+
+static void mover_commit_many(void *ctx, const struct cma_move *moves, uint32_t nmoves)
+{
+    for (uint32_t i = 0; i < nmoves; i++)
+        mover_commit(ctx, moves[i].from, moves[i].to, moves[i].cookie);
+}
+
 void model_movers_make(struct model *model)
 {
     uint32_t limited_percent = model_chance(model, 50) ? 20 : 80;
@@ -266,6 +304,11 @@ void model_movers_make(struct model *model)
             .abort = mover_abort,
             .discard = mover->holds_droppable ? mover_discard : NULL,
         };
+        if (model_chance(model, 50)) {
+            mover->mover.freeze_many = mover_freeze_many;
+            mover->mover.commit_many = mover_commit_many;
+            mover->mover.discard_many = mover->holds_droppable ? mover_discard_many : NULL;
+        }
         mover->refusal_percent = model_chance(model, 50) ? model->fault_percent : 0;
         number = cma_mover_register(&model->table, &mover->mover);
         MODEL_REQUIRE(model, number > 0, "cma_mover_register: %d", number);
@@ -287,9 +330,9 @@ static void port_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbyt
     uint64_t page = 1ull << model->port.page_shift;
 
     port_enter(model, "copy");
-    MODEL_REQUIRE(model, nbytes == page && to % page == 0 && from % page == 0,
+    MODEL_REQUIRE(model, nbytes != 0 && nbytes % page == 0 && to % page == 0 && from % page == 0,
                   "a copy of %llu bytes", (unsigned long long)nbytes);
-    {
+    for (; nbytes != 0; nbytes -= page, to += page, from += page) {
         uint32_t source = model_frame_of(model, from >> model->port.page_shift);
         uint32_t target = model_frame_of(model, to >> model->port.page_shift);
         const struct model_object *object;
@@ -454,23 +497,37 @@ static int host_destination(void *ctx, const struct cma_destination *want, cma_p
         bool good = f->place == MODEL_ORDINARY && f->object == 0 && !f->host_out;
 
         if (good && model_paddr_last(model, i) <= want->paddr_last) {
+            uint32_t n = 1;
+
             f->host_out = true;
+            /* Neighbours too, when the host feels like it. */
+            while (n < want->npages && i > 0 && model_chance(model, 70)) {
+                f = &model->frames[i - 1];
+                if (f->place != MODEL_ORDINARY || f->object != 0 || f->host_out ||
+                    model_pfn(model, i - 1) + 1 != model_pfn(model, i))
+                    break;
+                f->host_out = true;
+                n++;
+                i--;
+            }
             *pfn = model_pfn(model, i);
-            return 0;
+            return (int)n;
         }
     }
     return CMA_ENOMEM;
 }
 
-static void host_destination_put(void *ctx, cma_pfn_t pfn)
+static void host_destination_put(void *ctx, cma_pfn_t pfn, uint32_t npages)
 {
     struct model *model = ctx;
     uint32_t frame = model_frame_of(model, pfn);
 
     port_enter(model, "destination_put");
-    MODEL_REQUIRE(model, frame != UINT32_MAX && model->frames[frame].host_out,
-                  "page %#llx is given back, but was no destination", (unsigned long long)pfn);
-    model->frames[frame].host_out = false;
+    for (uint32_t i = frame; i < frame + npages; i++) {
+        MODEL_REQUIRE(model, frame != UINT32_MAX && model->frames[i].host_out,
+                      "page %#llx is given back, but was no destination", (unsigned long long)pfn);
+        model->frames[i].host_out = false;
+    }
 }
 
 static uint64_t host_room(void *ctx, cma_paddr_t paddr_last)

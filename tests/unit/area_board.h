@@ -99,8 +99,12 @@ static void board_barrier(void *ctx)
 
 static void board_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbytes)
 {
-    assert_int_equal(nbytes, BOARD_PAGE);
-    *board_content(ctx, to / BOARD_PAGE) = *board_content(ctx, from / BOARD_PAGE);
+    uint64_t i;
+
+    assert_true(nbytes != 0 && nbytes % BOARD_PAGE == 0);
+    for (i = 0; i < nbytes / BOARD_PAGE; i++) {
+        *board_content(ctx, to / BOARD_PAGE + i) = *board_content(ctx, from / BOARD_PAGE + i);
+    }
 }
 
 static void board_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)

@@ -56,7 +56,8 @@ struct plain {
 
     bool locked;
     bool must_flush; /* something was frozen or discarded since the last flush */
-    uint32_t locks, flushes, copies, freezes, commits, aborts, discards, waits, wakes;
+    uint32_t locks, flushes, copies, copy_calls, freezes, commits, aborts, discards, waits, wakes,
+        many;
     uint32_t fail_freeze, fail_discard; /* the nth call from now answers fail_with */
     int fail_with;
     void (*during)(struct plain *plain, cma_pfn_t pfn,
@@ -104,10 +105,14 @@ static void plain_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nby
 
     assert_false(plain->locked);
     assert_false(plain->must_flush);
-    assert_int_equal(nbytes, PLAIN_PAGE);
-    assert_int_equal((to | from) % PLAIN_PAGE, 0);
-    *plain_content(plain, to >> PLAIN_SHIFT) = *plain_content(plain, from >> PLAIN_SHIFT);
-    plain->copies++;
+    assert_true(nbytes != 0);
+    assert_int_equal((to | from | nbytes) % PLAIN_PAGE, 0);
+    for (uint64_t i = 0; i < nbytes >> PLAIN_SHIFT; i++) {
+        *plain_content(plain, (to >> PLAIN_SHIFT) + i) =
+            *plain_content(plain, (from >> PLAIN_SHIFT) + i);
+        plain->copies++;
+    }
+    plain->copy_calls++;
 }
 
 static void plain_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
@@ -246,6 +251,51 @@ static int plain_discard(void *ctx, cma_pfn_t pfn, uint32_t cookie)
     return 0;
 }
 
+/* Set before a board is made: its movers are asked for many frames in one call. */
+static bool plain_many;
+
+static uint32_t plain_freeze_many(void *ctx, const struct cma_move *moves, uint32_t nmoves,
+                                  int *error)
+{
+    struct plain *plain = ((struct plain_mover *)ctx)->plain;
+
+    assert_true(nmoves >= 1 && nmoves <= 64);
+    plain->many++;
+    for (uint32_t i = 0; i < nmoves; i++) {
+        int answer = plain_freeze(ctx, moves[i].from, moves[i].cookie);
+
+        if (answer != 0) {
+            *error = answer;
+            return i;
+        }
+    }
+    return nmoves;
+}
+
+static void plain_commit_many(void *ctx, const struct cma_move *moves, uint32_t nmoves)
+{
+    assert_true(nmoves >= 1 && nmoves <= 64);
+    for (uint32_t i = 0; i < nmoves; i++) {
+        assert_true(i == 0 || moves[i].from > moves[i - 1].from);
+        plain_commit(ctx, moves[i].from, moves[i].to, moves[i].cookie);
+    }
+}
+
+static uint32_t plain_discard_many(void *ctx, const struct cma_move *moves, uint32_t nmoves,
+                                   int *error)
+{
+    assert_true(nmoves >= 1 && nmoves <= 64);
+    for (uint32_t i = 0; i < nmoves; i++) {
+        int answer = plain_discard(ctx, moves[i].from, moves[i].cookie);
+
+        if (answer != 0) {
+            *error = answer;
+            return i;
+        }
+    }
+    return nmoves;
+}
+
 static void plain_mover_init(struct plain *plain, struct plain_mover *mover, const char *name,
                              uint32_t flags, cma_paddr_t paddr_last, bool discards)
 {
@@ -259,6 +309,9 @@ static void plain_mover_init(struct plain *plain, struct plain_mover *mover, con
         .commit = plain_commit,
         .abort = plain_abort,
         .discard = discards ? plain_discard : NULL,
+        .freeze_many = plain_many ? plain_freeze_many : NULL,
+        .commit_many = plain_many ? plain_commit_many : NULL,
+        .discard_many = plain_many && discards ? plain_discard_many : NULL,
     };
 }
 

@@ -54,15 +54,15 @@ static int host_destination(void *ctx, const struct cma_destination *want, cma_p
     }
     host->given++;
     *pfn = host->next++;
-    return 0;
+    return 1;
 }
 
-static void host_destination_put(void *ctx, cma_pfn_t pfn)
+static void host_destination_put(void *ctx, cma_pfn_t pfn, uint32_t npages)
 {
     struct host *host = ctx;
 
     (void)pfn;
-    host->given--;
+    host->given -= npages;
 }
 
 static uint64_t host_room(void *ctx, cma_paddr_t paddr_last)

@@ -568,16 +568,17 @@ static int host_destination(void *ctx, const struct cma_destination *want, cma_p
 
     (void)want;
     *pfn = plain->base + 1;
-    return 0;
+    return 1;
 }
 
 static uint32_t host_puts;
 
-static void host_put(void *ctx, cma_pfn_t pfn)
+static void host_put(void *ctx, cma_pfn_t pfn, uint32_t npages)
 {
     struct plain *plain = ctx;
 
     assert_int_equal(pfn, plain->base + 1);
+    assert_int_equal(npages, 1);
     host_puts++;
 }
 

@@ -190,6 +190,7 @@ static void test_floors(void **state)
     struct cma_refusal refusal;
     cma_paddr_t low = BOARD_BASE + (96 << 12) - 1;
     cma_pfn_t pfn, pages[20];
+    struct cma_destination want = {.paddr_last = low, .npages = 1};
 
     (void)state;
     board_make(&board, &small);
@@ -215,14 +216,10 @@ static void test_floors(void **state)
     assert_int_equal(board.glue.ops.floor(&board.glue, low, 20), 0);
     assert_int_equal(fill(&board, 600, 1), 76);
     for (uint32_t i = 0; i < 20; i++)
-        assert_int_equal(board.glue.ops.destination(
-                             &board.glue, &(struct cma_destination){.paddr_last = low}, &pages[i]),
-                         0);
-    assert_int_equal(
-        board.glue.ops.destination(&board.glue, &(struct cma_destination){.paddr_last = low}, &pfn),
-        CMA_ENOMEM);
+        assert_int_equal(board.glue.ops.destination(&board.glue, &want, &pages[i]), 1);
+    assert_int_equal(board.glue.ops.destination(&board.glue, &want, &pfn), CMA_ENOMEM);
     for (uint32_t i = 0; i < 20; i++)
-        board.glue.ops.destination_put(&board.glue, pages[i]);
+        board.glue.ops.destination_put(&board.glue, pages[i], 1);
     assert_int_equal(board.glue.ops.room(&board.glue, low), 20);
     sound(&board);
     board_end(&board);

@@ -3,6 +3,11 @@
  * way */
 #include "plain_port.h"
 
+/* All of it is run three times: frame by frame, in runs, and in runs with movers that are asked for
+ * many frames in one call. */
+static int (*evacuate)(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npages,
+                       struct cma_evacuation *evacuation);
+
 static const struct plain_area areas[] = {{64, 96}, {192, 64}};
 
 static struct plain *board(void)
@@ -66,7 +71,7 @@ static void test_claim_step_by_step(void **state)
     assert_true(plain_info(plain, pfn + 50).idle);
 
     plain->flushes = 0;
-    assert_int_equal(cma__window_evacuate(frames, pfn, 50, &evacuation), 0);
+    assert_int_equal(evacuate(frames, pfn, 50, &evacuation), 0);
     assert_int_equal(evacuation.copied, 13);
     assert_int_equal(evacuation.dropped, 12);
     assert_int_equal(plain->copies, 13);
@@ -113,7 +118,7 @@ static void test_one_flush_a_batch(void **state)
             (void)plain_publish(plain, CMA_KIND_MOVABLE, 1, span->pfn + i);
         }
         assert_int_equal(plain_isolate(plain, span, span->pfn, 70, &obstacle), 0);
-        assert_int_equal(cma__window_evacuate(&plain->frames, span->pfn, 70, &evacuation), 0);
+        assert_int_equal(evacuate(&plain->frames, span->pfn, 70, &evacuation), 0);
         assert_int_equal(plain->flushes, (n + 31) / 32);
         assert_int_equal(evacuation.copied, n);
         cma__window_restore(&plain->frames, span, span->pfn, 70);
@@ -135,14 +140,14 @@ static void test_drops_are_flushed(void **state)
         (void)plain_publish(plain, CMA_KIND_DROPPABLE, 1, span->pfn + i);
     }
     assert_int_equal(plain_isolate(plain, span, span->pfn, 20, &obstacle), 0);
-    assert_int_equal(cma__window_evacuate(&plain->frames, span->pfn, 10, &evacuation), 0);
+    assert_int_equal(evacuate(&plain->frames, span->pfn, 10, &evacuation), 0);
     assert_int_equal(evacuation.dropped, 10);
     assert_false(plain->must_flush);
     assert_int_equal(plain->flushes, 1);
     /* Also when the call ends badly: the frames before go back and may be had by anybody. */
     assert_int_equal(cma_frame_keep(&plain->frames, span->pfn + 15), 0);
     plain->fail_freeze = 1;
-    assert_int_equal(cma__window_evacuate(&plain->frames, span->pfn + 10, 10, &evacuation),
+    assert_int_equal(evacuate(&plain->frames, span->pfn + 10, 10, &evacuation),
                      CMA_EBUSY);
     assert_int_equal(evacuation.dropped, 15);
     assert_false(plain->must_flush);
@@ -170,7 +175,7 @@ static void test_unborrowed_window_is_free(void **state)
     }
     plain->locks = 0;
     assert_int_equal(plain_isolate(plain, span, span->pfn, 96, &obstacle), 0);
-    assert_int_equal(cma__window_evacuate(&plain->frames, span->pfn, 96, &evacuation), 0);
+    assert_int_equal(evacuate(&plain->frames, span->pfn, 96, &evacuation), 0);
     assert_int_equal(plain->locks, 3);
     for (uint32_t i = 0; i < 96; i++) {
         records[i].word = 0;
@@ -202,7 +207,7 @@ static void fail_nth(enum cma_kind kind, int with, bool freeze, uint32_t nth)
     assert_int_equal(plain_isolate(plain, span, span->pfn, 48, &obstacle), 0);
     plain->fail_with = with;
     *(freeze ? &plain->fail_freeze : &plain->fail_discard) = nth;
-    error = cma__window_evacuate(frames, span->pfn, 48, &evacuation);
+    error = evacuate(frames, span->pfn, 48, &evacuation);
     assert_false(plain->locked);
     plain_check_busy(plain, true);
     assert_int_equal(plain->freezes - (freeze ? 1 : 0), plain->commits + plain->aborts);
@@ -232,7 +237,7 @@ static void fail_nth(enum cma_kind kind, int with, bool freeze, uint32_t nth)
         assert_int_equal(plain_isolate(plain, span, span->pfn, 48, &obstacle), 0);
     }
     plain->fail_freeze = plain->fail_discard = 0;
-    assert_int_equal(cma__window_evacuate(frames, span->pfn, 48, &evacuation), 0);
+    assert_int_equal(evacuate(frames, span->pfn, 48, &evacuation), 0);
     assert_int_equal(evacuation.copied + evacuation.dropped, 40);
     assert_int_equal(live(plain), evacuation.copied);
     cma__window_claim(frames, span, span->pfn, 48, 1);
@@ -280,7 +285,7 @@ static void test_no_destination(void **state)
         }
         assert_int_equal(plain_isolate(plain, span, span->pfn, 40, &obstacle), 0);
         span->emptying = 1;
-        assert_int_equal(cma__window_evacuate(&plain->frames, span->pfn, 40, &evacuation),
+        assert_int_equal(evacuate(&plain->frames, span->pfn, 40, &evacuation),
                          CMA_ENOMEM);
         assert_int_equal(evacuation.obstacle, span->pfn + room);
         assert_int_equal(evacuation.copied, room / 32 * 32);
@@ -292,7 +297,7 @@ static void test_no_destination(void **state)
         /* Not being emptied, the other area has room enough. */
         assert_int_equal(plain_isolate(plain, span, span->pfn, 40, &obstacle), 0);
         span->emptying = 1;
-        assert_int_equal(cma__window_evacuate(&plain->frames, span->pfn, 40, &evacuation), 0);
+        assert_int_equal(evacuate(&plain->frames, span->pfn, 40, &evacuation), 0);
         span->emptying = 0;
         cma__window_restore(&plain->frames, span, span->pfn, 40);
         plain_check(plain);
@@ -325,7 +330,7 @@ static void test_free_while_isolated(void **state)
     assert_int_equal(cma_frame_release(&plain->frames, span->pfn + 1), 0);
     assert_int_not_equal(cma_frames_event(&plain->frames), event);
     plain_check_busy(plain, true);
-    assert_int_equal(cma__window_evacuate(&plain->frames, span->pfn, 8, &evacuation), 0);
+    assert_int_equal(evacuate(&plain->frames, span->pfn, 8, &evacuation), 0);
     assert_int_equal(evacuation.copied + evacuation.dropped, 0);
     cma__window_claim(&plain->frames, span, span->pfn, 8, 1);
     plain_check(plain);
@@ -348,12 +353,12 @@ static void test_freeing_and_freezing_cross(void **state)
     plain->fail_freeze = 1;
     plain->fail_with = CMA_ENOENT;
     event = cma_frames_event(&plain->frames);
-    assert_int_equal(cma__window_evacuate(&plain->frames, span->pfn, 8, &evacuation), CMA_EAGAIN);
+    assert_int_equal(evacuate(&plain->frames, span->pfn, 8, &evacuation), CMA_EAGAIN);
     assert_int_equal(evacuation.obstacle, span->pfn);
     /* Thawed: whoever waits is told, and the holder's call goes through. */
     assert_int_not_equal(cma_frames_event(&plain->frames), event);
     let_go(plain, cookie);
-    assert_int_equal(cma__window_evacuate(&plain->frames, span->pfn, 8, &evacuation), 0);
+    assert_int_equal(evacuate(&plain->frames, span->pfn, 8, &evacuation), 0);
     cma__window_claim(&plain->frames, span, span->pfn, 8, 1);
     plain_check(plain);
     plain_destroy(plain);
@@ -371,7 +376,7 @@ static void test_keep_while_isolated(void **state)
     (void)plain_publish(plain, CMA_KIND_DROPPABLE, 1, span->pfn);
     assert_int_equal(plain_isolate(plain, span, span->pfn, 8, &obstacle), 0);
     assert_int_equal(cma_frame_keep(&plain->frames, span->pfn), 0);
-    assert_int_equal(cma__window_evacuate(&plain->frames, span->pfn, 8, &evacuation), 0);
+    assert_int_equal(evacuate(&plain->frames, span->pfn, 8, &evacuation), 0);
     assert_int_equal(evacuation.copied, 1);
     assert_int_equal(evacuation.dropped, 0);
     cma__window_restore(&plain->frames, span, span->pfn, 8);
@@ -398,7 +403,7 @@ static void test_obstacles(void **state)
     struct cma_frames *frames = &plain->frames;
     struct cma_span *span = plain_area_span(plain, 0);
     struct cma_span *other = plain_area_span(plain, 1);
-    struct cma_destination want = {.paddr_last = CMA_PADDR_MAX};
+    struct cma_destination want = {.paddr_last = CMA_PADDR_MAX, .npages = 1};
     cma_pfn_t obstacle, taken;
     void *before;
     uint32_t cookie;
@@ -441,12 +446,12 @@ static void test_obstacles(void **state)
     while (plain_alloc(plain, CMA_KIND_UNMOVABLE, 0, 0, &cookie) == 0) {
     }
     span->emptying = 1;
-    assert_int_equal(plain->pages.ops.destination(&plain->pages, &want, &taken), 0);
+    assert_int_equal(plain->pages.ops.destination(&plain->pages, &want, &taken), 1);
     span->emptying = 0;
     assert_ptr_equal(cma__span_of(frames, taken), other);
     expect_obstacle(plain, other, taken - other->pfn, 1, taken - other->pfn, true, true);
     assert_int_equal(cma__window_isolate(frames, other, taken, 1, &obstacle), CMA_EBUSY);
-    plain->pages.ops.destination_put(&plain->pages, taken);
+    plain->pages.ops.destination_put(&plain->pages, taken, 1);
     assert_int_equal(cma__window_isolate(frames, other, taken, 1, &obstacle), 0);
     cma__window_restore(frames, other, taken, 1);
     plain_check(plain);
@@ -635,19 +640,19 @@ static void test_reclaim(void **state)
     assert_false(plain->must_flush);
     assert_false(plain_info(plain, pfn).idle);
     plain_check_busy(plain, true);
-    plain->pages.ops.destination_put(&plain->pages, pfn);
+    plain->pages.ops.destination_put(&plain->pages, pfn, 1);
     plain_check(plain);
     /* Limits are inclusive on both sides. */
     assert_int_equal(cma__frames_reclaim(frames, base + 1, base + 9, &pfn), CMA_ENOMEM);
     assert_int_equal(cma__frames_reclaim(frames, base + 11, base + 29, &pfn), CMA_ENOMEM);
     assert_int_equal(cma__frames_reclaim(frames, base + 10, base + 10, &pfn), 0);
-    plain->pages.ops.destination_put(&plain->pages, pfn);
+    plain->pages.ops.destination_put(&plain->pages, pfn, 1);
     assert_int_equal(cma__frames_reclaim(frames, 0, CMA_PFN_NONE, &pfn), 0);
     assert_int_equal(pfn, base + 30);
-    plain->pages.ops.destination_put(&plain->pages, pfn);
+    plain->pages.ops.destination_put(&plain->pages, pfn, 1);
     assert_int_equal(cma__frames_reclaim(frames, 0, base, &pfn), 0);
     assert_int_equal(pfn, base);
-    plain->pages.ops.destination_put(&plain->pages, pfn);
+    plain->pages.ops.destination_put(&plain->pages, pfn, 1);
     assert_int_equal(cma__frames_reclaim(frames, 0, CMA_PFN_NONE, &pfn), CMA_ENOMEM);
     plain_check(plain);
     plain_destroy(plain);
@@ -727,7 +732,7 @@ static void random_step(struct plain *plain, struct random_window *windows, uint
         window->pfn = span->pfn + (uint32_t)rand() % (span->npages - window->npages + 1);
         span->emptying = 1;
         if (plain_isolate(plain, span, window->pfn, window->npages, &obstacle) == 0) {
-            error = cma__window_evacuate(frames, window->pfn, window->npages, &evacuation);
+            error = evacuate(frames, window->pfn, window->npages, &evacuation);
             if (error == 0) {
                 cma__window_claim(frames, span, window->pfn, window->npages, 5);
                 window->claimed = true;
@@ -782,5 +787,13 @@ int main(void)
         cmocka_unit_test(test_at_random),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = 0;
+
+    evacuate = cma__window_evacuate;
+    failed += cmocka_run_group_tests_name("migrate: page by page", tests, NULL, NULL);
+    evacuate = cma__window_evacuate_runs;
+    failed += cmocka_run_group_tests_name("migrate: in runs", tests, NULL, NULL);
+    plain_many = true;
+    failed += cmocka_run_group_tests_name("migrate: in runs, asked for many", tests, NULL, NULL);
+    return failed;
 }

@@ -483,7 +483,7 @@ static void test_floors(void **state)
     struct plain *plain = zoned();
     const struct cma_pages_ops *ops = cma_pages_ops(&plain->pages);
     struct cma_pages_request low = unmovable(1), linear = unmovable(1);
-    struct cma_destination want = {.paddr_last = CMA_PADDR_MAX};
+    struct cma_destination want = {.paddr_last = CMA_PADDR_MAX, .npages = 1};
     cma_pfn_t pfn;
 
     (void)state;
@@ -514,13 +514,13 @@ static void test_floors(void **state)
     assert_int_equal(ops->floor(ops->ctx, CMA_PADDR_MAX, 330), 0);
     assert_int_equal(get(plain, single(CMA_KIND_MOVABLE)), CMA_ENOMEM);
     assert_int_equal(reason_of(plain, single(CMA_KIND_MOVABLE), CMA_ENOMEM), CMA_REASON_FLOOR);
-    assert_int_equal(ops->destination(ops->ctx, &want, &pfn), 0);
+    assert_int_equal(ops->destination(ops->ctx, &want, &pfn), 1);
     assert_int_equal(pfn - plain->base, 449);
     want.paddr_last = zones[0].last;
-    ops->destination_put(ops->ctx, pfn);
-    assert_int_equal(ops->destination(ops->ctx, &want, &pfn), 0);
+    ops->destination_put(ops->ctx, pfn, 1);
+    assert_int_equal(ops->destination(ops->ctx, &want, &pfn), 1);
     assert_int_equal(pfn - plain->base, 99);
-    ops->destination_put(ops->ctx, pfn);
+    ops->destination_put(ops->ctx, pfn, 1);
     /* A floor can always be lowered, even when less than it is free. */
     assert_int_equal(ops->floor(ops->ctx, CMA_PADDR_MAX, 0), 0);
     assert_int_equal(get(plain, single(CMA_KIND_MOVABLE)), 449);
@@ -530,23 +530,33 @@ static void test_floors(void **state)
 
 /* --- destinations and room ----------------------------------------------------------------- */
 
-/* room() is what destination() delivers, frame by frame, at every limit. */
+/* room() is what destination() delivers, run by run, at every limit: idle frames of one block that
+ * lie side by side. */
 static void room_is_exact(struct plain *plain, cma_paddr_t limit)
 {
     const struct cma_pages_ops *ops = cma_pages_ops(&plain->pages);
-    struct cma_destination want = {.paddr_last = limit};
+    struct cma_destination want = {.paddr_last = limit, .npages = 1};
     cma_pfn_t taken[512];
-    uint64_t room = ops->room(ops->ctx, limit), n = 0;
+    uint32_t length[512];
+    uint64_t room = ops->room(ops->ctx, limit), n = 0, npages = 0;
+    int got;
 
-    while (n < 512 && ops->destination(ops->ctx, &want, &taken[n]) == 0) {
-        assert_true((taken[n] + 1) * PLAIN_PAGE - 1 <= limit);
-        n++;
-        assert_int_equal(ops->room(ops->ctx, limit), room - n);
+    for (;;) {
+        want.npages = 1 + (uint32_t)rand() % 12;
+        got = ops->destination(ops->ctx, &want, &taken[n]);
+        if (got <= 0) {
+            break;
+        }
+        assert_true((uint32_t)got <= want.npages && n < 511);
+        assert_true((taken[n] + (uint32_t)got) * PLAIN_PAGE - 1 <= limit);
+        length[n++] = (uint32_t)got;
+        npages += (uint32_t)got;
+        assert_int_equal(ops->room(ops->ctx, limit), room - npages);
     }
-    assert_int_equal(n, room);
+    assert_int_equal(npages, room);
     plain_check_busy(plain, true);
     while (n-- > 0) {
-        ops->destination_put(ops->ctx, taken[n]);
+        ops->destination_put(ops->ctx, taken[n], length[n]);
     }
     plain_check(plain);
 }
@@ -603,16 +613,16 @@ static void test_room_is_exact(void **state)
             plain_area_span(plain, 0)->emptying = emptying;
             if (emptying != 0) {
                 const struct cma_pages_ops *ops = cma_pages_ops(&plain->pages);
-                struct cma_destination want = {.paddr_last = limits[i]};
+                struct cma_destination want = {.paddr_last = limits[i], .npages = 1};
                 uint64_t room = ops->room(ops->ctx, limits[i]);
                 cma_pfn_t pfn;
 
                 assert_int_equal(ops->destination(ops->ctx, &want, &pfn),
-                                 room != 0 ? 0 : CMA_ENOMEM);
+                                 room != 0 ? 1 : CMA_ENOMEM);
                 if (room != 0) {
                     assert_ptr_not_equal(cma__span_of(&plain->frames, pfn),
                                          plain_area_span(plain, 0));
-                    ops->destination_put(ops->ctx, pfn);
+                    ops->destination_put(ops->ctx, pfn, 1);
                 }
                 continue;
             }
@@ -627,7 +637,7 @@ static void test_unsure_movers_are_no_room(void **state)
 {
     struct plain *plain = zoned();
     const struct cma_pages_ops *ops = cma_pages_ops(&plain->pages);
-    struct cma_destination want = {.paddr_last = CMA_PADDR_MAX};
+    struct cma_destination want = {.paddr_last = CMA_PADDR_MAX, .npages = 1};
     struct cma_pages_stats stats;
     uint32_t cookie;
     cma_pfn_t pfn;
@@ -639,10 +649,10 @@ static void test_unsure_movers_are_no_room(void **state)
     assert_int_equal(ops->room(ops->ctx, CMA_PADDR_MAX), 0);
     plain->fail_discard = 1;
     assert_int_equal(ops->destination(ops->ctx, &want, &pfn), CMA_ENOMEM);
-    assert_int_equal(ops->destination(ops->ctx, &want, &pfn), 0);
+    assert_int_equal(ops->destination(ops->ctx, &want, &pfn), 1);
     cma_pages_stats(&plain->pages, &stats);
     assert_int_equal(stats.reclaimed, 1);
-    ops->destination_put(ops->ctx, pfn);
+    ops->destination_put(ops->ctx, pfn, 1);
     plain_check(plain);
     plain_destroy(plain);
 }
@@ -652,7 +662,7 @@ static void test_pinned_destination(void **state)
 {
     struct plain *plain = zoned();
     const struct cma_pages_ops *ops = cma_pages_ops(&plain->pages);
-    struct cma_destination want = {.paddr_last = CMA_PADDR_MAX, .flags = CMA_DESTINATION_PINNED};
+    struct cma_destination want = {.paddr_last = CMA_PADDR_MAX, .flags = CMA_DESTINATION_PINNED, .npages = 1};
     uint32_t cookie;
     cma_pfn_t pfn;
 
@@ -662,9 +672,9 @@ static void test_pinned_destination(void **state)
     }
     assert_int_equal(ops->destination(ops->ctx, &want, &pfn), CMA_ENOMEM);
     want.flags = 0;
-    assert_int_equal(ops->destination(ops->ctx, &want, &pfn), 0);
+    assert_int_equal(ops->destination(ops->ctx, &want, &pfn), 1);
     assert_int_equal(cma__span_of(&plain->frames, pfn)->is_area, 1);
-    ops->destination_put(ops->ctx, pfn);
+    ops->destination_put(ops->ctx, pfn, 1);
     plain_destroy(plain);
 }
 
@@ -674,7 +684,7 @@ static void test_low_destinations_last(void **state)
 {
     struct plain *plain = zoned();
     const struct cma_pages_ops *ops = cma_pages_ops(&plain->pages);
-    struct cma_destination want = {.paddr_last = CMA_PADDR_MAX};
+    struct cma_destination want = {.paddr_last = CMA_PADDR_MAX, .npages = 1};
     uint32_t cookie;
     cma_pfn_t pfn;
 
@@ -688,12 +698,12 @@ static void test_low_destinations_last(void **state)
     }
     cma__block_lend(&plain->frames, plain_area_span(plain, 1), 1, true);
     for (cookie = 0; cookie < 32 + 1; cookie++) {
-        assert_int_equal(ops->destination(ops->ctx, &want, &pfn), 0);
+        assert_int_equal(ops->destination(ops->ctx, &want, &pfn), 1);
         assert_true(pfn - plain->base >= (cookie < 32 ? 350 : 300));
         assert_true(pfn - plain->base < 400);
     }
     assert_int_equal(pfn - plain->base, 300);
-    assert_int_equal(ops->destination(ops->ctx, &want, &pfn), 0);
+    assert_int_equal(ops->destination(ops->ctx, &want, &pfn), 1);
     assert_int_equal(pfn - plain->base, 199);
     plain_destroy(plain);
 }

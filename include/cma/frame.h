@@ -178,6 +178,7 @@ struct cma_frames_config {
      * which each processor begins: claims in different parts do not meet. For so many processors.
      */
     uint32_t lanes;
+    uint32_t lane_npages; /* the least that is worth a lane; 0: 8,192 */
 };
 
 /* What the page allocator does for areas: one implementation is src/buddy, another the operating

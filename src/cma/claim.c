@@ -19,6 +19,7 @@
  * fields are its own.
  */
 #include "../base/atomic.h"
+#include "../base/bits.h"
 #include "../base/guard.h"
 #include "../frame/table.h"
 #include "claim.h"
@@ -673,12 +674,15 @@ static CMA__APART int claim_evacuate(struct cma_claim *claim, uint64_t *budget)
 {
     struct cma_area *area = claim->area;
     struct cma_evacuation evacuation = {CMA_PFN_NONE, 0, 0};
+    const struct cma_span *lane = cma__span_from(area->span, claim->pfn + claim->evacuated);
     uint32_t npages = claim_npages(claim) - claim->evacuated;
     uint32_t event = cma_frames_event(area->frames);
     uintptr_t state;
     int error;
 
     npages = npages < *budget ? npages : (uint32_t)*budget;
+    /* One lane at a time. */
+    npages = (uint32_t)bits_min(npages, lane->pfn + lane->npages - (claim->pfn + claim->evacuated));
     error = claim_evacuate_part(area, claim->pfn + claim->evacuated, npages, &evacuation);
     *budget -= npages;
     claim->copied_npages += evacuation.copied;

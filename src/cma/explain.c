@@ -298,7 +298,7 @@ static CMA__APART void explain_walk(struct explain *explain)
     cma_pfn_t first = explain->area->pfn;
     cma_pfn_t last = first + (explain->area->npages - 1);
     cma_pfn_t below = first; /* where the stretch below `obstacle` began */
-    struct cma_obstacle obstacle, next;
+    struct cma_obstacle obstacle = {0}, next;
     bool behind = false; /* there is an obstacle just below `first` */
     bool found;
     uint32_t i;

@@ -11,6 +11,7 @@
 #include "../base/bitmap.h"
 #include "../base/bittree.h"
 #include "account.h"
+#include "runs.h"
 #include "word.h"
 
 const char *cma_kind_name(enum cma_kind kind)
@@ -145,6 +146,19 @@ static bool check_held(struct check_walk *walk, uint32_t word, uint32_t cookie)
     return true;
 }
 
+/* Frames from this span's first one to the end of its area. */
+static uint32_t check_area_npages(const struct check_walk *walk)
+{
+    const struct cma_span *end = walk->frames->spans + walk->frames->nspans;
+    const struct cma_span *span = walk->span;
+    uint32_t npages = 0;
+
+    do {
+        npages += (span++)->npages;
+    } while (span < end && span->lane != 0);
+    return npages;
+}
+
 static bool check_frame(struct check_walk *walk, cma_pfn_t pfn, uint32_t offset)
 {
     const struct cma_frame_record *record = span_record(walk->frames, walk->span, pfn);
@@ -164,9 +178,10 @@ static bool check_frame(struct check_walk *walk, cma_pfn_t pfn, uint32_t offset)
         good = check_held(walk, word, cookie);
     } else if (word_kind(word) == CMA_KIND_CLAIMED) {
         good = check_that(walk, walk->span->is_area != 0, "a buffer lies outside of areas") &&
-               check_that(
-                   walk, word_npages(word) != 0 && word_npages(word) <= walk->span->npages - offset,
-                   "a buffer is longer than its area");
+               check_that(walk,
+                          word_npages(word) != 0 &&
+                              word_npages(word) <= check_area_npages(walk) - offset,
+                          "a buffer is longer than its area");
         walk->claimed = good ? word_npages(word) - 1 : 0;
     } else {
         good = check_that(walk, word == 0, "no such kind of frame") &&
@@ -213,7 +228,9 @@ static bool check_span(struct check_walk *walk, cma_pfn_t *pfn)
     const struct cma_frames *frames = walk->frames;
     const struct cma_span *span = walk->span;
 
-    walk->claimed = 0;
+    if (span->lane == 0) {
+        walk->claimed = 0;
+    }
     walk->pinned = 0;
     walk->previous = 0;
     for (uint32_t number = 0; number < span->nblocks; number++) {
@@ -241,7 +258,9 @@ static bool check_span(struct check_walk *walk, cma_pfn_t *pfn)
                       "a tree's upper levels") &&
            check_that(walk, walk->busy || (span->passing == 0 && span->emptying == 0),
                       "a count of frames in passing or of claims is left over") &&
-           check_that(walk, walk->pinned == span->pinned, "pins in place are miscounted");
+           check_that(walk, walk->pinned == span->pinned, "pins in place are miscounted") &&
+           check_that(walk, span->runs == 0 || cma__runs_check(frames, span),
+                      "a run is missing in the index, or a block is whole in it and is not");
 }
 
 bool cma_frames_check(const struct cma_frames *frames, bool busy, struct cma_violation *violation)

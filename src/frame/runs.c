@@ -9,12 +9,11 @@
  * blocks, however large the area is.
  *
  * The trees are hints on one side only: a run that is there is always named, but a name may be of
- * the past. What shortens runs (a claim, a pin) leaves names behind, and a search that finds one
- * untrue takes it out; what lengthens runs must be noted. Notes are as cheap as can be: a released
- * buffer goes into a short list, everything else marks its block, and the next search, before it
- * begins, looks at what is around each of them. So a release does not search for neighbours, and a
- * buffer of the length that was just released gets that place without any search: streams of equal
- * buffers take each other's places for ever and tear no holes.
+ * the past; a search that finds one untrue takes it out. What changes runs must be noted, as
+ * cheaply as can be: a released buffer goes into a short list, everything else marks its block, and
+ * the next search, before it begins, names what is around each of them. So a release does not
+ * search for neighbours, and a buffer of the length that was just released gets that place without
+ * any search: streams of equal buffers take each other's places for ever and tear no holes.
  *
  * A second tree names the blocks that may not be wholly open. Long runs are followed through it,
  * from one such block to the next.
@@ -30,7 +29,7 @@
 #include "word.h"
 
 #define RUNS_TREE_BROKEN 0u /* blocks that may have a closed frame */
-#define RUNS_TREE_GROWN 1u  /* blocks in which runs may have become longer unseen */
+#define RUNS_TREE_GROWN 1u  /* blocks in which runs have changed and were not named yet */
 #define RUNS_TREE_CLASS 2u  /* the first of the trees of classes */
 #define RUNS_CLASSES_MAX 128u
 
@@ -313,18 +312,25 @@ void cma__runs_grown(const struct cma_frames *frames, const struct cma_span *spa
 void cma__runs_shrunk(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
                       uint32_t npages)
 {
+    uint32_t at = (uint32_t)(pfn - span->pfn);
     struct runs_view view;
-    uint32_t number, last;
+    uint32_t number;
 
     if (span->runs == 0) {
         return;
     }
     view = runs_view(frames, span);
     runs_forget_recent(&view);
-    number = runs_block_of(&view, (uint32_t)(pfn - span->pfn));
-    last = runs_block_of(&view, (uint32_t)(pfn - span->pfn) + (npages - 1));
-    for (; number <= last; number++) {
+    for (number = runs_block_of(&view, at); number <= runs_block_of(&view, at + (npages - 1));
+         number++) {
         cma__bittree_set(runs_tree(&view, RUNS_TREE_BROKEN), span->nblocks, number);
+    }
+    /* What is left on either side is a shorter run, in a class of its own. */
+    if (at != 0) {
+        runs_mark_grown(&view, at - 1, 1);
+    }
+    if (at + npages < span->npages) {
+        runs_mark_grown(&view, at + npages, 1);
     }
 }
 
@@ -613,4 +619,58 @@ uint32_t cma__runs_front(struct cma_frames *frames, struct cma_span *span)
 
     cma__span_unlock(frames, span, state);
     return length;
+}
+
+/* --- check --------------------------------------------------------------------------------- */
+
+static bool runs_has(const struct runs_view *view, uint32_t tree, uint32_t number)
+{
+    return cma__bittree_next(runs_tree(view, tree), view->span->nblocks, number) == number;
+}
+
+/* Is this run named, or will it be before the next search? */
+static bool runs_check_run(const struct runs_view *view, uint32_t begin, uint32_t end)
+{
+    uint32_t class = runs_class(end - begin);
+    const struct cma_runs *index = view->index;
+
+    if (runs_has(view, RUNS_TREE_CLASS + class, runs_block_of(view, begin)) &&
+        (index->nonempty[class / 32] >> (class % 32) & 1u) != 0) {
+        return true;
+    }
+    for (uint32_t i = 0; i < index->nrecent; i++) {
+        if (index->recent[i][0] >= begin && index->recent[i][0] < end) {
+            return true;
+        }
+    }
+    for (uint32_t number = runs_block_of(view, begin); number <= runs_block_of(view, end - 1);
+         number++) {
+        if (runs_has(view, RUNS_TREE_GROWN, number)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool cma__runs_check(const struct cma_frames *frames, const struct cma_span *span)
+{
+    struct runs_view view = runs_view(frames, span);
+    uint32_t begin = 0;
+
+    for (uint32_t at = 0; at <= span->npages; at++) {
+        if (at < span->npages && runs_is_open(&view, at)) {
+            continue;
+        }
+        if ((at > begin && !runs_check_run(&view, begin, at)) ||
+            (at < span->npages && !runs_has(&view, RUNS_TREE_BROKEN, runs_block_of(&view, at)))) {
+            return false;
+        }
+        begin = at + 1;
+    }
+    for (uint32_t tree = 0; tree < RUNS_TREE_CLASS + runs_class(span->npages) + 1; tree++) {
+        if (!cma__bittree_check(runs_tree(&view, tree), span->nblocks)) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -49,6 +49,10 @@ void cma__runs_shrunk(const struct cma_frames *frames, const struct cma_span *sp
 /* A span that is open as a whole gets its index. */
 void cma__runs_init(const struct cma_frames *frames, const struct cma_span *span);
 
+/* True if every run has its name, or is marked to get one, and every block with a closed frame is
+ * in the tree of these. Other threads are quiet. */
+bool cma__runs_check(const struct cma_frames *frames, const struct cma_span *span);
+
 /* How a window is looked for. */
 enum cma_runs_effort {
     CMA__RUNS_TIGHT, /* only where it fills a run of its own class */

@@ -34,7 +34,7 @@ struct table_plan {
 
 /* A lane of an area is worth having from so many pages on: the largest buffers of devices must fit
  * well into it. */
-#define TABLE_LANE_NPAGES_MIN 8192u
+#define TABLE_LANE_NPAGES 8192u
 
 /* --- layout -------------------------------------------------------------------------------- */
 
@@ -94,18 +94,21 @@ static uint32_t table_nblocks(cma_pfn_t first, cma_pfn_t last, uint32_t order)
 
 /* The last frame of the lane of an area that begins at `first`: cut where large alignments are. */
 static cma_pfn_t table_lane_last(const struct cma_frames_config *config, cma_pfn_t first,
-                                 cma_pfn_t last, uint32_t lane)
+                                 cma_pfn_t last, uint32_t order, uint32_t lane)
 {
     uint64_t npages = last - first + 1;
-    uint64_t nlanes = bits_min(config->lanes, npages / TABLE_LANE_NPAGES_MIN + lane);
+    uint64_t least = config->lane_npages != 0 ? config->lane_npages : TABLE_LANE_NPAGES;
+    uint64_t nlanes = bits_min(config->lanes, npages / least + lane);
     uint64_t chunk, align;
+    cma_pfn_t next;
 
     if (lane + 1 >= nlanes) {
         return last;
     }
     chunk = npages / (nlanes - lane);
-    align = UINT64_C(1) << bits_highest((uint32_t)chunk / 2);
-    return ((first + chunk) & ~(align - 1)) - 1;
+    align = bits_max(UINT64_C(1) << order, UINT64_C(1) << bits_highest((uint32_t)chunk / 2 + 1));
+    next = (first + chunk) & ~(align - 1);
+    return next > first && next <= last ? next - 1 : last;
 }
 
 /* Adds the spans of one piece to the plan, and writes them when there is a table to write to. */
@@ -125,8 +128,8 @@ static bool table_add_piece(struct table_plan *plan, const struct cma_frames_con
         cma_pfn_t zone_last;
         uint32_t zone = table_zone_of(zones, nzones, config->port->page_shift,
                                       is_area ? last : first, &zone_last);
-        cma_pfn_t span_end =
-            is_area ? table_lane_last(config, first, last, lane) : bits_min(last, zone_last);
+        cma_pfn_t span_end = is_area ? table_lane_last(config, first, last, plan->order, lane)
+                                     : bits_min(last, zone_last);
         uint32_t nblocks = table_nblocks(first, span_end, plan->order);
 
         if (spans != NULL) {

@@ -432,8 +432,11 @@ void cma__area_explain(struct cma_area *area, const struct cma_area_request *req
     for (;;) {
         explain_walk(&explain);
         change = explain_choose(&explain, refusal->reason);
-        if (change == CMA_CHANGE_NONE || explain.ask || !may_sleep ||
-            explain_asked(&explain, change)) {
+        if (explain.ask || !may_sleep) {
+            break;
+        }
+        /* With nothing in the way of a request that was refused, it can only be a mover. */
+        if (!explain.served && (change == CMA_CHANGE_NONE || explain_asked(&explain, change))) {
             break;
         }
         explain.ask = true;

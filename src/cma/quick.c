@@ -57,35 +57,41 @@ static bool quick_fits_border(const struct cma_area *area, const struct cma_wind
     return false;
 }
 
-/* Asks each lane once. Returns 0, CMA_ENOMEM (none has a run that would do), CMA_EBUSY. */
+/* Asks the lanes of `ask`, one bit each, and leaves in it those that may have a place. Returns 0,
+ * CMA_ENOMEM (none has a run that would do) or CMA_EBUSY. */
 static int quick_lanes(const struct cma_area *area, const struct cma_window_want *want,
-                       uint32_t owner, enum cma_runs_effort effort, cma_pfn_t *pfn)
+                       uint32_t owner, enum cma_runs_effort effort, uint64_t *ask, cma_pfn_t *pfn)
 {
     const struct cma_port *port = area->frames->port;
     uint32_t lane = area->nspans == 1 || port->cpu == NULL ? 0 : port->cpu(port->ctx);
     uint32_t stamp = cma__frames_stamp(area->frames);
-    int result = CMA_ENOMEM;
 
     for (uint32_t i = 0; i < area->nspans; i++) {
-        struct cma_span *span = &area->span[(lane + i) % area->nspans];
-        int error;
+        uint32_t number = (lane + i) % area->nspans;
+        struct cma_span *span = &area->span[number];
+        int error = CMA_ENOMEM;
 
-        if (want->last < span->pfn || want->first > span->pfn + (span->npages - 1)) {
+        if ((*ask >> number & 1) == 0) {
             continue;
         }
-        error = cma__runs_claim(area->frames, span, want, owner, stamp, effort, pfn);
+        if (want->last >= span->pfn && want->first <= span->pfn + (span->npages - 1)) {
+            error = cma__runs_claim(area->frames, span, want, owner, stamp, effort, pfn);
+        }
         if (error == CMA_OK) {
             return CMA_OK;
         }
-        result = error == CMA_EBUSY ? CMA_EBUSY : result;
+        if (error == CMA_ENOMEM) {
+            *ask &= ~(UINT64_C(1) << number);
+        }
     }
-    return result;
+    return *ask != 0 ? CMA_EBUSY : CMA_ENOMEM;
 }
 
 int cma__quick_claim(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn)
 {
     const struct cma_pages_ops *ops = area->ops;
     struct cma_window_want want;
+    uint64_t ask = UINT64_MAX >> (64 - area->nspans);
     cma_pfn_t any;
     int result;
 
@@ -94,15 +100,17 @@ int cma__quick_claim(struct cma_area *area, const struct cma_area_request *reque
         cma__window_want(area, request, &want) != 0 || !cma__window_next(&want, 0, &any)) {
         return CMA__QUICK_NO;
     }
-    if (area->nspans > 1 && cma__area_claimed(area) > area->npages / 4 * 3 &&
-        quick_lanes(area, &want, request->owner, CMA__RUNS_TIGHT, pfn) == CMA_OK) {
-        return CMA_OK;
+    result = CMA_EBUSY;
+    if (area->nspans > 1 && cma__area_claimed(area) > area->npages / 4 * 3) {
+        result = quick_lanes(area, &want, request->owner, CMA__RUNS_TIGHT, &ask, pfn);
     }
-    result = quick_lanes(area, &want, request->owner, CMA__RUNS_ANY, pfn);
-    if (result == CMA_ENOMEM && !quick_is_busy(area) && !quick_fits_border(area, &want)) {
-        return CMA_ENOMEM;
+    if (result == CMA_EBUSY) {
+        result = quick_lanes(area, &want, request->owner, CMA__RUNS_ANY, &ask, pfn);
     }
-    return result == CMA_OK ? CMA_OK : CMA__QUICK_NO;
+    if (result == CMA_ENOMEM && (quick_is_busy(area) || quick_fits_border(area, &want))) {
+        return CMA__QUICK_NO;
+    }
+    return result == CMA_EBUSY ? CMA__QUICK_NO : result;
 }
 
 int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner)

@@ -15,6 +15,7 @@
 
 #define CMA__RUNS_ALIGN 16u /* words: a cache line, so that lanes do not share one */
 #define CMA__RUNS_RECENT 4u
+#define CMA__LANES_MAX 64u
 
 /* The head of a lane's index; bit trees follow it. All of it under the lane's lock, but for the
  * counts, which others may read. */
@@ -24,6 +25,8 @@ struct cma_runs {
     uint32_t nrecent;     /* buffers released since the last search, the newest last */
     uint32_t recent[CMA__RUNS_RECENT][2]; /* first frame, counted in the span, and npages */
     uint32_t words;                       /* of one tree */
+    /* There is no run for so many pages at this alignment, as of the last search; 0: not known. */
+    uint32_t full_npages, full_align_npages;
     uint64_t claims, released, refused, skipped_npages;
     uint64_t claimed_npages; /* of quick claims, less those of quick releases, modulo 2^64 */
 };
@@ -55,14 +58,14 @@ bool cma__runs_check(const struct cma_frames *frames, const struct cma_span *spa
 
 /* How a window is looked for. */
 enum cma_runs_effort {
-    CMA__RUNS_TIGHT, /* only where it fills a run of its own class */
-    CMA__RUNS_ANY    /* wherever it fits: what this doesn't find isn't there */
+    CMA__RUNS_TIGHT, /* only where it fills a run of about its own length */
+    CMA__RUNS_ANY    /* wherever it fits */
 };
 /*
  * Claims a window of the lane that nobody has anything in, for `owner`, in one go. Returns
  *   0 and *pfn
- *   CMA_ENOMEM  no run of the lane is long enough (after CMA__RUNS_ANY)
- *   CMA_EBUSY   there is one, but it was not looked for, or is not empty
+ *   CMA_ENOMEM  no run of the lane would do
+ *   CMA_EBUSY   one may do that is longer (CMA__RUNS_TIGHT), or in which somebody has something
  */
 int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
                     const struct cma_window_want *want, uint32_t owner, uint32_t stamp,

@@ -98,7 +98,7 @@ static cma_pfn_t table_lane_last(const struct cma_frames_config *config, cma_pfn
 {
     uint64_t npages = last - first + 1;
     uint64_t least = config->lane_npages != 0 ? config->lane_npages : TABLE_LANE_NPAGES;
-    uint64_t nlanes = bits_min(config->lanes, npages / least + lane);
+    uint64_t nlanes = bits_min(bits_min(config->lanes, CMA__LANES_MAX), npages / least + lane);
     uint64_t chunk, align;
     cma_pfn_t next;
 

@@ -127,12 +127,12 @@ int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pf
 void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                          uint32_t npages);
 /*
- * Empties isolated frames [pfn, pfn + npages) of one lane, in address order, in batches (one freeze and one
- * flush a batch). Returns 0, CMA_EBUSY (a mover refused obstacle), CMA_ENOMEM (no destination for
- * obstacle): the frames below may still be held, for nothing is copied in vain; or CMA_EAGAIN (the
- * holder of obstacle is just freeing it or has just got it: read the event before the call, wait
- * and go on from obstacle; all frames below it are empty). Counts are added. May sleep; no lock is
- * held.
+ * Empties isolated frames [pfn, pfn + npages) of one lane, in address order, in batches (one freeze
+ * and one flush a batch). Returns 0, CMA_EBUSY (a mover refused obstacle), CMA_ENOMEM (no
+ * destination for obstacle): the frames below may still be held, for nothing is copied in vain; or
+ * CMA_EAGAIN (the holder of obstacle is just freeing it or has just got it: read the event before
+ * the call, wait and go on from obstacle; all frames below it are empty). Counts are added. May
+ * sleep; no lock is held.
  */
 struct cma_evacuation {
     cma_pfn_t obstacle;

@@ -162,4 +162,5 @@ help: ## this list
 clean: ## removes what was built, but not the trees and the library that checks fetched
 	@if [ -d $(BUILD) ]; then \
 		find $(BUILD) -mindepth 1 -maxdepth 1 ! -name boards ! -name libfdt-arm64 \
+			! -name linux-sources \
 			-exec rm -rf {} +; fi

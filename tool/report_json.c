@@ -161,6 +161,7 @@ static void json_totals(struct json *json, struct run *run)
     if (run->options.policy == RUN_LINUX) {
         json_number(json, "windows", result->windows);
         json_number(json, "windows_left", result->windows_left);
+        json_number(json, "windows_lost", result->windows_lost);
     }
     json_ratio(json, "lent_share", lent, idle);
     json_ratio(json, "demand_share", result->demand_us, result->load_us);

@@ -116,6 +116,7 @@ struct run_result {
     uint64_t copied_npages;                /* for all requests, refused ones too */
     uint64_t wasted_copies;                /* of these, in windows that were given up */
     uint64_t windows, windows_left;        /* --policy linux: chosen; of these, given up */
+    uint64_t windows_lost;                 /* of these, empty, and somebody got in at the end */
     uint64_t bytes_lost, pages_checked;
     uint64_t pages_live, pages_droppable, pages_all; /* when memory was full the first time */
     uint64_t demand_us, load_us;

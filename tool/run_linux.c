@@ -226,8 +226,10 @@ static int linux_end(void *ctx, uint64_t first, uint64_t npages, int error)
 
     linux_release_pieces(attempt);
     attempt->device->area->linux_policy->busy = false;
-    if (error == 0)
+    if (error == 0) {
         error = linux_take(attempt, first, npages);
+        run->result.windows_lost += error != 0;
+    }
     if (error != 0) {
         run->result.windows_left++;
         run->result.wasted_copies += sim_self_copied_pages(run->sim) - attempt->copied;

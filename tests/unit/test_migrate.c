@@ -147,8 +147,7 @@ static void test_drops_are_flushed(void **state)
     /* Also when the call ends badly: the frames before go back and may be had by anybody. */
     assert_int_equal(cma_frame_keep(&plain->frames, span->pfn + 15), 0);
     plain->fail_freeze = 1;
-    assert_int_equal(evacuate(&plain->frames, span->pfn + 10, 10, &evacuation),
-                     CMA_EBUSY);
+    assert_int_equal(evacuate(&plain->frames, span->pfn + 10, 10, &evacuation), CMA_EBUSY);
     assert_int_equal(evacuation.dropped, 15);
     assert_false(plain->must_flush);
     cma__window_restore(&plain->frames, span, span->pfn, 20);
@@ -285,8 +284,7 @@ static void test_no_destination(void **state)
         }
         assert_int_equal(plain_isolate(plain, span, span->pfn, 40, &obstacle), 0);
         span->emptying = 1;
-        assert_int_equal(evacuate(&plain->frames, span->pfn, 40, &evacuation),
-                         CMA_ENOMEM);
+        assert_int_equal(evacuate(&plain->frames, span->pfn, 40, &evacuation), CMA_ENOMEM);
         assert_int_equal(evacuation.obstacle, span->pfn + room);
         assert_int_equal(evacuation.copied, room / 32 * 32);
         assert_int_equal(plain->aborts, room % 32);
@@ -304,6 +302,91 @@ static void test_no_destination(void **state)
         assert_int_equal(plain_idle(plain), 0);
         plain_destroy(plain);
     }
+}
+
+/* What a run costs besides its pages: a lock each for its destinations, their records and the
+ * sources' records, one copy, and one call of a mover that can be asked for many. */
+static void test_a_run_is_one_of_each(void **state)
+{
+    struct plain *plain = board();
+    struct cma_span *span = plain_area_span(plain, 0);
+    struct cma_evacuation evacuation = {0};
+    cma_pfn_t obstacle;
+
+    (void)state;
+    for (uint32_t i = 0; i < 64; i++) {
+        (void)plain_publish(plain, CMA_KIND_MOVABLE, 1, span->pfn + i);
+    }
+    assert_int_equal(plain_isolate(plain, span, span->pfn, 64, &obstacle), 0);
+    plain->locks = 0;
+    assert_int_equal(evacuate(&plain->frames, span->pfn, 64, &evacuation), 0);
+    assert_int_equal(evacuation.copied, 64);
+    assert_int_equal(plain->flushes, 2);
+    if (evacuate == cma__window_evacuate_runs) {
+        assert_int_equal(plain->locks, 2 * 3);
+        assert_int_equal(plain->copy_calls, 2);
+        assert_int_equal(plain->many, plain_many ? 2 : 0);
+        /* The highest frames, in the order of the sources. */
+        for (uint32_t i = 0; i < 64; i++) {
+            assert_int_equal(plain->handles[i + 1].pfn, plain->base + 256 + (i ^ 32));
+        }
+    }
+    cma__window_claim(&plain->frames, span, span->pfn, 64, 1);
+    plain_check(plain);
+    plain_destroy(plain);
+}
+
+/* Dropped frames in runs: one lock and one call a batch, one flush for all. */
+static void test_drops_in_runs(void **state)
+{
+    struct plain *plain = board();
+    struct cma_span *span = plain_area_span(plain, 0);
+    struct cma_evacuation evacuation = {0};
+    cma_pfn_t obstacle;
+
+    (void)state;
+    for (uint32_t i = 0; i < 64; i++) {
+        (void)plain_publish(plain, CMA_KIND_DROPPABLE, 1, span->pfn + i);
+    }
+    assert_int_equal(plain_isolate(plain, span, span->pfn, 64, &obstacle), 0);
+    plain->locks = 0;
+    assert_int_equal(evacuate(&plain->frames, span->pfn, 64, &evacuation), 0);
+    assert_int_equal(evacuation.dropped, 64);
+    assert_int_equal(plain->flushes, 1);
+    assert_int_equal(plain->locks, evacuate == cma__window_evacuate_runs ? 2 : 64);
+    cma__window_claim(&plain->frames, span, span->pfn, 64, 1);
+    plain_check(plain);
+    plain_destroy(plain);
+}
+
+/* Movers, kinds and limits by turns: all of it shares a batch, and the limits hold. */
+static void test_movers_by_turns(void **state)
+{
+    struct plain *plain = board();
+    struct cma_span *span = plain_area_span(plain, 0);
+    struct cma_evacuation evacuation = {0};
+    uint32_t numbers[] = {plain->sure.number, plain->picky.number, plain->stiff.number};
+    cma_pfn_t obstacle;
+
+    (void)state;
+    for (uint32_t i = 0; i < 36; i++) {
+        bool drop = i % 4 == 3 && numbers[i % 3] != plain->stiff.number;
+
+        (void)plain_publish(plain, drop ? CMA_KIND_DROPPABLE : CMA_KIND_MOVABLE, numbers[i % 3],
+                            span->pfn + i + i / 5);
+    }
+    assert_int_equal(plain_isolate(plain, span, span->pfn, 50, &obstacle), 0);
+    assert_int_equal(evacuate(&plain->frames, span->pfn, 50, &evacuation), 0);
+    assert_int_equal(evacuation.copied, 30);
+    assert_int_equal(evacuation.dropped, 6);
+    assert_int_equal(plain->flushes, 1);
+    for (uint32_t i = 2; i < 36; i += 3) {
+        assert_true((plain->handles[i + 1].pfn + 1) * PLAIN_PAGE - 1 <=
+                    plain->stiff.mover.paddr_last);
+    }
+    cma__window_claim(&plain->frames, span, span->pfn, 50, 1);
+    plain_check(plain);
+    plain_destroy(plain);
 }
 
 /* --- holders that are quicker -------------------------------------------------------------- */
@@ -775,6 +858,9 @@ int main(void)
         cmocka_unit_test(test_unborrowed_window_is_free),
         cmocka_unit_test(test_fail_the_nth),
         cmocka_unit_test(test_no_destination),
+        cmocka_unit_test(test_a_run_is_one_of_each),
+        cmocka_unit_test(test_drops_in_runs),
+        cmocka_unit_test(test_movers_by_turns),
         cmocka_unit_test(test_free_while_isolated),
         cmocka_unit_test(test_freeing_and_freezing_cross),
         cmocka_unit_test(test_keep_while_isolated),

@@ -97,7 +97,8 @@ $(foreach config,$(CONFIGS),$(eval $(call configuration,$(config))))
 programs = $(patsubst %.c,$(BUILD)/$(1)/%,$(2))
 TESTS := $(call programs,checked,$(UNIT)) $(call programs,asan,$(UNIT)) \
 	$(call programs,checked,$(MODEL)) $(call programs,asan,$(MODEL)) \
-	$(call programs,tsan,$(THREADS)) $(BUILD)/checked/examples/host/main \
+	$(call programs,tsan,$(THREADS)) $(BUILD)/checked/tests/threads/live \
+	$(BUILD)/checked/examples/host/main \
 	$(if $(wildcard tool/main.c),$(BUILD)/cma $(BUILD)/asan/cma $(BUILD)/clang/cma)
 
 # --- what to type ----------------------------------------------------------------------------
@@ -130,7 +131,8 @@ check-build: $(TESTS)
 check-long: ## 10 million random operations, long thread tests, seeded bugs (about an hour)
 	@scripts/deps check
 	@$(MAKE) --no-print-directory -j$(JOBS) $(call programs,release,$(MODEL)) \
-		$(call programs,tsan,$(THREADS))
+		$(BUILD)/release/tests/threads/live $(call programs,tsan,$(THREADS))
+	$(BUILD)/release/tests/threads/live --ops 10000000 --runs 10 --control 10 --seed $(SEED)
 	@for program in $(call programs,release,$(MODEL)); do \
 		echo "$$program --ops $(OPS) --seed $(SEED)"; \
 		time $$program --ops $(OPS) --seed $(SEED) || exit 1; \

@@ -212,12 +212,33 @@ static void handle_abort(void *ctx, cma_pfn_t pfn, uint32_t cookie)
     __atomic_store_n(&self->where[cookie], (uint32_t)(pfn - AREA_PFN), __ATOMIC_RELEASE);
 }
 
+static uint32_t handle_freeze_many(void *ctx, const struct cma_move *moves, uint32_t nmoves,
+                                   int *error)
+{
+    for (uint32_t i = 0; i < nmoves; i++) {
+        *error = handle_freeze(ctx, moves[i].from, moves[i].cookie);
+        if (*error != 0) {
+            return i;
+        }
+    }
+    return nmoves;
+}
+
+static void handle_commit_many(void *ctx, const struct cma_move *moves, uint32_t nmoves)
+{
+    for (uint32_t i = 0; i < nmoves; i++) {
+        handle_commit(ctx, moves[i].from, moves[i].to, moves[i].cookie);
+    }
+}
+
 static const struct cma_mover handle_mover = {
     .name = "handles",
     .paddr_last = CMA_PADDR_MAX,
     .freeze = handle_freeze,
     .commit = handle_commit,
     .abort = handle_abort,
+    .freeze_many = handle_freeze_many,
+    .commit_many = handle_commit_many,
 };
 
 /* --- the host of a world ------------------------------------------------------------------- */
@@ -227,16 +248,19 @@ static int host_destination(void *ctx, const struct cma_destination *want, cma_p
 {
     struct peer_world *world = ((struct self *)ctx)->world;
 
-    (void)want;
+    uint64_t npages = world->npages - world->out_next;
+
+    npages = npages < want->npages ? npages : want->npages;
     *pfn = OUT_PFN + world->out_next;
-    world->out_next = world->out_next + 1 == world->npages ? 0 : world->out_next + 1;
-    return 0;
+    world->out_next = (world->out_next + npages) % world->npages;
+    return (int)npages;
 }
 
-static void host_destination_put(void *ctx, cma_pfn_t pfn)
+static void host_destination_put(void *ctx, cma_pfn_t pfn, uint32_t npages)
 {
     (void)ctx;
     (void)pfn;
+    (void)npages;
 }
 
 static uint64_t host_room(void *ctx, cma_paddr_t paddr_last)

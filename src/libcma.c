@@ -41,6 +41,7 @@
 
 /* buddy: the page allocator that comes along. */
 #include "buddy/pages.c"
+#include "buddy/cache.c"
 
 /* cma: areas, windows, claims; contiguous ranges lent and taken back. */
 #include "cma/request.c"

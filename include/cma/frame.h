@@ -15,10 +15,11 @@
  *       claimed    the first frame of a device's buffer: length and owner; the records of the other
  *                  frames of the buffer are empty and not looked at
  *       reserved   not memory for us
- *       none       in a claimed buffer behind its first frame, or taken by a claim in progress
+ *       none       in a claimed buffer behind its first frame, taken by a claim in progress, or in
+ *                  a processor's cache of free pages
  * Frames are grouped in blocks of `1 << block_order` (one lending block; cut at span ends), and
- * each block counts its idle, kept (movable) and droppable frames, so that nobody walks frames to
- * find out what a run would cost.
+ * each block counts its idle, kept (movable, in areas) and droppable frames, so that nobody walks
+ * frames to find out what a run would cost.
  *
  * A *mover* is who holds movable and droppable frames. A frame is moved in two phases:
  *     freeze (no new references, writers held) -> flush -> copy -> commit, or abort
@@ -142,7 +143,7 @@ struct cma_frame_record {
 
 /* private: 8 bytes a block */
 struct cma_block {
-    uint16_t idle, kept, droppable; /* frames with the idle bit; movable; droppable */
+    uint16_t idle, kept, droppable; /* frames with the idle bit; movable, areas only; droppable */
     uint16_t flags;                 /* CMA_BLOCK_* in src/frame/table.h: lent, ... */
 };
 
@@ -236,6 +237,8 @@ struct cma_pages_ops {
     int (*alloc)(void *ctx, const struct cma_pages_request *request, cma_pfn_t *pfn,
                  struct cma_refusal *refusal);
     int (*free)(void *ctx, cma_pfn_t pfn, uint32_t npages, uint32_t owner);
+    /* How many frames of the table the allocator's caches hold, for cma_frames_check. NULL: 0. */
+    uint64_t (*cached)(void *ctx);
 };
 
 struct cma_frames {

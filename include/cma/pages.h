@@ -14,6 +14,11 @@
  * in reach is left, the registered lenders (areas) are asked for another block: lending is on
  * demand. No run crosses the end of a zone. A mover's own address limit holds besides the
  * request's.
+ *
+ * Where single pages come and go fast, the caller may add a cache a processor
+ * (cma_pages_add_caches): frames that are neither idle nor anybody's, one atomic exchange away.
+ * What a cache holds is given back before anything is refused, so it changes which frame a request
+ * gets, and nothing else.
  */
 #ifndef CMA_PAGES_H
 #define CMA_PAGES_H
@@ -22,6 +27,13 @@
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+/* Whose own cache line a processor's cache begins with. */
+#ifdef __cplusplus
+#define CMA__CACHE_LINE alignas(64)
+#else
+#define CMA__CACHE_LINE _Alignas(64)
 #endif
 
 #define CMA_PAGES_LINEAR (1u << 0)  /* must have a CPU address without mapping (no highmem) */
@@ -51,16 +63,43 @@ struct cma_lender {
 
 struct cma_pages_stats {
     uint64_t zone_idle_npages[CMA_ZONES_MAX];
-    uint64_t lent_idle_npages; /* idle frames of lent blocks */
-    uint64_t requests, refused;
-    uint64_t demand;    /* movable and droppable requests that were refused */
-    uint64_t reclaimed; /* droppable frames discarded to make room for destinations */
+    uint64_t lent_idle_npages;  /* idle frames of lent blocks */
+    uint64_t cached_npages;     /* in the processors' caches: not among the idle ones above */
+    uint64_t requests, refused; /* those that caches serve are counted without a lock: one may be
+                                 * missed when its thread changes the processor meanwhile */
+    uint64_t demand;            /* movable and droppable requests that were refused */
+    uint64_t reclaimed;         /* droppable frames discarded to make room for destinations */
 };
+
+/*
+ * One processor's cache: single frames of the highest zone that has ordinary memory. Unmovable and
+ * movable ones lie on stacks of their own, for they come from opposite ends of the zone. The caller
+ * gives the storage (one for each processor) and never looks inside.
+ */
+#define CMA_PAGES_CACHE_SLOTS 62
+struct cma_pages_stack {
+    /* private */
+    uint32_t top;                         /* atomic: where to look first, a hint */
+    uint32_t served;                      /* atomic: requests since they were counted last */
+    uint32_t slot[CMA_PAGES_CACHE_SLOTS]; /* atomic: number of a record plus 1; 0: empty */
+};
+struct cma_pages_cache {
+    CMA__CACHE_LINE struct cma_pages_stack stacks[2]; /* private */
+};
+
+struct cma_pages_cache_ops; /* private: src/buddy/cache.h */
 
 struct cma_pages {
     /* private */
     struct cma_frames *frames;
     struct cma_lender *lenders;
+    struct cma_pages_cache *caches; /* NULL: none */
+    const struct cma_pages_cache_ops *cache_ops;
+    uint32_t ncaches;
+    uint32_t cache_zone;                  /* whose frames they hold */
+    uint32_t cache_shut;                  /* atomic: destinations have gone below a floor */
+    uint32_t cache_span;                  /* the largest span there: where to look first */
+    cma_paddr_t cache_paddr_last;         /* who reaches this reaches all of them */
     uint64_t floor_npages[CMA_ZONES_MAX]; /* frames up to the end of zone i that stay free */
     struct cma_pages_stats stats;
     struct cma_pages_ops ops;
@@ -94,6 +133,26 @@ CMA_MUST_CHECK int cma_pages_alloc(struct cma_pages *pages, const struct cma_pag
  */
 CMA_MUST_CHECK int cma_pages_free(struct cma_pages *pages, cma_pfn_t pfn, uint64_t npages,
                                   uint32_t owner);
+
+/*
+ * Gives each of the port's processors a cache. Unmovable and movable requests for one page that ask
+ * for no limit, alignment or boundary take from the cache of the processor they run on, and frames
+ * of such holders go back to the cache of the processor that frees them; all others go the long
+ * way, droppable ones too. A processor with a number from ncpus up uses one of the others' caches.
+ * Caches need no lock: they work from interrupt handlers, and when a thread changes its processor
+ * in between. They are filled and emptied half a cache at a time under the zone's lock, and never
+ * below a floor; where destinations had to go below one, they stay closed until it holds again.
+ * Lent frames are never in them. `caches` must live as long as `pages`: ncpus * 512 bytes.
+ *
+ * Returns 0 or CMA_EINVAL (NULL, 0, not aligned to 64, there are caches already, or there is no
+ * ordinary memory). One thread, at boot. Sleeps: no.
+ */
+CMA_MUST_CHECK int cma_pages_add_caches(struct cma_pages *pages, struct cma_pages_cache *caches,
+                                        uint32_t ncpus);
+
+/* Makes what all caches hold idle again, and returns how many frames these were: before memory is
+ * looked at as a whole, or a processor goes away. Any thread. Sleeps: no. */
+uint64_t cma_pages_drain(struct cma_pages *pages);
 
 void cma_pages_stats(struct cma_pages *pages, struct cma_pages_stats *stats);
 

@@ -65,6 +65,12 @@ static inline bool atom_swap_if(uint32_t *word, uint32_t *expected, uint32_t des
                                                    memory_order_acq_rel, memory_order_acquire);
 }
 
+/* Empties the word and returns what was in it: of several callers one gets it. */
+static inline uint32_t atom_take(uint32_t *word)
+{
+    return atomic_exchange_explicit(atom_of(word), 0, memory_order_acq_rel);
+}
+
 /* These return what the word was before. Sequentially consistent: event and waiters need that. */
 static inline uint32_t atom_add(uint32_t *word, uint32_t value)
 {

@@ -32,6 +32,7 @@
 #include "../base/guard.h"
 #include "../base/range.h"
 #include "../frame/table.h"
+#include "cache.h"
 
 /* A request in frames. */
 struct pages_want {
@@ -129,6 +130,12 @@ static bool pages_span_suits(const struct cma_frames *frames, struct cma_span *s
 
 /* --- where it goes ------------------------------------------------------------------------- */
 
+/* What caches held is idle now; false when they held nothing. */
+static bool pages_drained(struct cma_pages *pages)
+{
+    return pages->cache_ops != NULL && pages->cache_ops->drain(pages) != 0;
+}
+
 /* Idle frames from the lowest zone to the end of `zone`. Locked. */
 static uint64_t pages_idle_up_to(const struct cma_frames *frames, uint32_t zone)
 {
@@ -153,6 +160,14 @@ static bool pages_floor_holds(const struct cma_pages *pages, uint32_t zone, uint
         }
     }
     return true;
+}
+
+/* What lies in caches, and what is freed into them, is to bring a floor up again first. Locked. */
+static void pages_judge_floors(struct cma_pages *pages)
+{
+    if (pages->cache_ops != NULL) {
+        atom_poke(&pages->cache_shut, pages_floor_holds(pages, pages->cache_zone, 0) ? 0 : 1);
+    }
 }
 
 static void pages_hold(struct cma_pages *pages, struct cma_span *span,
@@ -188,7 +203,7 @@ static bool pages_try_zone(struct cma_pages *pages, struct pages_want *want, uin
     return false;
 }
 
-static bool pages_try_ordinary(struct cma_pages *pages, struct pages_want *want, cma_pfn_t *pfn)
+static bool pages_try_zones(struct cma_pages *pages, struct pages_want *want, cma_pfn_t *pfn)
 {
     struct cma_frames *frames = pages->frames;
     uintptr_t state = guard_lock(frames->port, &frames->lock);
@@ -197,8 +212,16 @@ static bool pages_try_ordinary(struct cma_pages *pages, struct pages_want *want,
     for (uint32_t zone = frames->nzones; zone-- > 0 && !found;) {
         found = pages_try_zone(pages, want, zone, pfn);
     }
+    pages_judge_floors(pages);
     guard_unlock(frames->port, &frames->lock, state);
     return found;
+}
+
+/* Nothing is refused, and no lent block taken, for what lies in a cache. */
+static bool pages_try_ordinary(struct cma_pages *pages, struct pages_want *want, cma_pfn_t *pfn)
+{
+    return pages_try_zones(pages, want, pfn) ||
+           (pages_drained(pages) && pages_try_zones(pages, want, pfn));
 }
 
 static bool pages_try_lent(struct cma_pages *pages, struct pages_want *want, cma_pfn_t *pfn)
@@ -358,8 +381,8 @@ static int pages_explain(struct cma_pages *pages, struct pages_want *want,
 
 /* --- the public interface ------------------------------------------------------------------ */
 
-int cma_pages_alloc(struct cma_pages *pages, const struct cma_pages_request *request,
-                    cma_pfn_t *pfn, struct cma_refusal *refusal)
+int cma__pages_alloc(struct cma_pages *pages, const struct cma_pages_request *request,
+                     cma_pfn_t *pfn, struct cma_refusal *refusal)
 {
     struct pages_want want;
     int error = pages_want_init(pages, request, &want);
@@ -377,7 +400,14 @@ int cma_pages_alloc(struct cma_pages *pages, const struct cma_pages_request *req
     return found ? CMA_OK : pages_explain(pages, &want, refusal);
 }
 
-int cma_pages_free(struct cma_pages *pages, cma_pfn_t pfn, uint64_t npages, uint32_t owner)
+int cma_pages_alloc(struct cma_pages *pages, const struct cma_pages_request *request,
+                    cma_pfn_t *pfn, struct cma_refusal *refusal)
+{
+    return pages->cache_ops != NULL ? pages->cache_ops->alloc(pages, request, pfn, refusal)
+                                    : cma__pages_alloc(pages, request, pfn, refusal);
+}
+
+int cma__pages_free(struct cma_pages *pages, cma_pfn_t pfn, uint64_t npages, uint32_t owner)
 {
     struct cma_frames *frames = pages->frames;
     struct cma_span *span = cma__span_of(frames, pfn);
@@ -395,6 +425,12 @@ int cma_pages_free(struct cma_pages *pages, cma_pfn_t pfn, uint64_t npages, uint
         result = CMA_OK;
     }
     return result;
+}
+
+int cma_pages_free(struct cma_pages *pages, cma_pfn_t pfn, uint64_t npages, uint32_t owner)
+{
+    return pages->cache_ops != NULL ? pages->cache_ops->free(pages, pfn, npages, owner)
+                                    : cma__pages_free(pages, pfn, npages, owner);
 }
 
 void cma_pages_add_lender(struct cma_pages *pages, struct cma_lender *lender)
@@ -441,15 +477,20 @@ void cma_pages_stats(struct cma_pages *pages, struct cma_pages_stats *stats)
     }
     guard_unlock(frames->port, &frames->lock, state);
     stats->lent_idle_npages = lent;
+    if (pages->cache_ops != NULL) {
+        stats->requests += pages->cache_ops->served(pages);
+        stats->cached_npages = pages->cache_ops->count(pages, CMA_PFN_NONE);
+    }
 }
 
 /* --- what areas and devices ask for -------------------------------------------------------- */
 
 /* A run of idle frames of one block, at most npages, as high as there is one: it ends where single
  * frames would be taken first. Returns its length, 0: there is none. */
-static uint32_t pages_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t first,
+static uint32_t pages_take(struct cma_pages *pages, struct cma_span *span, cma_pfn_t first,
                            cma_pfn_t last, uint32_t npages, cma_pfn_t *pfn)
 {
+    struct cma_frames *frames = pages->frames;
     struct cma_run_want run = {
         .npages = 1, .align_npages = 1, .first = first, .last = last, .from_top = true};
     uintptr_t state = cma__span_lock(frames, span);
@@ -461,8 +502,26 @@ static uint32_t pages_take(struct cma_frames *frames, struct cma_span *span, cma
         taken = cma__span_idle_below(frames, span, first, *pfn, npages);
         *pfn -= taken - 1;
         cma__span_take(frames, span, *pfn, taken);
+        if (span->is_area == 0) {
+            pages_judge_floors(pages);
+        }
     }
     cma__span_unlock(frames, span, state);
+    return taken;
+}
+
+static uint32_t pages_take_ordinary(struct cma_pages *pages, cma_pfn_t first, cma_pfn_t last,
+                                    uint32_t npages, cma_pfn_t *pfn)
+{
+    struct cma_frames *frames = pages->frames;
+    uint32_t taken = 0;
+
+    /* Spans are in address order: from the top is from the highest zone. */
+    for (uint32_t i = frames->nspans; i-- > 0 && taken == 0;) {
+        if (frames->spans[i].is_area == 0) {
+            taken = pages_take(pages, &frames->spans[i], first, last, npages, pfn);
+        }
+    }
     return taken;
 }
 
@@ -489,20 +548,17 @@ static int pages_destination_within(struct cma_pages *pages, cma_pfn_t first, cm
 {
     struct cma_frames *frames = pages->frames;
     bool pinned = (want->flags & CMA_DESTINATION_PINNED) != 0;
-    uint32_t taken = 0;
+    uint32_t taken = pages_take_ordinary(pages, first, last, want->npages, pfn);
     uintptr_t state;
 
-    /* Spans are in address order: from the top is from the highest zone. */
-    for (uint32_t i = frames->nspans; i-- > 0 && taken == 0;) {
-        if (frames->spans[i].is_area == 0) {
-            taken = pages_take(frames, &frames->spans[i], first, last, want->npages, pfn);
-        }
+    if (taken == 0 && pages_drained(pages)) {
+        taken = pages_take_ordinary(pages, first, last, want->npages, pfn);
     }
     for (uint32_t i = frames->nspans; i-- > 0 && taken == 0 && !pinned;) {
         struct cma_span *span = &frames->spans[i];
 
         if (span->is_area != 0 && span->lend_class == CMA_LEND_ORDINARY) {
-            taken = pages_take(frames, span, first, last, want->npages, pfn);
+            taken = pages_take(pages, span, first, last, want->npages, pfn);
         }
     }
     if (taken != 0) {
@@ -575,6 +631,9 @@ static uint64_t pages_room(void *ctx, cma_paddr_t paddr_last)
         return 0;
     }
     state = guard_lock(frames->port, &frames->lock);
+    if (pages->cache_ops != NULL) {
+        npages = pages->cache_ops->count(pages, last);
+    }
     while (cut < frames->nzones && frames->zones[cut].last <= paddr_last) {
         npages += frames->zone_idle[cut] + frames->zone_droppable[cut];
         cut++;
@@ -595,7 +654,7 @@ static int pages_floor(void *ctx, cma_paddr_t paddr_last, uint64_t npages)
     struct cma_pages *pages = ctx;
     struct cma_frames *frames = pages->frames;
     uint32_t zone = 0;
-    int error = CMA_OK;
+    bool enough, again;
     uintptr_t state;
 
     while (zone < frames->nzones && frames->zones[zone].last != paddr_last) {
@@ -604,14 +663,18 @@ static int pages_floor(void *ctx, cma_paddr_t paddr_last, uint64_t npages)
     if (zone == frames->nzones) {
         return CMA_EINVAL;
     }
-    state = guard_lock(frames->port, &frames->lock);
-    if (npages > pages->floor_npages[zone] && pages_idle_up_to(frames, zone) < npages) {
-        error = CMA_ENOMEM;
-    } else {
-        pages->floor_npages[zone] = npages;
-    }
-    guard_unlock(frames->port, &frames->lock, state);
-    return error;
+    again = true;
+    do {
+        state = guard_lock(frames->port, &frames->lock);
+        enough = npages <= pages->floor_npages[zone] || pages_idle_up_to(frames, zone) >= npages;
+        if (enough) {
+            pages->floor_npages[zone] = npages;
+            pages_judge_floors(pages);
+        }
+        guard_unlock(frames->port, &frames->lock, state);
+        again = !enough && again && pages_drained(pages);
+    } while (again);
+    return enough ? CMA_OK : CMA_ENOMEM;
 }
 
 static int pages_ops_alloc(void *ctx, const struct cma_pages_request *request, cma_pfn_t *pfn,

@@ -9,7 +9,9 @@
 #ifndef CMA_FRAME_ACCOUNT_H
 #define CMA_FRAME_ACCOUNT_H
 
+#include "../base/atomic.h"
 #include "table.h"
+#include "word.h"
 
 static inline cma_pfn_t span_last(const struct cma_span *span)
 {
@@ -47,6 +49,20 @@ static inline uint32_t span_bit(const struct cma_frames *frames, const struct cm
 {
     return (span->block << frames->block_order) + span_skipped(frames, span) +
            (uint32_t)(pfn - span->pfn);
+}
+
+/* Is there a frame behind `pfn` that belongs to an allocation which began before it? As last seen,
+ * and for good where the allocation of `pfn` can't go away. */
+static inline bool frame_goes_on(const struct cma_frames *frames, const struct cma_span *span,
+                                 cma_pfn_t pfn)
+{
+    uint32_t word;
+
+    if (pfn == span_last(span)) {
+        return false;
+    }
+    word = atom_peek(&span_record(frames, span, pfn + 1)->word);
+    return word_is_held(word) && (word & WORD_HEAD) == 0;
 }
 
 /* Can the mover's word be relied on: it neither refuses nor needs memory to let go? */

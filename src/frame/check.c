@@ -93,6 +93,7 @@ struct check_walk {
     uint32_t previous;              /* the word of the frame before, 0 at a span's beginning */
     uint32_t previous_cookie;
     uint64_t zone_idle[CMA_ZONES_MAX], zone_droppable[CMA_ZONES_MAX];
+    uint64_t cached;
     const char *what;
 };
 
@@ -137,7 +138,7 @@ static bool check_held(struct check_walk *walk, uint32_t word, uint32_t cookie)
                     "a frozen frame is referenced")) {
         return false;
     }
-    walk->kept += word_kind(word) == CMA_KIND_MOVABLE ? 1 : 0;
+    walk->kept += word_kind(word) == CMA_KIND_MOVABLE && span->is_area != 0 ? 1 : 0;
     walk->droppable += word_kind(word) == CMA_KIND_DROPPABLE ? 1 : 0;
     if (word_kind(word) == CMA_KIND_DROPPABLE && span->is_area == 0 && (word & WORD_PINS) == 0 &&
         cma__mover_is_sure(frames, mover)) {
@@ -176,6 +177,9 @@ static bool check_frame(struct check_walk *walk, cma_pfn_t pfn, uint32_t offset)
         good = check_that(walk, word == 0, "an idle frame has a holder");
     } else if (word_is_held(word)) {
         good = check_held(walk, word, cookie);
+    } else if (word == WORD_CACHED) {
+        walk->cached++;
+        good = check_that(walk, walk->span->is_area == 0, "a cached frame lies in an area");
     } else if (word_kind(word) == CMA_KIND_CLAIMED) {
         good = check_that(walk, walk->span->is_area != 0, "a buffer lies outside of areas") &&
                check_that(walk,
@@ -263,6 +267,13 @@ static bool check_span(struct check_walk *walk, cma_pfn_t *pfn)
                       "a run is missing in the index, or a block is whole in it and is not");
 }
 
+static uint64_t check_cached(const struct cma_frames *frames)
+{
+    return frames->ops != NULL && frames->ops->cached != NULL
+               ? frames->ops->cached(frames->ops->ctx)
+               : 0;
+}
+
 bool cma_frames_check(const struct cma_frames *frames, bool busy, struct cma_violation *violation)
 {
     struct check_walk walk = {.frames = frames, .busy = busy};
@@ -276,6 +287,11 @@ bool cma_frames_check(const struct cma_frames *frames, bool busy, struct cma_vio
         }
     }
     pfn = CMA_PFN_NONE;
+    if (!check_that(&walk, walk.cached == check_cached(frames),
+                    "a cached frame is in no cache, or in two")) {
+        *violation = (struct cma_violation){.what = walk.what, .pfn = pfn};
+        return false;
+    }
     for (uint32_t zone = 0; zone < frames->nzones; zone++) {
         if (!check_that(&walk, walk.zone_idle[zone] == frames->zone_idle[zone],
                         "a zone's count of idle frames") ||

@@ -85,7 +85,10 @@ static void evacuate_account(struct cma_frames *frames, struct cma_span *span, u
 {
     struct cma_block *block = span_block(frames, span, number);
 
-    atom_poke16(&block->kept, (uint16_t)(block->kept + kept));
+    if (span->is_area != 0) {
+        /* Of ordinary memory they are not counted, see cma__account_held. */
+        atom_poke16(&block->kept, (uint16_t)(block->kept + kept));
+    }
     atom_poke16(&block->droppable, (uint16_t)(block->droppable + droppable));
     if (span->is_area == 0) {
         frames->zone_droppable[span->zone] += (uint64_t)(int64_t)(int32_t)spare;

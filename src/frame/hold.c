@@ -63,19 +63,6 @@ static int hold_may_leave(uint32_t word)
     return (word & WORD_REFS) != 0 ? CMA_EBUSY : CMA_OK;
 }
 
-/* Is there a frame behind `pfn` that belongs to an allocation which began before it? */
-static bool hold_goes_on(const struct cma_frames *frames, const struct cma_span *span,
-                         cma_pfn_t pfn)
-{
-    uint32_t word;
-
-    if (pfn == span_last(span)) {
-        return false;
-    }
-    word = atom_peek(&span_record(frames, span, pfn + 1)->word);
-    return word_is_held(word) && (word & WORD_HEAD) == 0;
-}
-
 /* --- one frame ----------------------------------------------------------------------------- */
 
 static int hold_publish(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
@@ -123,7 +110,7 @@ static int hold_release(struct cma_frames *frames, struct cma_span *span, cma_pf
 
     do {
         error = hold_may_leave(word);
-        if (error == CMA_OK && ((word & WORD_HEAD) == 0 || hold_goes_on(frames, span, pfn))) {
+        if (error == CMA_OK && ((word & WORD_HEAD) == 0 || frame_goes_on(frames, span, pfn))) {
             error = CMA_EBADF;
         }
         if (error != CMA_OK) {
@@ -213,10 +200,11 @@ void cma__span_hold(struct cma_frames *frames, struct cma_span *span, cma_pfn_t 
 
     cma__assert(npages == 1 || holder->kind == CMA_KIND_UNMOVABLE);
     cma__account_idle(frames, span, pfn, (uint32_t)npages, false);
-    cma__frame_enter(frames, span, pfn, word | WORD_HEAD, holder->cookie);
-    for (uint64_t i = 1; i < npages; i++) {
+    /* Its first frame comes last: a free that needs no lock sees all of the run or nothing. */
+    for (uint64_t i = npages; i-- > 1;) {
         cma__frame_enter(frames, span, pfn + i, word, holder->cookie);
     }
+    cma__frame_enter(frames, span, pfn, word | WORD_HEAD, holder->cookie);
 }
 
 void cma__span_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
@@ -269,7 +257,7 @@ static int hold_check_run(const struct cma_frames *frames, const struct cma_span
             return CMA_EINVAL;
         }
     }
-    if (hold_goes_on(frames, span, pfn + (npages - 1))) {
+    if (frame_goes_on(frames, span, pfn + (npages - 1))) {
         return CMA_EINVAL;
     }
     for (uint64_t i = 0; i < npages; i++) {

@@ -463,7 +463,10 @@ void cma__account_held(struct cma_frames *frames, struct cma_span *span, cma_pfn
     uint32_t one = there ? 1 : UINT32_MAX;
 
     if (word_kind(word) == CMA_KIND_MOVABLE) {
-        atom_poke16(&block->kept, (uint16_t)(block->kept + one));
+        /* Nobody asks what moving ordinary memory would cost, and caches have no lock for it. */
+        if (span->is_area != 0) {
+            atom_poke16(&block->kept, (uint16_t)(block->kept + one));
+        }
     } else if (word_kind(word) == CMA_KIND_DROPPABLE) {
         atom_poke16(&block->droppable, (uint16_t)(block->droppable + one));
     }

@@ -6,6 +6,7 @@
  *     | references |    pins    | mover |isolated|frozen|head|  kind |   held frames
  *     |                       npages                         |claimed|   first frame of a buffer
  *     |                        stamp                         | page  |   a buffer of one frame
+ *     |                          0                  |head| 0 |  none |   in a processor's cache
  *     |                          0                           |  none |   all others
  *
  * Who may change what:
@@ -14,7 +15,9 @@
  *   frozen                 set by compare-and-swap where there are neither pins nor references (and
  *                          isolated is what the mover of it expects); cleared by who set it
  * So a frozen frame's word belongs to who froze it, and a word of kind none or claimed to who has
- * the lock. `head` marks the first frame of an allocation.
+ * the lock; that of a cached frame to who has emptied the slot that named it. `head` marks the
+ * first frame of an allocation. Frames that caches hand out or let go change without the lock:
+ * nothing is counted for these.
  *
  * A buffer's stamp is the time when it was handed over, in units of 2^20 ns modulo 2^32. It lies in
  * the cookie of the second frame's record; where there is none, in the word, less its lowest bits.
@@ -37,6 +40,9 @@
 #define WORD_NPAGES_SHIFT 3
 /* A claimed buffer of one frame: a kind of its own inside, CMA_KIND_CLAIMED to everybody. */
 #define WORD_KIND_PAGE 6u
+/* Neither idle nor anybody's: it belongs to the slot of a cache that names it, or to who has just
+ * taken it from there, with or without a lock. */
+#define WORD_CACHED WORD_HEAD
 
 _Static_assert(CMA_MOVERS_MAX <= 63, "a mover's number fits into its field");
 

@@ -89,17 +89,20 @@ int main(int argc, char **argv)
             fflush(stdout);
         }
     }
-    printf("%s%llu operations on %llu boards, seed %llu: no difference\n"
-           "  %llu allocations (%llu refused), %llu claims (%llu refused), %llu refusals judged\n"
-           "  %llu pages moved (%llu for pins), %llu dropped, %llu operations inside hooks, "
-           "%llu waits\n",
-           isatty(1) ? "\r" : "", (unsigned long long)model->sums.ops,
-           (unsigned long long)options.boards, (unsigned long long)options.seed,
-           (unsigned long long)model->sums.allocs, (unsigned long long)model->sums.refusals,
-           (unsigned long long)model->sums.claimed, (unsigned long long)model->sums.claim_refusals,
-           (unsigned long long)model->sums.justified, (unsigned long long)model->sums.moves,
-           (unsigned long long)model->sums.pins_moved, (unsigned long long)model->sums.drops,
-           (unsigned long long)model->sums.nested, (unsigned long long)model->sums.slept);
+    printf(
+        "%s%llu operations on %llu boards, seed %llu: no difference\n"
+        "  %llu allocations (%llu refused), %llu claims (%llu refused), %llu refusals judged\n"
+        "  %llu pages moved (%llu for pins), %llu dropped, %llu served by caches, %llu operations "
+        "inside hooks, "
+        "%llu waits\n",
+        isatty(1) ? "\r" : "", (unsigned long long)model->sums.ops,
+        (unsigned long long)options.boards, (unsigned long long)options.seed,
+        (unsigned long long)model->sums.allocs, (unsigned long long)model->sums.refusals,
+        (unsigned long long)model->sums.claimed, (unsigned long long)model->sums.claim_refusals,
+        (unsigned long long)model->sums.justified, (unsigned long long)model->sums.moves,
+        (unsigned long long)model->sums.pins_moved, (unsigned long long)model->sums.drops,
+        (unsigned long long)(model->sums.cached), (unsigned long long)model->sums.nested,
+        (unsigned long long)model->sums.slept);
     free(model);
     return 0;
 }

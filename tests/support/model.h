@@ -101,6 +101,7 @@ struct model_tally {
 struct model_sums {
     uint64_t ops, allocs, refusals, claimed, claim_refusals, moves, drops, pins_moved, nested;
     uint64_t justified; /* refusals that the model looked into */
+    uint64_t cached;    /* requests that caches have served */
     uint64_t slept;
 };
 
@@ -128,6 +129,8 @@ struct model {
     uint64_t floor_npages[CMA_ZONES_MAX];
     void *storage;
     uint64_t storage_nbytes;
+    struct cma_pages_cache *caches;
+    uint32_t ncaches; /* processors that have one, 0: none has */
 
     /* what runs on it */
     struct cma_map map;
@@ -148,6 +151,7 @@ struct model {
     uint32_t callback;    /* the object that a callback is about, 0: none */
     uint32_t locked;      /* locks that libcma holds */
     uint32_t depth;       /* of nested operations */
+    uint32_t cached;      /* pages that libcma says are nobody's and not idle */
     bool checking;        /* nothing runs beside a comparison */
     cma_pfn_t pinning[4]; /* by depth: the page that a pin in progress is about */
     uint32_t idle_waits;  /* waits in a row that brought nothing */

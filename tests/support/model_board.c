@@ -306,6 +306,21 @@ static void board_start_areas(struct model *model)
     }
 }
 
+/* On half of the boards, for fewer processors than there are too. */
+static void board_caches(struct model *model)
+{
+    int error;
+
+    if (model_chance(model, 50))
+        return;
+    model->ncaches = 1 + (uint32_t)model_below(model, 4);
+    model->caches = aligned_alloc(64, model->ncaches * sizeof *model->caches);
+    MODEL_REQUIRE(model, model->caches != NULL, "no memory for caches");
+    memset(model->caches, 0xa5, model->ncaches * sizeof *model->caches);
+    error = cma_pages_add_caches(&model->pages, model->caches, model->ncaches);
+    MODEL_REQUIRE(model, error == 0, "cma_pages_add_caches: %s", cma_strerror(error));
+}
+
 /* Everything in *model but seed, board and verbose is made anew. */
 void model_board_make(struct model *model)
 {
@@ -338,8 +353,9 @@ void model_board_make(struct model *model)
     if (model->areas_only) {
         model_host_make(model);
         cma_frames_set_ops(&model->table, &model->host);
-    } else if (cma_pages_init(&model->pages, &model->table) != 0) {
-        model_fail(model, "cma_pages_init");
+    } else {
+        MODEL_REQUIRE(model, cma_pages_init(&model->pages, &model->table) == 0, "cma_pages_init");
+        board_caches(model);
     }
     model_movers_make(model);
     board_start_areas(model);
@@ -349,4 +365,8 @@ void model_board_end(struct model *model)
 {
     free(model->storage);
     model->storage = NULL;
+    for (uint32_t i = 0; i < model->ncaches; i++)
+        model->sums.cached += model->caches[i].stacks[0].served + model->caches[i].stacks[1].served;
+    free(model->caches);
+    model->caches = NULL;
 }

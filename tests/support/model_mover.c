@@ -429,6 +429,16 @@ static void port_wake(void *ctx, const uint32_t *event)
     port_enter(ctx, "wake");
 }
 
+/* Any one: a thread is on another processor each time it asks. Others run before it goes on. */
+static uint32_t port_cpu(void *ctx)
+{
+    struct model *model = ctx;
+
+    if (model->locked == 0)
+        model_nested(model, model->lock_percent);
+    return (uint32_t)model_below(model, 6);
+}
+
 void model_port_make(struct model *model)
 {
     bool waits = model_chance(model, 70);
@@ -446,6 +456,7 @@ void model_port_make(struct model *model)
         .unlock = port_unlock,
         .wait = waits ? port_wait : NULL,
         .wake = waits ? port_wake : NULL,
+        .cpu = model_chance(model, 80) ? port_cpu : NULL,
     };
 }
 

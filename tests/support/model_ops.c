@@ -152,17 +152,21 @@ static void ops_pages_succeeded(struct model *model, const struct cma_pages_requ
 static void ops_pages_request(struct model *model, enum cma_kind kind, uint32_t mover,
                               struct cma_pages_request *request)
 {
+    /* What caches serve, as far as its mover reaches. */
+    bool plain = model->ncaches != 0 && model_chance(model, 50);
+
     memset(request, 0, sizeof *request);
     request->npages = 1;
     request->holder.kind = kind;
-    if (kind == CMA_KIND_UNMOVABLE) {
+    if (kind == CMA_KIND_UNMOVABLE && !plain) {
         if (model_chance(model, 60))
             request->npages = model_log_uniform(model, 1, model->nframes / 4);
         if (model_chance(model, 20))
             request->align_npages = 1ull << model_below(model, 8);
     }
-    ops_limits(model, &request->paddr_first, &request->paddr_last, &request->boundary_nbytes,
-               request->npages);
+    if (!plain)
+        ops_limits(model, &request->paddr_first, &request->paddr_last, &request->boundary_nbytes,
+                   request->npages);
     if (kind != CMA_KIND_UNMOVABLE) {
         cma_paddr_t limit = model->movers[mover].mover.paddr_last;
 
@@ -774,6 +778,17 @@ static void ops_lend(struct model *model)
                       "did not lend although a block has idle pages");
 }
 
+/* What a drain gives back is what was seen in caches before. */
+static void ops_drain(struct model *model)
+{
+    uint64_t npages = cma_pages_drain(&model->pages);
+
+    model_note(model, "drain: %llu pages", (unsigned long long)npages);
+    MODEL_REQUIRE(model, ops_unsettled(model) || npages == model->cached,
+                  "a drain gives %llu pages back, %u were in caches", (unsigned long long)npages,
+                  model->cached);
+}
+
 /* Without a comparison after each: boards begin as full as they will be. */
 void model_fill(struct model *model)
 {
@@ -796,7 +811,9 @@ void model_operation(struct model *model)
     model->checking = false;
     model->idle_waits = 0;
     if (model->step % 256 == 0)
-        model->fill_percent = 50 + (uint32_t)model_below(model, 70);
+        model->fill_percent = model->ncaches != 0 && model_chance(model, 50)
+                                  ? 10 + (uint32_t)model_below(model, 70)
+                                  : 50 + (uint32_t)model_below(model, 70);
     if (kind < 45) {
         for (uint32_t i = 0; i < 16; i++)
             held += model->frames[model_below(model, model->nframes)].object != 0;
@@ -823,7 +840,10 @@ void model_operation(struct model *model)
     } else if (kind < 72) {
         ops_malformed(model);
     } else if (kind < 74) {
-        ops_lend(model);
+        if (model->ncaches != 0 && model_chance(model, 30))
+            ops_drain(model);
+        else
+            ops_lend(model);
     } else if (kind < 76) {
         ops_refuse(model);
     } else if (kind < 80) {

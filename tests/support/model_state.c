@@ -171,6 +171,11 @@ static void state_compare(struct model *model, uint32_t frame)
                   cma_strerror(error));
     state_expect(model, frame, &must);
     f->lent = is.lent;
+    if (must.idle && !is.idle && f->place == MODEL_ORDINARY && model->ncaches != 0) {
+        /* In a cache, then; state_compare_pages looks whether there are as many. */
+        model->cached++;
+        is.idle = true;
+    }
     if (is.kind == must.kind && is.idle == must.idle && is.frozen == must.frozen &&
         is.isolated == must.isolated && is.in_area == must.in_area && is.mover == must.mover &&
         is.cookie == must.cookie && is.pins == must.pins && is.refs == must.refs &&
@@ -237,6 +242,17 @@ static void state_compare_pages(struct model *model)
         else if (f->place == MODEL_AREA && f->lent)
             lent++;
     }
+    MODEL_REQUIRE(model, stats.cached_npages == model->cached,
+                  "%llu pages in caches are counted, there are %u",
+                  (unsigned long long)stats.cached_npages, model->cached);
+    if (model->cached != 0) {
+        uint32_t zone = 0;
+
+        /* They are the highest zone's that has ordinary memory. */
+        for (uint32_t i = 0; i < model->nframes; i++)
+            zone = model->frames[i].place == MODEL_ORDINARY ? model->frames[i].zone : zone;
+        stats.zone_idle_npages[zone] += stats.cached_npages;
+    }
     for (uint32_t i = 0; i < model->nzones; i++) {
         MODEL_REQUIRE(model, stats.zone_idle_npages[i] == idle[i],
                       "zone %u counts %llu idle pages, there are %llu", i,
@@ -262,6 +278,7 @@ void model_check(struct model *model)
                   "cma_frames_check: %s, page %#llx", violation.what,
                   (unsigned long long)violation.pfn);
     state_taken(model);
+    model->cached = 0;
     for (uint32_t i = 0; i < model->nframes; i++) {
         const struct model_frame *f = &model->frames[i];
         const struct model_object *object = &model->objects[f->object];

@@ -44,7 +44,7 @@ static struct compare compare_of(struct run *run)
 static void compare_bar(const char *label, const char *who, uint64_t value, uint64_t most,
                         const char *text)
 {
-    uint64_t length = run_ratio(value, most) * COMPARE_BAR / 10000;
+    uint64_t length = (run_ratio(value, most) * COMPARE_BAR + 5000) / 10000;
 
     if (value != 0 && length == 0)
         length = 1;

@@ -116,10 +116,11 @@ static void area_cell(struct load *load, uint32_t occupancy, const struct option
     samples_free(&releases);
 }
 
-static bool area_wanted(const struct options *options, const struct peer *peer, uint64_t mib)
+bool area_wanted(const struct options *options, const struct peer *peer, uint64_t mib)
 {
     return (peer->flags & PEER_AREA) && (!peer->max_nbytes || mib <= peer->max_nbytes >> 20) &&
-           (!options->touch || (peer->flags & PEER_TOUCH));
+           (!options->touch || (peer->flags & PEER_TOUCH)) &&
+           (options->touch || options->named || !(peer->flags & PEER_LENT));
 }
 
 int area_cells(const struct options *options)

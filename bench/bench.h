@@ -12,6 +12,7 @@
 /* --- clock.c ------------------------------------------------------------------------------- */
 extern double clock_tick_ns;           /* nanoseconds a tick */
 extern uint64_t clock_overhead_nticks; /* of a begin and an end with nothing between */
+extern uint64_t clock_grain_nticks;    /* the least difference that it shows */
 void clock_calibrate(void);
 double clock_seconds(void);
 void clock_use_processor(int processor); /* negative: the one that runs */
@@ -50,6 +51,7 @@ struct samples {
 };
 struct quantiles {
     double median, mean, p99, max; /* ns */
+    double trimmed;                /* mean without the longest hundredth */
     size_t n;
 };
 void samples_add(struct samples *samples, uint64_t ticks);
@@ -142,9 +144,9 @@ struct options {
     uint64_t mib[8], nmib;
     uint32_t occupancy[8], noccupancies;
     bool mixes[MIX_COUNT];
-    bool touch;
-    uint64_t steps; /* 0: as area.c says */
-    uint32_t run;   /* pages in a row of one state, migrate.c */
+    bool touch, named; /* named: peers were picked by name */
+    uint64_t steps;    /* 0: as area.c says */
+    uint32_t run;      /* pages in a row of one state, migrate.c */
     uint32_t movable_percent;
     double pinned_percent;
     uint32_t repetitions, first_repetition;
@@ -153,6 +155,8 @@ struct options {
     const struct peer *peers[32];
     uint32_t npeers;
 };
+/* Does a peer belong to the cells of areas of this size? */
+bool area_wanted(const struct options *options, const struct peer *peer, uint64_t mib);
 int area_cells(const struct options *options);
 int packing_cells(const struct options *options);
 int threads_cells(const struct options *options);

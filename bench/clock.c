@@ -15,6 +15,7 @@
 
 double clock_tick_ns = 1;
 uint64_t clock_overhead_nticks;
+uint64_t clock_grain_nticks = 1;
 
 double clock_seconds(void)
 {
@@ -49,7 +50,9 @@ void clock_calibrate(void)
         last = clock_end();
     }
     clock_tick_ns = (now - start) * 1e9 / (double)(last - first);
-    clock_overhead_nticks = UINT64_MAX;
+    clock_overhead_nticks = clock_grain_nticks = UINT64_MAX;
+    first = clock_begin();
+    last = clock_end() - first;
     for (int i = 0; i < 100000; i++) {
         uint64_t begin = clock_begin();
         uint64_t nticks = clock_end() - begin;
@@ -57,6 +60,13 @@ void clock_calibrate(void)
         if (nticks < clock_overhead_nticks) {
             clock_overhead_nticks = nticks;
         }
+        /* Hypervisors let the counter go up in strides. */
+        if (nticks != last) {
+            uint64_t grain = nticks > last ? nticks - last : last - nticks;
+
+            clock_grain_nticks = grain < clock_grain_nticks ? grain : clock_grain_nticks;
+        }
+        last = nticks;
     }
 }
 

@@ -181,6 +181,7 @@ int main(int argc, char **argv)
     struct words words = {0};
     const struct kind *kind = NULL;
     uint64_t occupancies[8], n;
+    int first;
 
     if (!strcmp(options.kind, "--help") || !strcmp(options.kind, "-h")) {
         return main_help(stdout);
@@ -191,7 +192,9 @@ int main(int argc, char **argv)
     if (!kind) {
         return main_help(stderr);
     }
-    for (int i = main_read(&options, &words, argc, argv); i < argc; i++) {
+    first = main_read(&options, &words, argc, argv);
+    options.named = words.names != NULL;
+    for (int i = first; i < argc; i++) {
         main_load(&options, argv[i], words.names);
     }
     main_numbers(words.mib ? words.mib : kind->mib, options.mib, &options.nmib);
@@ -211,7 +214,10 @@ int main(int argc, char **argv)
         clock_use_processor(-1);
     }
     clock_calibrate();
-    fprintf(stderr, "bench: %.4f ns a tick, %.1f ns taken off each sample\n", clock_tick_ns,
-            (double)clock_overhead_nticks * clock_tick_ns);
+    output_begin("clock", NULL, 0);
+    output_number("tick_ns", clock_tick_ns);
+    output_number("grain_ns", (double)clock_grain_nticks * clock_tick_ns);
+    output_number("overhead_ns", (double)clock_overhead_nticks * clock_tick_ns);
+    output_end();
     return kind->run(&options);
 }

@@ -54,6 +54,8 @@ void output_quantiles(const char *key, const struct quantiles *quantiles)
     output_number(name, quantiles->median);
     snprintf(name, sizeof(name), "%s_mean", key);
     output_number(name, quantiles->mean);
+    snprintf(name, sizeof(name), "%s_trimmed", key);
+    output_number(name, quantiles->trimmed);
     snprintf(name, sizeof(name), "%s_p99", key);
     output_number(name, quantiles->p99);
     snprintf(name, sizeof(name), "%s_max", key);

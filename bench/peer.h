@@ -25,6 +25,7 @@
 #define PEER_SPLIT (1u << 4) /* release may give back a part of a buffer */
 #define PEER_MANY (1u << 5)  /* several allocators at a time */
 #define PEER_TOUCH (1u << 6) /* config->touch makes a difference */
+#define PEER_LENT (1u << 7)  /* belongs to the cells with touch only, and where it is named */
 
 /* What a page of a world is in, one byte each. */
 enum peer_page { PAGE_FREE = 0, PAGE_MOVABLE, PAGE_PINNED, PAGE_OWNED };

@@ -40,6 +40,8 @@ static int samples_compare(const void *left, const void *right)
 struct quantiles samples_quantiles(struct samples *samples)
 {
     struct quantiles result = {.n = samples->n};
+    size_t most = samples->n - samples->n / 100;
+    uint64_t sum = 0;
 
     if (samples->n == 0) {
         return result;
@@ -49,6 +51,10 @@ struct quantiles samples_quantiles(struct samples *samples)
     result.p99 = samples->ticks[samples->n - 1 - samples->n / 100] * clock_tick_ns;
     result.max = samples->ticks[samples->n - 1] * clock_tick_ns;
     result.mean = (double)samples->sum / (double)samples->n * clock_tick_ns;
+    for (size_t i = 0; i < most; i++) {
+        sum += samples->ticks[i];
+    }
+    result.trimmed = (double)sum / (double)most * clock_tick_ns;
     return result;
 }
 

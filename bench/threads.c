@@ -159,7 +159,9 @@ int threads_cells(const struct options *options)
             for (uint32_t p = 0; options->mixes[m] && p < options->npeers; p++) {
                 const struct peer *peer = options->peers[p];
 
-                for (uint32_t o = 0; (peer->flags & PEER_AREA) && o < options->noccupancies; o++) {
+                for (uint32_t o = 0;
+                     area_wanted(options, peer, options->mib[a]) && o < options->noccupancies;
+                     o++) {
                     struct threads_cell cell = {
                         .peer = peer,
                         .mib = options->mib[a],

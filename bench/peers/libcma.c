@@ -319,7 +319,7 @@ static bool table_begin(struct self *self, uint64_t ordinary_nbytes, uint64_t ar
     struct cma_range area = {
         .base = AREA_PADDR, .nbytes = area_nbytes, .kind = CMA_RANGE_AREA, .name = "area"};
     struct cma_frames_config config = {
-        .port = &self->port, .areas_only = ordinary_nbytes == 0, .lanes = 2};
+        .port = &self->port, .areas_only = ordinary_nbytes == 0, .lanes = 1};
     struct cma_map map;
 
     self->port = port_template;
@@ -566,7 +566,7 @@ static const struct peer libcma_peers[] = {
      .metadata_nbytes = libcma_metadata,
      .destroy = libcma_destroy},
     {.name = "libcma-lent",
-     .flags = PEER_AREA | PEER_MANY | PEER_TOUCH,
+     .flags = PEER_AREA | PEER_MANY | PEER_TOUCH | PEER_LENT,
      .create = lent_create,
      .alloc = libcma_alloc,
      .release = libcma_release,

@@ -5,6 +5,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 CMA=${CMA:-build/cma}
+CMA_CLANG=${CMA_CLANG:-build/clang/cma}
 command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
 command -v dtc >/dev/null || { echo "SKIPPED: dtc is not installed"; exit 77; }
 tmp=$(mktemp -d)
@@ -79,6 +80,13 @@ for policy in libcma linux; do
     jq -S . "$tmp/json" >"$tmp/alone"
     jq -S ".$policy" "$tmp/both" | cmp -s - "$tmp/alone" || fail "$policy alone is another run"
 done
+# No compiler shows.
+if [ -x "$CMA_CLANG" ]; then
+    "$CMA_CLANG" run --json $board --compare --pins 60 --droppable 20 --seconds 4 | cmp - "$tmp/both" ||
+        fail "clang's build runs differently"
+else
+    echo "no clang build at $CMA_CLANG: not compared"
+fi
 # The ratios are those of the two.
 jq -e '(.linux_to_libcma.copies - .linux.claim_copies / .libcma.claim_copies) | . * . < 1e-6' \
     "$tmp/both" >/dev/null || fail "the ratio of copies"

@@ -102,7 +102,7 @@ TESTS := $(call programs,checked,$(UNIT)) $(call programs,asan,$(UNIT)) \
 	$(if $(wildcard tool/main.c),$(BUILD)/cma $(BUILD)/asan/cma $(BUILD)/clang/cma)
 
 # --- what to type ----------------------------------------------------------------------------
-.PHONY: all demo check bare check-build check-long check-boards size help format clean
+.PHONY: all demo check bare bench check-build check-long check-boards size help format clean
 
 all: $(BUILD)/cma ## the tool, at build/cma (the default)
 
@@ -124,6 +124,13 @@ bare: ## libcma on bare metal: the aarch64 image on QEMU (a part of check)
 	@scripts/deps check
 	@scripts/deps bare
 	@BUILD=$(BUILD) scripts/check-bare
+
+bench: ## the same work with Linux's cma.c and others: bench/RESULTS.md (QUICK=1: two minutes)
+	@scripts/deps tool
+	@scripts/deps bench || echo "bench: goes on without these, see what is skipped"
+	@BUILD=$(abspath $(BUILD)) CC="$(CC)" bench/build
+	@BUILD=$(abspath $(BUILD)) QUICK=$(QUICK) bench/matrix
+	@bench/report $(abspath $(BUILD))/bench/results.json $(if $(QUICK),$(BUILD)/bench,bench)
 
 check-build: $(TESTS)
 	@:
@@ -161,8 +168,8 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | \
 		while IFS='|' read -r name text; do printf '%-16s %s\n' "$$name" "$$text"; done
 
-clean: ## removes what was built, but not the trees and the library that checks fetched
+clean: ## removes what was built, but not the trees, sources and the library that were fetched
 	@if [ -d $(BUILD) ]; then \
-		find $(BUILD) -mindepth 1 -maxdepth 1 ! -name boards ! -name libfdt-arm64 \
+		find $(BUILD) -mindepth 1 -maxdepth 1 ! -name boards ! -name libfdt-arm64 ! -name linux-sources \
 			! -name linux-sources \
 			-exec rm -rf {} +; fi

@@ -147,7 +147,7 @@ void load_fill(struct load *load)
     struct live *live = &load->live;
     int misses = 0;
 
-    if (load->mix == MIX_SINGLE && (load->peer->flags & PEER_SPLIT) && live->n == 0) {
+    if (load->mix == MIX_SINGLE && (load->peer->flags & PEER_SPLIT)) {
         load_fill_split(load);
     }
     while (live->used_npages < load->target_npages && misses < 50) {

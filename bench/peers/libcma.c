@@ -7,7 +7,8 @@
  *   libcma-pins-move worlds where a pin moves the page out of the area first
  *   libcma-lent      lending on: the whole area was lent to droppable pages before the cell begins;
  *                    the page allocator that comes along (src/buddy) has ordinary memory besides
- *   libcma-movable, libcma-unmovable   that page allocator, one page at a time
+ *   libcma-movable, libcma-unmovable   that page allocator, one page at a time, with a cache for
+ *                    each processor
  *
  * The port's lock costs one locked instruction to take and a plain store to let go, like that of
  * the Linux shim and of the yardsticks. There is no clock: ages read 0.
@@ -30,6 +31,7 @@
 #define ORDINARY_PADDR (UINT64_C(1) << 30)
 #define OUT_PFN (UINT64_C(1) << 36) /* pages of world->out, which the table doesn't track */
 #define FROZEN (1u << 31)
+#define CACHES 64u /* of the page allocator: processors, or more */
 
 struct self {
     struct cma_port port;
@@ -42,6 +44,7 @@ struct self {
     void *storage;
     uint64_t storage_nbytes;
     struct cma_pages_request page; /* what one page is asked for with */
+    struct cma_pages_cache *caches;
     /* In a world: */
     struct peer_world *world;
     bool pins_move;
@@ -364,6 +367,9 @@ static void libcma_destroy(void *argument)
     if (self->storage) {
         memory_put(self->storage, self->storage_nbytes);
     }
+    if (self->caches) {
+        memory_put(self->caches, CACHES * sizeof(*self->caches));
+    }
     free(self->where);
     free(self);
 }
@@ -447,8 +453,10 @@ static void *pages_create(enum cma_kind kind)
 {
     struct self *self = calloc(1, sizeof(*self));
 
-    if (!table_begin(self, UINT64_C(512) << 20, 0) ||
-        cma_pages_init(&self->pages, &self->frames) != 0 || !mover_begin(self, &plain_mover)) {
+    self->caches = memory_get(CACHES * sizeof(*self->caches));
+    if (!self->caches || !table_begin(self, UINT64_C(512) << 20, 0) ||
+        cma_pages_init(&self->pages, &self->frames) != 0 || !mover_begin(self, &plain_mover) ||
+        cma_pages_add_caches(&self->pages, self->caches, CACHES) != 0) {
         return libcma_begun(self, false);
     }
     self->page = (struct cma_pages_request){

@@ -125,6 +125,7 @@ void report_sentence(const struct run *run, const struct run_failure *failure,
 {
     struct sentence_context context = {
         .npages = failure->npages,
+        .change_owner = failure->change_owner,
         .page_shift = run->board.page_shift,
         .mover_name = report_mover,
         .owner_name = report_owner,

@@ -73,6 +73,7 @@ struct run_failure {
     struct run_failure *next;
     const struct run_device *device;
     struct cma_refusal refusal; /* the first of them */
+    uint32_t change_owner;      /* of the buffer that the change names, 0: none */
     uint64_t npages, at_us, count;
 };
 

@@ -144,6 +144,18 @@ static void stream_ask_oracle(struct run_device *device)
     run->result.disagreements += possible;
 }
 
+/* Whose buffer would have to go? */
+static uint32_t stream_change_owner(const struct run *run, const struct cma_refusal *refusal)
+{
+    struct cma_frame_info info;
+
+    if (refusal->change != CMA_CHANGE_RELEASE ||
+        cma_frame_info(&run->system.frames, refusal->change_value, &info) != 0 ||
+        info.kind != CMA_KIND_CLAIMED)
+        return 0;
+    return info.cookie;
+}
+
 static void stream_refused(struct run_device *device, const struct cma_refusal *refusal)
 {
     struct run *run = device->run;
@@ -161,6 +173,7 @@ static void stream_refused(struct run_device *device, const struct cma_refusal *
         *link = run_calloc(1, sizeof(**link));
         (*link)->device = device;
         (*link)->refusal = *refusal;
+        (*link)->change_owner = stream_change_owner(run, refusal);
         (*link)->npages = device->picture_npages;
         (*link)->at_us = (sim_now_ns(run->sim) - run->began_ns) / 1000;
     }

@@ -48,7 +48,7 @@ static uint64_t sentence_paddr(const struct sentence *sentence, cma_pfn_t pfn)
     return pfn << sentence->context->page_shift;
 }
 
-/* "page 0x11c80000 of programs", "the buffer of /soc/camera around page 0x11c80000", "a page". */
+/* "page 0x11c80000 of programs", "a page" */
 static void sentence_frame(struct sentence *sentence, const struct cma_refusal *refusal)
 {
     const struct sentence_context *context = sentence->context;
@@ -67,8 +67,9 @@ static void sentence_frame(struct sentence *sentence, const struct cma_refusal *
         sentence_add(sentence, " of mover %" PRIu32, refusal->mover);
 }
 
-/* "the buffer of /soc/camera at 0x11c80000" */
-static void sentence_buffer(struct sentence *sentence, cma_pfn_t pfn, uint32_t owner)
+/* "the buffer of /soc/camera at 0x11c80000", or around: when that may be inside of it */
+static void sentence_buffer(struct sentence *sentence, const char *where, cma_pfn_t pfn,
+                            uint32_t owner)
 {
     const struct sentence_context *context = sentence->context;
     const char *name =
@@ -79,7 +80,7 @@ static void sentence_buffer(struct sentence *sentence, cma_pfn_t pfn, uint32_t o
         sentence_add(sentence, " of %s", name);
     else if (owner != 0)
         sentence_add(sentence, " of owner %" PRIu32, owner);
-    sentence_add(sentence, " at 0x%" PRIx64, sentence_paddr(sentence, pfn));
+    sentence_add(sentence, " %s 0x%" PRIx64, where, sentence_paddr(sentence, pfn));
 }
 
 static void sentence_claimed(struct sentence *sentence, const struct cma_refusal *refusal)
@@ -88,7 +89,7 @@ static void sentence_claimed(struct sentence *sentence, const struct cma_refusal
     if (refusal->pfn == CMA_PFN_NONE)
         return;
     sentence_add(sentence, ", for example ");
-    sentence_buffer(sentence, refusal->pfn, refusal->owner);
+    sentence_buffer(sentence, "around", refusal->pfn, refusal->owner);
 }
 
 static void sentence_reason(struct sentence *sentence, const struct cma_refusal *refusal)
@@ -172,9 +173,7 @@ static void sentence_change(struct sentence *sentence, const struct cma_refusal 
         break;
     case CMA_CHANGE_RELEASE:
         sentence_add(sentence, "; it would have fitted with ");
-        sentence_buffer(
-            sentence, refusal->change_value,
-            refusal->pfn == refusal->change_value && refusal->mover == 0 ? refusal->owner : 0);
+        sentence_buffer(sentence, "at", refusal->change_value, sentence->context->change_owner);
         sentence_add(sentence, " released");
         break;
     default: break;

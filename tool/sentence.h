@@ -13,7 +13,8 @@
 enum { SENTENCE_NBYTES = 512 }; /* enough for any, names of up to 100 bytes */
 
 struct sentence_context {
-    uint64_t npages; /* that were asked for */
+    uint64_t npages;       /* that were asked for */
+    uint32_t change_owner; /* of the buffer that CMA_CHANGE_RELEASE names; 0: not known */
     uint32_t page_shift;
     /* What people call a mover, and the owner of a device's buffer; NULL when nobody knows. Both
      * callbacks may be NULL. */

@@ -103,6 +103,18 @@ sed "s|camera@fffb6800 {|$(device a fffb0000 fffb0000) $(device b fffb1000 fffb1
     "$tmp/tight.dts" >"$tmp/shared.dts"
 good '.failed > 0 and .oracle_questions == .failed and .succeeded > 0' \
     "$tmp/shared.dts" --granule page --seconds 2
+# Each refusal is one sentence, the same for people and programs: reason, who, and what would do.
+jq -r '.failures[].sentence' "$tmp/json" >"$tmp/sentences"
+grep -qv '^113 pages refused: [^.]*\.$' "$tmp/sentences" && fail "sentences: $(cat "$tmp/sentences")"
+grep -q 'the buffer of /soc/[a-z]*@[0-9a-f]* around 0x.*; it would have fitted with the buffer of /soc/.* released\.$' \
+    "$tmp/sentences" || fail "sentences: $(cat "$tmp/sentences")"
+expect 0 'bytes lost' run "$tmp/shared.dts" --granule page --seconds 2
+while IFS= read -r sentence; do
+    grep -qF " ms: $sentence" "$tmp/out" || fail "not told: $sentence"
+done <"$tmp/sentences"
+good '.failures | all(.change == "room" and .change_pages > 0 and (.change_pages as $pages |
+    .sentence | endswith("; \($pages) pages more free outside of areas would have been enough.")))' \
+    $boards/omap1-camera.dts --droppable 0 --fill 100 --seconds 1
 # No area at all, and a default area without a device.
 sed '/^\t*memory-region = /d; /^\t*reusable;/d; s/"shared-dma-pool"/"x"/' $boards/omap1-camera.dts >"$tmp/none.dts"
 good '.area_added and .camera_added' "$tmp/none.dts" --seconds 1

@@ -103,6 +103,9 @@ int cma__quick_claim(struct cma_area *area, const struct cma_area_request *reque
     result = CMA_EBUSY;
     if (area->nspans > 1 && cma__area_claimed(area) > area->npages / 4 * 3) {
         result = quick_lanes(area, &want, request->owner, CMA__RUNS_TIGHT, &ask, pfn);
+        if (result == CMA_EBUSY) {
+            result = quick_lanes(area, &want, request->owner, CMA__RUNS_LOOSE, &ask, pfn);
+        }
     }
     if (result == CMA_EBUSY) {
         result = quick_lanes(area, &want, request->owner, CMA__RUNS_ANY, &ask, pfn);

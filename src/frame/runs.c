@@ -267,6 +267,15 @@ static void runs_unname(const struct runs_view *view, uint32_t class, uint32_t n
     }
 }
 
+/* A run is no more. Its name goes, where no other run can have the same: only one as long as a
+ * block can begin in a block. Other names wait for the search that finds them untrue. */
+static void runs_gone(const struct runs_view *view, uint32_t begin, uint32_t end)
+{
+    if (end - begin >= UINT32_C(1) << view->frames->block_order) {
+        runs_unname(view, runs_class(end - begin), runs_block_of(view, begin));
+    }
+}
+
 /* Names all runs that have a frame in this block. */
 static void runs_name_block(const struct runs_view *view, uint32_t number)
 {
@@ -311,8 +320,17 @@ static void runs_catch_up(const struct runs_view *view)
 
     for (; index->nrecent != 0; index->nrecent--) {
         uint32_t at = index->recent[index->nrecent - 1][0];
+        uint32_t after = at + index->recent[index->nrecent - 1][1];
+        uint32_t begin = runs_down(view, at);
+        uint32_t end = runs_up(view, after);
 
-        runs_name(view, runs_down(view, at), runs_up(view, at));
+        if (begin < at) {
+            runs_gone(view, begin, at);
+        }
+        if (after < end) {
+            runs_gone(view, after, end);
+        }
+        runs_name(view, begin, end);
     }
     while ((number = cma__bittree_next(grown, view->span->nblocks, 0)) != CMA__BIT_NONE) {
         cma__bittree_clear(grown, view->span->nblocks, number);
@@ -498,8 +516,8 @@ static void runs_visit(const struct runs_view *view, struct runs_search *search,
     uint32_t end = runs_block_end(view, number);
     bool named = false;
 
-    if (class > runs_class(1u << view->frames->block_order)) {
-        /* Longer than a block: only its last run can be. */
+    if (class >= runs_class(1u << view->frames->block_order)) {
+        /* As long as a block: only its last run can be. */
         uint32_t begin = at;
 
         at = runs_tail_in_block(view, number, begin, end);
@@ -583,7 +601,7 @@ static void runs_search(const struct runs_view *view, struct runs_search *search
     bool limit = true;
 
     for (;;) {
-        uint32_t class = runs_next_class(view, own);
+        uint32_t class = runs_next_class(view, effort == CMA__RUNS_LOOSE ? own + 2 : own);
 
         while (class < RUNS_CLASSES_MAX && !runs_enough(search)) {
             if (effort == CMA__RUNS_TIGHT && class > own + 1) {
@@ -593,7 +611,7 @@ static void runs_search(const struct runs_view *view, struct runs_search *search
             runs_search_class(view, search, class, limit);
             class = runs_next_class(view, class + 1);
         }
-        if (!limit || search->found || !search->cut || effort == CMA__RUNS_TIGHT) {
+        if (!limit || search->found || !search->cut || effort != CMA__RUNS_ANY) {
             return;
         }
         limit = false;
@@ -649,6 +667,8 @@ static void runs_account(const struct runs_view *view, uint32_t at, uint32_t npa
         atom_poke16(&block->idle, (uint16_t)(block->idle + (idle ? part : 0 - part)));
         if (!idle) {
             cma__bittree_set(runs_tree(view, RUNS_TREE_BROKEN), view->span->nblocks, number);
+        } else if (whole) {
+            cma__bittree_clear(runs_tree(view, RUNS_TREE_BROKEN), view->span->nblocks, number);
         }
         if ((block->flags & CMA_BLOCK_LENT) != 0) {
             if (whole && !idle) {
@@ -666,6 +686,7 @@ static void runs_take(const struct runs_view *view, const struct runs_search *se
     uint32_t npages = search->npages;
     uint32_t end = search->at + npages;
 
+    runs_gone(view, search->begin, search->end);
     runs_account(view, search->at, npages, false);
     if (search->at > search->begin) {
         runs_name(view, search->begin, search->at);
@@ -708,7 +729,7 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
     if (!none && !runs_refill(&view, &search)) {
         runs_catch_up(&view);
         runs_search(&view, &search, effort);
-        none = !search.found && !search.cut && !search.occupied;
+        none = !search.found && !search.cut && !search.occupied && effort != CMA__RUNS_LOOSE;
     }
     if (search.found) {
         runs_take(&view, &search, owner, stamp);

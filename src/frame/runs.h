@@ -59,13 +59,14 @@ bool cma__runs_check(const struct cma_frames *frames, const struct cma_span *spa
 /* How a window is looked for. */
 enum cma_runs_effort {
     CMA__RUNS_TIGHT, /* only where it fills a run of about its own length */
-    CMA__RUNS_ANY    /* wherever it fits */
+    CMA__RUNS_LOOSE, /* only where it doesn't */
+    CMA__RUNS_ANY
 };
 /*
  * Claims a window of the lane that nobody has anything in, for `owner`, in one go. Returns
  *   0 and *pfn
  *   CMA_ENOMEM  no run of the lane would do
- *   CMA_EBUSY   one may do that is longer (CMA__RUNS_TIGHT), or in which somebody has something
+ *   CMA_EBUSY   one may do that was not looked at, or in which somebody has something
  */
 int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
                     const struct cma_window_want *want, uint32_t owner, uint32_t stamp,

@@ -171,5 +171,4 @@ help: ## this list
 clean: ## removes what was built, but not the trees, sources and the library that were fetched
 	@if [ -d $(BUILD) ]; then \
 		find $(BUILD) -mindepth 1 -maxdepth 1 ! -name boards ! -name libfdt-arm64 ! -name linux-sources \
-			! -name linux-sources \
 			-exec rm -rf {} +; fi

@@ -13,7 +13,10 @@ dir=$BUILD/peers
 rm -rf "$dir"
 mkdir -p "$dir"
 
-if [ ! -s "$plugin" ]; then
+if [ -s "$plugin" ]; then
+    cp "$plugin" "$dir/" # for whoever builds bench/ anew meanwhile
+    plugin=$dir/linux-7.3.so
+else
     # In a folder of its own, for this must not change what another run of bench/ is at work with.
     mkdir -p "$BUILD/linux-sources" "$dir/build"
     ln -s "$(realpath "$BUILD/linux-sources")" "$dir/build/linux-sources"

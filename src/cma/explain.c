@@ -240,9 +240,7 @@ static void explain_stretch(struct explain *explain, cma_pfn_t first, cma_pfn_t 
     for (want.align_npages /= 2;
          want.align_npages != 0 && (align->pfn == CMA_PFN_NONE || want.align_npages > align->value);
          want.align_npages /= 2) {
-        if (explain_try(explain, CMA_CHANGE_ALIGN, want.align_npages, &want, first, end)) {
-            break;
-        }
+        (void)explain_try(explain, CMA_CHANGE_ALIGN, want.align_npages, &want, first, end);
     }
     want = explain->want;
     if (explain->wide_last != want.last && explain->changes[CMA_CHANGE_LIMIT].pfn == CMA_PFN_NONE) {

@@ -304,9 +304,20 @@ static void ops_free_wrongly(struct model *model)
                   "a wrong free: %s", ops_name(error));
 }
 
-/* The droppable page that would be discarded first to make room, or 0. */
+/* The droppable page that would be discarded next: in a window behind the page that its mover is
+ * being asked about, or the first one that would make room; or 0. */
 static uint32_t ops_pick_victim(const struct model *model)
 {
+    uint32_t asked = model->callback;
+    uint32_t next = asked != 0 ? model->objects[asked].frame + 1 : model->nframes;
+
+    if (next < model->nframes && model->frames[next].place == MODEL_AREA) {
+        uint32_t index = model->frames[next].object;
+
+        if (index != 0 && model->objects[index].kind == CMA_KIND_DROPPABLE &&
+            !model->objects[index].dying && !ops_busy(model, index))
+            return index;
+    }
     for (uint32_t i = model->nframes; i-- > 0;) {
         uint32_t index = model->frames[i].object;
 
@@ -320,7 +331,7 @@ static uint32_t ops_pick_victim(const struct model *model)
 
 static void ops_keep(struct model *model)
 {
-    uint32_t object = model->depth > 0 && model_chance(model, 30) ? ops_pick_victim(model)
+    uint32_t object = model->depth > 0 && model_chance(model, 70) ? ops_pick_victim(model)
                                                                   : ops_pick(model, OPS_PAGES);
     struct model_object *o = &model->objects[object];
     bool keep = model_chance(model, 50), able;

@@ -20,7 +20,7 @@ static const struct plan {
     {64, 20000, 100000, 50000},
     {1024, 20000, 50000, 30000},
     {16384, 8000, 10000, 10000},
-    {262144, 2000, 1500, 1500},
+    {262144, 4000, 1500, 3000},
 };
 
 static const struct plan *area_plan(uint64_t mib)
@@ -70,6 +70,7 @@ static void area_cell(struct load *load, uint32_t occupancy, const struct option
     uint64_t stir = load->mix == MIX_SINGLE ? 1000 : 2 * load->live.n;
     struct samples allocs = {0}, releases = {0};
     struct quantiles alloc, release;
+    struct batches batches;
     uint64_t fails;
     double start, fill;
 
@@ -90,11 +91,11 @@ static void area_cell(struct load *load, uint32_t occupancy, const struct option
         load_step_timed(load, &allocs, &releases);
     }
     fails = load->fails;
-    start = clock_seconds();
+    batches_begin(&batches, steps);
     for (uint64_t i = 0; i < steps; i++) {
         load_step(load);
+        batches_step(&batches);
     }
-    start = clock_seconds() - start;
     alloc = samples_quantiles(&allocs);
     release = samples_quantiles(&releases);
 
@@ -103,7 +104,7 @@ static void area_cell(struct load *load, uint32_t occupancy, const struct option
     output_text("mix", mix_names[load->mix]);
     output_count("occupancy", occupancy);
     output_count("touch", options->touch);
-    output_number("step", start * 1e9 / (double)steps);
+    output_number("step", batches_seconds(&batches) * 1e9);
     output_quantiles("alloc", &alloc);
     output_quantiles("release", &release);
     output_count("fails", fails);

@@ -10,9 +10,9 @@
 #include <stdio.h>
 
 /* --- clock.c ------------------------------------------------------------------------------- */
-extern double clock_tick_ns;           /* nanoseconds a tick */
-extern uint64_t clock_overhead_nticks; /* of a begin and an end with nothing between */
-extern uint64_t clock_grain_nticks;    /* the least difference that it shows */
+extern double clock_tick_ns;         /* nanoseconds a tick */
+extern double clock_overhead_nticks; /* of a begin and an end with nothing between, on average */
+extern uint64_t clock_grain_nticks;  /* the least difference that it shows */
 void clock_calibrate(void);
 double clock_seconds(void);
 void clock_use_processor(int processor); /* negative: the one that runs */
@@ -45,7 +45,7 @@ void bench_die(const char *what, const char *detail);
 
 /* --- samples.c ----------------------------------------------------------------------------- */
 struct samples {
-    uint32_t *ticks;
+    uint32_t *ticks; /* raw: the overhead is taken off by samples_quantiles */
     size_t n, room;
     uint64_t sum;
 };
@@ -59,6 +59,28 @@ void samples_clear(struct samples *samples);
 void samples_free(struct samples *samples);
 struct quantiles samples_quantiles(struct samples *samples); /* sorts */
 double bench_median(double *values, size_t n);               /* sorts */
+
+/*
+ * Seconds a step of a loop without a look at the clock in each: the loop runs in 100 batches, and
+ * the median batch counts, so that a batch in which something else had the processor does not. (A
+ * kernel isn't preempted in the middle of its locks either.)
+ */
+#define BATCHES 100u
+struct batches {
+    double seconds[BATCHES + 1];
+    double began;
+    uint32_t n;
+    uint64_t steps, left;
+};
+void batches_begin(struct batches *batches, uint64_t steps);
+void batches_end_batch(struct batches *batches);
+static inline void batches_step(struct batches *batches)
+{
+    if (--batches->left == 0) {
+        batches_end_batch(batches);
+    }
+}
+double batches_seconds(struct batches *batches); /* of a step */
 
 /* --- mixes.c ------------------------------------------------------------------------------- */
 struct random {

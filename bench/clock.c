@@ -3,7 +3,7 @@
  * clock.c - time stamps around single calls, and memory that does not fault
  *
  * On x86-64 a sample is two reads of the time stamp counter with fences that keep the measured
- * call between them; the smallest cost of an empty pair is taken off each sample. A call that is as
+ * call between them; the mean cost of an empty pair is taken off each sample. A call that is as
  * short as the pair itself is better judged by the untimed loops. Elsewhere: clock_gettime.
  */
 #include "bench.h"
@@ -14,7 +14,7 @@
 #include <time.h>
 
 double clock_tick_ns = 1;
-uint64_t clock_overhead_nticks;
+double clock_overhead_nticks;
 uint64_t clock_grain_nticks = 1;
 
 double clock_seconds(void)
@@ -40,34 +40,36 @@ uint64_t clock_end(void)
 }
 #endif
 
+#define CLOCK_PAIRS 100000
+
 void clock_calibrate(void)
 {
     double start = clock_seconds(), now = start;
-    uint64_t first = clock_begin(), last = first;
+    uint64_t first = clock_begin(), last = first, sum = 0, least = UINT64_MAX;
+    uint32_t n = 0;
 
     while (now - start < 0.1) {
         now = clock_seconds();
         last = clock_end();
     }
     clock_tick_ns = (now - start) * 1e9 / (double)(last - first);
-    clock_overhead_nticks = clock_grain_nticks = UINT64_MAX;
-    first = clock_begin();
-    last = clock_end() - first;
-    for (int i = 0; i < 100000; i++) {
+    clock_grain_nticks = UINT64_MAX;
+    for (uint32_t i = 0; i < CLOCK_PAIRS; i++) {
         uint64_t begin = clock_begin();
         uint64_t nticks = clock_end() - begin;
 
-        if (nticks < clock_overhead_nticks) {
-            clock_overhead_nticks = nticks;
+        least = nticks < least ? nticks : least;
+        /* Without those that an interrupt fell into. */
+        if (nticks < 10 * least) {
+            sum += nticks;
+            n++;
         }
         /* Hypervisors let the counter go up in strides. */
-        if (nticks != last) {
-            uint64_t grain = nticks > last ? nticks - last : last - nticks;
-
-            clock_grain_nticks = grain < clock_grain_nticks ? grain : clock_grain_nticks;
+        if (nticks > least && nticks - least < clock_grain_nticks) {
+            clock_grain_nticks = nticks - least;
         }
-        last = nticks;
     }
+    clock_overhead_nticks = (double)sum / n;
 }
 
 void clock_use_processor(int processor)

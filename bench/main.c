@@ -217,7 +217,7 @@ int main(int argc, char **argv)
     output_begin("clock", NULL, 0);
     output_number("tick_ns", clock_tick_ns);
     output_number("grain_ns", (double)clock_grain_nticks * clock_tick_ns);
-    output_number("overhead_ns", (double)clock_overhead_nticks * clock_tick_ns);
+    output_number("overhead_ns", clock_overhead_nticks * clock_tick_ns);
     output_end();
     return kind->run(&options);
 }

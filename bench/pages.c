@@ -48,7 +48,7 @@ static void *page_run(void *argument)
     struct page_worker *worker = argument;
     struct random random = {7 + (uint64_t)worker->processor};
     uint64_t live[PAGES_LIVE];
-    double start;
+    struct batches batches;
 
     clock_use_processor(worker->processor);
     for (uint32_t i = 0; i < PAGES_LIVE; i++) {
@@ -64,11 +64,12 @@ static void *page_run(void *argument)
     while (atomic_load(worker->ready) < worker->nworkers) {
         sched_yield();
     }
-    start = clock_seconds();
+    batches_begin(&batches, worker->steps);
     for (uint64_t i = 0; i < worker->steps; i++) {
         page_step(worker, &random, live);
+        batches_step(&batches);
     }
-    worker->ns = (clock_seconds() - start) * 1e9 / (double)worker->steps;
+    worker->ns = batches_seconds(&batches) * 1e9;
     atomic_fetch_sub(worker->running, 1);
     while (atomic_load(worker->running) > 0) {
         page_step(worker, &random, live);

@@ -6,7 +6,6 @@
 
 void samples_add(struct samples *samples, uint64_t ticks)
 {
-    ticks = ticks > clock_overhead_nticks ? ticks - clock_overhead_nticks : 0;
     if (samples->n == samples->room) {
         samples->room = samples->room ? samples->room * 2 : 65536;
         samples->ticks = realloc(samples->ticks, samples->room * sizeof(*samples->ticks));
@@ -37,6 +36,11 @@ static int samples_compare(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
+static double samples_ns(double ticks)
+{
+    return ticks > clock_overhead_nticks ? (ticks - clock_overhead_nticks) * clock_tick_ns : 0;
+}
+
 struct quantiles samples_quantiles(struct samples *samples)
 {
     struct quantiles result = {.n = samples->n};
@@ -47,14 +51,14 @@ struct quantiles samples_quantiles(struct samples *samples)
         return result;
     }
     qsort(samples->ticks, samples->n, sizeof(*samples->ticks), samples_compare);
-    result.median = samples->ticks[samples->n / 2] * clock_tick_ns;
-    result.p99 = samples->ticks[samples->n - 1 - samples->n / 100] * clock_tick_ns;
-    result.max = samples->ticks[samples->n - 1] * clock_tick_ns;
-    result.mean = (double)samples->sum / (double)samples->n * clock_tick_ns;
     for (size_t i = 0; i < most; i++) {
         sum += samples->ticks[i];
     }
-    result.trimmed = (double)sum / (double)most * clock_tick_ns;
+    result.median = samples_ns(samples->ticks[samples->n / 2]);
+    result.p99 = samples_ns(samples->ticks[samples->n - 1 - samples->n / 100]);
+    result.max = samples_ns(samples->ticks[samples->n - 1]);
+    result.mean = samples_ns((double)samples->sum / (double)samples->n);
+    result.trimmed = samples_ns((double)sum / (double)most);
     return result;
 }
 
@@ -69,4 +73,29 @@ double bench_median(double *values, size_t n)
 {
     qsort(values, n, sizeof(*values), median_compare);
     return n == 0 ? 0 : n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+/* --- batches ------------------------------------------------------------------------------- */
+
+void batches_begin(struct batches *batches, uint64_t steps)
+{
+    *batches = (struct batches){.steps = steps / BATCHES ? steps / BATCHES : 1};
+    batches->left = batches->steps;
+    batches->began = clock_seconds();
+}
+
+void batches_end_batch(struct batches *batches)
+{
+    double now = clock_seconds();
+
+    if (batches->n < BATCHES) {
+        batches->seconds[batches->n++] = (now - batches->began) / (double)batches->steps;
+    }
+    batches->left = batches->steps;
+    batches->began = now;
+}
+
+double batches_seconds(struct batches *batches)
+{
+    return bench_median(batches->seconds, batches->n);
 }

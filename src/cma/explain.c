@@ -378,14 +378,8 @@ static bool explain_asked(const struct explain *explain, enum cma_change change)
     const struct cma_area *area = explain->area;
     const struct explain_change *answer = &explain->changes[change];
     uint64_t npages = change == CMA_CHANGE_NPAGES ? answer->value : explain->want.npages;
-    uint64_t i;
 
-    for (i = 0; i < npages; i++) {
-        if (!cma__look_may_leave(area->frames, area->span, answer->pfn + i)) {
-            return false;
-        }
-    }
-    return true;
+    return cma__look_may_leave(area->frames, area->span, answer->pfn, npages);
 }
 
 static void explain_runs(struct explain *explain, struct cma_refusal *refusal)

@@ -21,6 +21,7 @@
 struct coherent_plan {
     uint64_t npages, align_nbytes, boundary_nbytes;
     uint32_t flags;
+    bool explained; /* somebody will read the refusal, which takes an area a while to write */
 };
 
 /* A run of pages and where it came from. */
@@ -77,8 +78,8 @@ static int coherent_from_area(const struct cma_device *device, struct cma_area *
                               struct cma_refusal *refusal)
 {
     uint32_t shift = device->dma->port->page_shift;
-    cma_paddr_t first = area->span->pfn << shift;
-    cma_paddr_t last = first + (((uint64_t)area->span->npages << shift) - 1);
+    cma_paddr_t first = area->pfn << shift;
+    cma_paddr_t last = first + (((uint64_t)area->npages << shift) - 1);
     struct cma_area_request request = {0};
     struct cma_refusal given = *refusal;
     struct cma_device_part part;
@@ -98,7 +99,7 @@ static int coherent_from_area(const struct cma_device *device, struct cma_area *
         request.paddr_first = part.first;
         request.paddr_last = part.last;
         request.bus_offset = part.bus_offset;
-        error = cma_area_alloc(area, &request, pfn, &given);
+        error = cma_area_alloc(area, &request, pfn, plan->explained ? &given : NULL);
         if (error == 0) {
             return 0;
         }
@@ -359,6 +360,7 @@ int cma_dma_alloc_coherent(struct cma_device *device, const struct cma_coherent_
     if (error != 0) {
         return coherent_refuse(refusal, error, CMA_REASON_ARGUMENT, &why);
     }
+    plan.explained = refusal != NULL;
     error = coherent_take(device, &plan, &run, &why);
     if (error != 0) {
         return coherent_refuse(refusal, error, CMA_REASON_NONE, &why);

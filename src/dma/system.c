@@ -151,10 +151,10 @@ struct cma_area *cma_system_area(const struct cma_system *system, cma_paddr_t pa
     uint32_t i;
 
     for (i = 0; i < system->nareas; i++) {
-        const struct cma_span *span = system->areas[i].span;
+        struct cma_area *area = &system->areas[i];
 
-        if (pfn >= span->pfn && pfn - span->pfn < span->npages) {
-            return &system->areas[i];
+        if (pfn >= area->pfn && pfn - area->pfn < area->npages) {
+            return area;
         }
     }
     return NULL;

@@ -69,27 +69,8 @@ static bool look_part(const struct cma_frames *frames, const struct cma_span *sp
     return false;
 }
 
-bool cma__look_obstacle(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
-                        cma_pfn_t last, bool ask, struct cma_obstacle *obstacle)
-{
-    while (from <= last) {
-        cma_pfn_t part_last = bits_min(last, from | span_block_mask(frames));
-        struct cma_span *lane = cma__span_of(frames, from);
-        uintptr_t state = cma__span_lock(frames, lane);
-        bool asked = false;
-        bool found = look_part(frames, span, from, part_last, ask, obstacle, &asked);
-
-        cma__span_unlock(frames, lane, state);
-        if (found && (!asked || !cma__look_may_leave(frames, span, obstacle->first))) {
-            obstacle->last = bits_min(obstacle->last, last);
-            return true;
-        }
-        from = found ? obstacle->first + 1 : part_last + 1;
-    }
-    return false;
-}
-
-bool cma__look_may_leave(struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn)
+/* Would its mover let this frame go now? */
+static bool look_ask(struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn)
 {
     struct cma_frame_record *record = span_record(frames, span, pfn);
     const struct cma_mover *mover;
@@ -108,6 +89,48 @@ bool cma__look_may_leave(struct cma_frames *frames, const struct cma_span *span,
     cma__frame_thaw(record);
     cma__frames_signal(frames);
     return error != CMA_EBUSY;
+}
+
+bool cma__look_obstacle(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
+                        cma_pfn_t last, bool ask, struct cma_obstacle *obstacle)
+{
+    while (from <= last) {
+        cma_pfn_t part_last = bits_min(last, from | span_block_mask(frames));
+        struct cma_span *lane = cma__span_of(frames, from);
+        uintptr_t state = cma__span_lock(frames, lane);
+        bool asked = false;
+        bool found = look_part(frames, span, from, part_last, ask, obstacle, &asked);
+
+        cma__span_unlock(frames, lane, state);
+        if (found && (!asked || !look_ask(frames, span, obstacle->first))) {
+            obstacle->last = bits_min(obstacle->last, last);
+            return true;
+        }
+        from = found ? obstacle->first + 1 : part_last + 1;
+    }
+    return false;
+}
+
+bool cma__look_may_leave(struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
+                         uint64_t npages)
+{
+    cma_pfn_t end = pfn + npages;
+
+    while (pfn < end) {
+        cma_pfn_t part_end = bits_min(end - 1, pfn | span_block_mask(frames)) + 1;
+        const struct cma_block *block =
+            span_block(frames, span, cma__span_block_of(frames, span, pfn));
+
+        if (atom_peek16(&block->kept) == 0 && atom_peek16(&block->droppable) == 0) {
+            pfn = part_end;
+        }
+        for (; pfn < part_end; pfn++) {
+            if (!look_ask(frames, span, pfn)) {
+                return false;
+            }
+        }
+    }
+    return true;
 }
 
 void cma__look_kept(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,

@@ -30,9 +30,10 @@ struct cma_obstacle {
 bool cma__look_obstacle(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
                         cma_pfn_t last, bool ask, struct cma_obstacle *obstacle);
 
-/* Would the mover of this frame let it go now? It is frozen for that, and thawed at once. True
- * where there is nobody to ask. May sleep. */
-bool cma__look_may_leave(struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn);
+/* Would the movers of these frames let them go now? Each is frozen for that, and thawed at once;
+ * the first that refuses ends it. True where there is nobody to ask. May sleep. */
+bool cma__look_may_leave(struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
+                         uint64_t npages);
 
 /* Adds movable frames of [pfn, pfn + npages), pinned ones too, to the counts of their movers
  * (kept[number - 1]), or takes them off. Counts of what changes meanwhile do not pass 0. */

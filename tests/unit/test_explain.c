@@ -228,6 +228,36 @@ static void test_movers_are_asked(void **state)
     board_destroy(board);
 }
 
+/* A device's refusal is its area's. */
+static void test_devices_are_told(void **state)
+{
+    struct board *board = board_create(&small);
+    struct cma_device_config config = {.name = "camera", .owner = 3, .mask = UINT32_MAX};
+    struct cma_coherent_request request = {.nbytes = 300 * BOARD_PAGE};
+    struct cma_refusal refusal = {0};
+    struct cma_coherent buffer;
+    struct cma_device device;
+    uint32_t i;
+
+    (void)state;
+    config.coherent_mask = UINT32_MAX;
+    config.flags = CMA_DEVICE_AREA_ONLY;
+    config.area = board->area;
+    assert_int_equal(cma_device_init(&device, &board->system.dma, &config), 0);
+    area_lend_all(board);
+    for (i = 0; i < 256; i++) {
+        store_put(board, area_pfn(board, i), CMA_KIND_MOVABLE, i);
+    }
+    assert_int_equal(cma_dma_alloc_coherent(&device, &request, &buffer, NULL), CMA_ENOMEM);
+    assert_int_equal(board->freezes, 0);
+    assert_int_equal(cma_dma_alloc_coherent(&device, &request, &buffer, &refusal), CMA_ENOMEM);
+    assert_int_equal(refusal.change, CMA_CHANGE_NPAGES);
+    assert_int_equal(refusal.change_value, 256);
+    assert_int_equal(board->freezes, 256);
+    store_verify(board);
+    board_destroy(board);
+}
+
 static void test_claims_in_progress(void **state)
 {
     struct board_config config = small;
@@ -353,10 +383,15 @@ static void test_ages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buffers_in_the_way), cmocka_unit_test(test_out_of_reach),
-        cmocka_unit_test(test_frame_in_place),     cmocka_unit_test(test_room),
-        cmocka_unit_test(test_movers_are_asked),   cmocka_unit_test(test_claims_in_progress),
-        cmocka_unit_test(test_without_engine),     cmocka_unit_test(test_ages),
+        cmocka_unit_test(test_buffers_in_the_way),
+        cmocka_unit_test(test_out_of_reach),
+        cmocka_unit_test(test_frame_in_place),
+        cmocka_unit_test(test_room),
+        cmocka_unit_test(test_movers_are_asked),
+        cmocka_unit_test(test_devices_are_told),
+        cmocka_unit_test(test_claims_in_progress),
+        cmocka_unit_test(test_without_engine),
+        cmocka_unit_test(test_ages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,6 +112,11 @@ expect 0 'bytes lost' run "$tmp/shared.dts" --granule page --seconds 2
 while IFS= read -r sentence; do
     grep -qF " ms: $sentence" "$tmp/out" || fail "not told: $sentence"
 done <"$tmp/sentences"
+# The README shows one.
+expect 0 'bytes lost' run $boards/omap1-camera.dts --droppable 0 --fill 100
+sed -n 's/.* ms: \(.*\)/\1/p' "$tmp/out" >"$tmp/sentence"
+[ -s "$tmp/sentence" ] || fail "no sentence"
+tr -s ' \n' '  ' <README.md | grep -qF "$(cat "$tmp/sentence")" || fail "not in the README: $(cat "$tmp/sentence")"
 good '.failures | all(.change == "room" and .change_pages > 0 and (.change_pages as $pages |
     .sentence | endswith("; \($pages) pages more free outside of areas would have been enough.")))' \
     $boards/omap1-camera.dts --droppable 0 --fill 100 --seconds 1

@@ -120,18 +120,19 @@ void load_step_timed(struct load *load, struct samples *allocs, struct samples *
 
 /*
  * Linux's first fit, asked page by page, fills an area without a hole, and at 256 GiB it would take
- * hours for it. A peer that can give back parts gets there by asking for 4 MiB at a time and
- * taking that for single pages: the same pages are in use then, in the same order.
+ * hours for it. A peer that can give back parts gets there by asking for 4 MiB (or a 1,024th of the
+ * area) at a time and taking that for single pages: the same pages are in use then.
  */
 static void load_fill_split(struct load *load)
 {
+    uint64_t part = load->area_npages / 1024 > 1024 ? load->area_npages / 1024 : 1024;
     struct live *live = &load->live;
 
     while (live->used_npages < load->target_npages) {
         uint64_t npages = load->target_npages - live->used_npages;
         uint64_t handle;
 
-        npages = npages < 1024 ? npages : 1024;
+        npages = npages < part ? npages : part;
         handle = load->peer->alloc(load->self, npages << PEER_PAGE_SHIFT, PEER_PAGE_NBYTES);
         if (handle == PEER_FAIL) {
             break;

@@ -7,8 +7,8 @@
  * Not charged to Linux: disabled interrupts, preemption counts, lockdep, tracing, isolating page
  * blocks (two passes), lru_cache_disable (a grace period and work on all processors for each
  * try), reverse maps and TLB shootdowns for each moved page, splitting and merging free blocks.
- * Spinlocks and mutexes cost one locked instruction to take and a store to let go, as uncontended
- * ones do in the kernel; contended mutexes spin.
+ * As uncontended ones do in the kernel, spinlocks cost one locked instruction to take and a store
+ * to let go, mutexes one locked instruction each way; contended mutexes spin.
  */
 #ifndef BENCH_SHIM_LINUX_H
 #define BENCH_SHIM_LINUX_H

@@ -107,7 +107,8 @@ blur()
     sed 's/|[# ]*|/|bar|/; s/[0-9][0-9.]*/N/g'
 }
 "$CMA" run $board --compare --pins 60 | blur >"$tmp/blurred"
-awk '/^```text$/ { block = 1; text = ""; next } /^```$/ && block { block = 0; if (text ~ /under both/) printf "%s", text }
+awk '/^```text$/ { block = 1; text = ""; next }
+    /^```$/ && block { block = 0; if (text ~ /under both/) printf "%s", text }
     block { text = text $0 "\n" }' README.md | blur | diff - "$tmp/blurred" >"$tmp/diff" ||
     fail "the README shows another run: $(cat "$tmp/diff")"
 

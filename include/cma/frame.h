@@ -115,10 +115,10 @@ struct cma_mover {
 
     /*
      * The same three for many frames of this mover in one call, 1 to 64 in ascending order, so that
-     * a lock of the mover's is taken once: areas with an engine (cma_area_engine) call these instead
-     * where they are not NULL. freeze_many and discard_many go on from the front up to the first
-     * frame that they have to answer no for; they return how many they did and, when that is less
-     * than nmoves, set *error to what freeze or discard would have returned for the next one.
+     * a lock of the mover's is taken once: areas with an engine (cma_area_engine) call these
+     * instead where they are not NULL. freeze_many and discard_many go on from the front up to the
+     * first frame that they have to answer no for; they return how many they did and, when that is
+     * less than nmoves, set *error to what freeze or discard would have returned for the next one.
      */
     uint32_t (*freeze_many)(void *ctx, const struct cma_move *moves, uint32_t nmoves, int *error);
     void (*commit_many)(void *ctx, const struct cma_move *moves, uint32_t nmoves);

@@ -500,7 +500,7 @@ int cma__window_evacuate_runs(struct cma_frames *frames, cma_pfn_t pfn, uint32_t
     evacuate.flush = false;
     evacuation->obstacle = CMA_PFN_NONE;
     while (pfn <= evacuate.last && error == CMA_OK) {
-        uint32_t word;
+        uint32_t word = 0;
         uint32_t nmoves = evacuate_gather(&evacuate, &pfn, &word);
 
         if (nmoves != 0) {

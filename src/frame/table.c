@@ -96,17 +96,20 @@ static uint32_t table_nblocks(cma_pfn_t first, cma_pfn_t last, uint32_t order)
 static cma_pfn_t table_lane_last(const struct cma_frames_config *config, cma_pfn_t first,
                                  cma_pfn_t last, uint32_t order, uint32_t lane)
 {
-    uint64_t npages = last - first + 1;
-    uint64_t least = config->lane_npages != 0 ? config->lane_npages : TABLE_LANE_NPAGES;
-    uint64_t nlanes = bits_min(bits_min(config->lanes, CMA__LANES_MAX), npages / least + lane);
-    uint64_t chunk, align;
+    /* An area has fewer than 2^29 frames. */
+    uint32_t npages = (uint32_t)(last - first) + 1;
+    uint32_t least = config->lane_npages != 0 ? config->lane_npages : TABLE_LANE_NPAGES;
+    uint32_t nlanes =
+        (uint32_t)bits_min(bits_min(config->lanes, CMA__LANES_MAX), npages / least + lane);
+    uint32_t chunk;
+    uint64_t align;
     cma_pfn_t next;
 
     if (lane + 1 >= nlanes) {
         return last;
     }
     chunk = npages / (nlanes - lane);
-    align = bits_max(UINT64_C(1) << order, UINT64_C(1) << bits_highest((uint32_t)chunk / 2 + 1));
+    align = bits_max(UINT64_C(1) << order, UINT64_C(1) << bits_highest(chunk / 2 + 1));
     next = (first + chunk) & ~(align - 1);
     return next > first && next <= last ? next - 1 : last;
 }

@@ -662,7 +662,8 @@ static void test_pinned_destination(void **state)
 {
     struct plain *plain = zoned();
     const struct cma_pages_ops *ops = cma_pages_ops(&plain->pages);
-    struct cma_destination want = {.paddr_last = CMA_PADDR_MAX, .flags = CMA_DESTINATION_PINNED, .npages = 1};
+    struct cma_destination want = {
+        .paddr_last = CMA_PADDR_MAX, .flags = CMA_DESTINATION_PINNED, .npages = 1};
     uint32_t cookie;
     cma_pfn_t pfn;
 

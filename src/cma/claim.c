@@ -25,9 +25,12 @@
 #include "claim.h"
 #include "engine.h"
 
+/* Bits 3 and 4 are those of claim.h. */
 #define CLAIM_LISTED (1u << 0)  /* in area->claims */
 #define CLAIM_BOOKED (1u << 1)  /* has a window */
 #define CLAIM_RUNNING (1u << 2) /* inside a step */
+#define CLAIM_ASKED (1u << 8)   /* the engine was asked for a window */
+#define CLAIM_PICKED (1u << 9)  /* it is that window */
 
 /* Sorts of what stands in the way, the one to name first comes first. */
 enum claim_sort { CLAIM_SORT_MOVER, CLAIM_SORT_ROOM, CLAIM_SORT_HELD, CLAIM_SORT_CLAIMED };
@@ -196,6 +199,15 @@ static void claim_unlist(struct cma_claim *claim)
     claim->flags = 0;
     area->generation++;
     atom_sub(&area->span->emptying, 1);
+}
+
+/* Other claims read the flags. */
+static void claim_mark(struct cma_claim *claim, uint32_t set, uint32_t clear)
+{
+    uintptr_t state = claim_lock(claim);
+
+    claim->flags = (claim->flags | set) & ~clear;
+    claim_unlock(claim, state);
 }
 
 /* Gives the window up: what was isolated is as it was, except that what moved has moved. */
@@ -529,6 +541,25 @@ static CMA__APART int claim_exhausted(struct cma_claim *claim)
     return claim_refuse(claim, code, reasons[sort], claim_pfn(claim, claim->seen_frame[sort]));
 }
 
+/* The place to look at next: the engine's, once, then all in order. False: there is none. */
+static bool claim_next(struct cma_claim *claim, const struct cma_window_want *want, cma_pfn_t *pfn)
+{
+    struct cma_area *area = claim->area;
+
+    if (area->engine != NULL && (claim->flags & CLAIM_ASKED) == 0) {
+        claim_mark(claim, CLAIM_ASKED | CLAIM_PICKED, 0);
+        if (area->engine->choose(area, want, pfn)) {
+            return true;
+        }
+    }
+    if ((claim->flags & CLAIM_PICKED) != 0) {
+        /* It was not to be had, and says nothing about those below it. */
+        claim_mark(claim, 0, CLAIM_PICKED);
+        claim->cursor = 0;
+    }
+    return cma__window_next(want, claim->cursor, pfn);
+}
+
 static CMA__APART int claim_choose(struct cma_claim *claim, uint64_t *budget)
 {
     const struct cma_area *area = claim->area;
@@ -539,7 +570,7 @@ static CMA__APART int claim_choose(struct cma_claim *claim, uint64_t *budget)
 
     (void)cma__window_want(area, &claim->request, &want);
     while (*budget > 0) {
-        if (!cma__window_next(&want, claim->cursor, &pfn)) {
+        if (!claim_next(claim, &want, &pfn)) {
             return CLAIM_EXHAUSTED;
         }
         (*budget)--;

@@ -36,6 +36,7 @@
 /* Candidates that a search compares, and untrue or unfit ones that it puts up with, before it
  * takes a longer class. */
 #define RUNS_FITS 8u
+#define RUNS_FITS_PRICED 16u
 #define RUNS_MISFITS 16u
 
 /* Words of struct cma_runs. */
@@ -396,11 +397,15 @@ void cma__runs_shrunk(const struct cma_frames *frames, const struct cma_span *sp
 #define RUNS_UNIT_SHIFT 8u
 #define RUNS_VALUES 24u
 #define RUNS_VALUE_SLOPE 78u /* of one unit more, behind the table */
+/* So many copies are worth one of these values: 112 for the only unit of a run. More copies a value
+ * pack better, fewer copy less. */
+#define RUNS_COPIES_A_VALUE 6u
 
 struct runs_search {
     const struct cma_window_want *want;
     uint32_t npages;
     bool plain;          /* anywhere in the lane */
+    bool priced;         /* what somebody has in it may be moved out, at a price */
     uint32_t at;         /* the best window so far */
     uint32_t begin, end; /* the run that it is in */
     uint64_t score;      /* what it spoils */
@@ -440,18 +445,44 @@ static bool runs_is_idle(const struct runs_view *view, uint32_t at, uint32_t npa
     return runs_bit_up(view->frames->idle, view->base + at, end, UINT32_MAX) == end;
 }
 
+/* About how many copies it takes to empty a window; eight discards are one. From the counts of
+ * blocks alone: the parts of a block are taken to be alike. */
+static uint64_t runs_copies(const struct runs_view *view, uint32_t at, uint32_t npages)
+{
+    uint32_t end = at + npages;
+    uint64_t eighths = 0;
+
+    while (at < end) {
+        uint32_t number = runs_block_of(view, at);
+        uint32_t block_end = runs_block_end(view, number);
+        const struct cma_block *block = span_block(view->frames, view->span, number);
+        uint32_t part = (end < block_end ? end : block_end) - at;
+        uint32_t held = 8u * block->kept + block->droppable;
+
+        eighths += held * part / (block_end - runs_block_begin(view, number));
+        at += part;
+    }
+    return eighths / 8;
+}
+
 /* Looks at one place in a run. */
 static void runs_judge(const struct runs_view *view, struct runs_search *search, uint32_t begin,
                        uint32_t end, uint32_t at)
 {
+    uint32_t left = end - begin - search->npages;
     uint64_t score = runs_value_of(view, begin, end) - runs_value_of(view, begin, at) -
-                     runs_value_of(view, at + search->npages, end) +
-                     (end - begin - search->npages) / 8;
+                     runs_value_of(view, at + search->npages, end);
 
+    /* Where copies count, what is left of a run counts for less. */
+    if (search->priced) {
+        score = (score + left / 54) * RUNS_COPIES_A_VALUE + runs_copies(view, at, search->npages);
+    } else {
+        score += left / 8;
+    }
     if (search->found && score >= search->score) {
         return;
     }
-    if (!runs_is_idle(view, at, search->npages)) {
+    if (!search->priced && !runs_is_idle(view, at, search->npages)) {
         search->occupied = true;
         return;
     }
@@ -508,6 +539,12 @@ static void runs_consider(const struct runs_view *view, struct runs_search *sear
     }
 }
 
+/* The window fills its run. */
+static bool runs_is_exact(const struct runs_search *search)
+{
+    return search->found && !search->priced && search->end - search->begin == search->npages;
+}
+
 /* Looks at the runs of one class that begin in a block. */
 static void runs_visit(const struct runs_view *view, struct runs_search *search, uint32_t class,
                        uint32_t number)
@@ -536,7 +573,7 @@ static void runs_visit(const struct runs_view *view, struct runs_search *search,
         if (runs_class(stop - at) == class) {
             named = true;
             runs_consider(view, search, at, stop);
-            if (search->found && search->end - search->begin == search->npages) {
+            if (runs_is_exact(search)) {
                 return;
             }
         }
@@ -551,8 +588,8 @@ static void runs_visit(const struct runs_view *view, struct runs_search *search,
 /* Enough was compared, or nothing better can come. */
 static bool runs_enough(const struct runs_search *search)
 {
-    return search->found &&
-           (search->fits >= RUNS_FITS || search->end - search->begin == search->npages);
+    return search->found && (search->fits >= (search->priced ? RUNS_FITS_PRICED : RUNS_FITS) ||
+                             runs_is_exact(search));
 }
 
 /* Looks through one class. `limit`: not at all of it. */
@@ -701,6 +738,17 @@ static void runs_take(const struct runs_view *view, const struct runs_search *se
     view->index->skipped_npages += search->at - search->begin;
 }
 
+static struct runs_search runs_begin(const struct cma_span *span,
+                                     const struct cma_window_want *want)
+{
+    return (struct runs_search){
+        .want = want,
+        .npages = (uint32_t)want->npages,
+        .plain = want->boundary_npages == 0 && want->first <= span->pfn &&
+                 want->last >= span->pfn + (span->npages - 1),
+    };
+}
+
 /* What is remembered of the last search that found no run at all, until a run grows. */
 static bool runs_is_full(const struct runs_view *view, const struct runs_search *search)
 {
@@ -715,15 +763,13 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
                     enum cma_runs_effort effort, cma_pfn_t *pfn)
 {
     struct runs_view view = runs_view(frames, span);
-    struct runs_search search = {.want = want, .npages = (uint32_t)want->npages};
+    struct runs_search search = runs_begin(span, want);
     uintptr_t state;
     bool none;
 
     if (want->npages > span->npages || want->align_npages > UINT32_MAX) {
         return want->npages > span->npages ? CMA_ENOMEM : CMA_EBUSY;
     }
-    search.plain = want->boundary_npages == 0 && want->first <= span->pfn &&
-                   want->last >= span->pfn + (span->npages - 1);
     state = cma__span_lock(frames, span);
     none = runs_is_full(&view, &search);
     if (!none && !runs_refill(&view, &search)) {
@@ -743,6 +789,26 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
         return CMA_OK;
     }
     return none ? CMA_ENOMEM : CMA_EBUSY;
+}
+
+bool cma__runs_choose(struct cma_frames *frames, struct cma_span *span,
+                      const struct cma_window_want *want, cma_pfn_t *pfn, uint64_t *price)
+{
+    struct runs_view view = runs_view(frames, span);
+    struct runs_search search = runs_begin(span, want);
+    uintptr_t state;
+
+    if (want->npages > span->npages || want->align_npages > UINT32_MAX) {
+        return false;
+    }
+    search.priced = true;
+    state = cma__span_lock(frames, span);
+    runs_catch_up(&view);
+    runs_search(&view, &search, CMA__RUNS_ANY);
+    cma__span_unlock(frames, span, state);
+    *pfn = span->pfn + search.at;
+    *price = search.score;
+    return search.found;
 }
 
 int cma__runs_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,

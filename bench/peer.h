@@ -14,6 +14,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* In a loop that waits for a lock. */
+static inline void peer_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 #define PEER_FAIL UINT64_MAX
 #define PEER_PAGE_SHIFT 12
 #define PEER_PAGE_NBYTES 4096u

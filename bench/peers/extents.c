@@ -35,7 +35,7 @@ static inline void extents_lock(struct extents *self)
 {
     while (__atomic_exchange_n(&self->lock, 1, __ATOMIC_ACQUIRE)) {
         for (int i = 0; i < 2000 && __atomic_load_n(&self->lock, __ATOMIC_RELAXED); i++) {
-            __builtin_ia32_pause();
+            peer_pause();
         }
         if (__atomic_load_n(&self->lock, __ATOMIC_RELAXED)) {
             sched_yield();

@@ -64,7 +64,7 @@ static uintptr_t port_lock(void *ctx, struct cma_lock *lock)
     while (
         !__atomic_compare_exchange_n(word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
         for (int i = 0; i < 2000 && __atomic_load_n(word, __ATOMIC_RELAXED); i++) {
-            __builtin_ia32_pause();
+            peer_pause();
         }
         if (__atomic_load_n(word, __ATOMIC_RELAXED)) {
             sched_yield();

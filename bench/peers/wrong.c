@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* wrong.c - peers that are wrong, each in its own way: `bench check` has to say so */
+/* wrong.c - peers that are wrong, each in its own way: `bench check` (of the last one, `bench
+ * packing`) has to say so */
 #include "../peer.h"
 
 #include <stdlib.h>
@@ -65,6 +66,15 @@ static uint64_t wrong_lost(void *argument, uint64_t nbytes, uint64_t align)
     return at;
 }
 
+/* Refuses everything, with an area that is free. */
+static uint64_t wrong_refuse(void *self, uint64_t nbytes, uint64_t align)
+{
+    (void)self;
+    (void)nbytes;
+    (void)align;
+    return PEER_FAIL;
+}
+
 static void wrong_release(void *self, uint64_t handle, uint64_t nbytes)
 {
     (void)self;
@@ -84,13 +94,12 @@ static uint64_t wrong_metadata(void *self)
         .release = wrong_release, .metadata_nbytes = wrong_metadata, .destroy = free, \
     }
 static const struct peer wrong_peers[] = {
-    WRONG_PEER("overlap", wrong_overlap),
-    WRONG_PEER("outside", wrong_outside),
-    WRONG_PEER("align", wrong_align),
-    WRONG_PEER("lost", wrong_lost),
+    WRONG_PEER("overlap", wrong_overlap), WRONG_PEER("outside", wrong_outside),
+    WRONG_PEER("align", wrong_align),     WRONG_PEER("lost", wrong_lost),
+    WRONG_PEER("refuse", wrong_refuse),
 };
 
 const struct peer *peer_get(uint32_t index)
 {
-    return index < 4 ? &wrong_peers[index] : NULL;
+    return index < 5 ? &wrong_peers[index] : NULL;
 }

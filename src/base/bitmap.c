@@ -17,18 +17,31 @@ static uint32_t bitmap_part(uint32_t index, uint32_t first, uint32_t last)
     return bits_mask(low, high);
 }
 
+/* Whole words in between are written, not changed: runs of devices are hundreds of bits long. */
+static void bitmap_fill(uint32_t *bitmap, uint32_t first, uint32_t last, uint32_t value)
+{
+    uint32_t i = first / 32;
+    uint32_t part = bitmap_part(i, first, last);
+
+    atom_poke(&bitmap[i], (atom_peek(&bitmap[i]) & ~part) | (value & part));
+    if (i == last / 32) {
+        return;
+    }
+    for (i++; i < last / 32; i++) {
+        atom_poke(&bitmap[i], value);
+    }
+    part = bitmap_part(i, first, last);
+    atom_poke(&bitmap[i], (atom_peek(&bitmap[i]) & ~part) | (value & part));
+}
+
 void cma__bitmap_set(uint32_t *bitmap, uint32_t first, uint32_t last)
 {
-    for (uint32_t i = first / 32; i <= last / 32; i++) {
-        atom_poke(&bitmap[i], atom_peek(&bitmap[i]) | bitmap_part(i, first, last));
-    }
+    bitmap_fill(bitmap, first, last, UINT32_MAX);
 }
 
 void cma__bitmap_clear(uint32_t *bitmap, uint32_t first, uint32_t last)
 {
-    for (uint32_t i = first / 32; i <= last / 32; i++) {
-        atom_poke(&bitmap[i], atom_peek(&bitmap[i]) & ~bitmap_part(i, first, last));
-    }
+    bitmap_fill(bitmap, first, last, 0);
 }
 
 uint32_t cma__bitmap_count(const uint32_t *bitmap, uint32_t first, uint32_t last)

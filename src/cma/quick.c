@@ -63,11 +63,12 @@ static int quick_lanes(const struct cma_area *area, const struct cma_window_want
                        uint32_t owner, enum cma_runs_effort effort, uint64_t *ask, cma_pfn_t *pfn)
 {
     const struct cma_port *port = area->frames->port;
-    uint32_t lane = area->nspans == 1 || port->cpu == NULL ? 0 : port->cpu(port->ctx);
+    uint32_t lane =
+        area->nspans == 1 || port->cpu == NULL ? 0 : port->cpu(port->ctx) % area->nspans;
     uint32_t stamp = cma__frames_stamp(area->frames);
 
     for (uint32_t i = 0; i < area->nspans; i++) {
-        uint32_t number = (lane + i) % area->nspans;
+        uint32_t number = lane + i < area->nspans ? lane + i : lane + i - area->nspans;
         struct cma_span *span = &area->span[number];
         int error = CMA_ENOMEM;
 
@@ -97,7 +98,7 @@ int cma__quick_claim(struct cma_area *area, const struct cma_area_request *reque
 
     if (area->frames->runs == NULL || atom_load(&area->active) == 0 ||
         (ops != NULL && ops->take_back != NULL) || request->npages > area->npages ||
-        cma__window_want(area, request, &want) != 0 || !cma__window_next(&want, 0, &any)) {
+        cma__window_want(area, request, &want) != 0) {
         return CMA__QUICK_NO;
     }
     result = CMA_EBUSY;
@@ -110,7 +111,8 @@ int cma__quick_claim(struct cma_area *area, const struct cma_area_request *reque
     if (result == CMA_EBUSY) {
         result = quick_lanes(area, &want, request->owner, CMA__RUNS_ANY, &ask, pfn);
     }
-    if (result == CMA_ENOMEM && (quick_is_busy(area) || quick_fits_border(area, &want))) {
+    if (result == CMA_ENOMEM && (quick_is_busy(area) || !cma__window_next(&want, 0, &any) ||
+                                 quick_fits_border(area, &want))) {
         return CMA__QUICK_NO;
     }
     return result == CMA_EBUSY ? CMA__QUICK_NO : result;

@@ -411,6 +411,7 @@ struct runs_search {
     uint64_t score;      /* what it spoils */
     uint32_t fits, misfits;
     bool found;
+    bool refill;   /* it is the place of the buffer that was released last */
     bool occupied; /* a run would do, but somebody has something in it */
     bool cut;      /* a class was left before its end */
 };
@@ -539,10 +540,11 @@ static void runs_consider(const struct runs_view *view, struct runs_search *sear
     }
 }
 
-/* The window fills its run. */
+/* The window fills its run, or nearly: no other can be much better. */
 static bool runs_is_exact(const struct runs_search *search)
 {
-    return search->found && !search->priced && search->end - search->begin == search->npages;
+    return search->found && !search->priced &&
+           search->end - search->begin - search->npages <= search->npages / 16;
 }
 
 /* Looks at the runs of one class that begin in a block. */
@@ -664,10 +666,12 @@ static bool runs_refill(const struct runs_view *view, struct runs_search *search
 
     for (uint32_t i = index->nrecent; i-- > 0;) {
         cma_pfn_t pfn = view->span->pfn + index->recent[i][0];
-        cma_pfn_t place;
+        cma_pfn_t place = pfn;
 
-        if (index->recent[i][1] == want->npages && pfn >= want->first &&
-            cma__window_next(want, pfn, &place) && place == pfn &&
+        if (index->recent[i][1] == search->npages &&
+            (search->plain
+                 ? ((pfn + want->phase) & (want->align_npages - 1)) == 0
+                 : pfn >= want->first && cma__window_next(want, pfn, &place) && place == pfn) &&
             runs_is_idle(view, index->recent[i][0], (uint32_t)want->npages)) {
             search->at = search->begin = index->recent[i][0];
             search->end = search->at + index->recent[i][1];
@@ -675,7 +679,7 @@ static bool runs_refill(const struct runs_view *view, struct runs_search *search
             view->index->nrecent--;
             view->index->recent[i][0] = index->recent[index->nrecent][0];
             view->index->recent[i][1] = index->recent[index->nrecent][1];
-            search->found = true;
+            search->found = search->refill = true;
             return true;
         }
     }
@@ -723,7 +727,9 @@ static void runs_take(const struct runs_view *view, const struct runs_search *se
     uint32_t npages = search->npages;
     uint32_t end = search->at + npages;
 
-    runs_gone(view, search->begin, search->end);
+    if (!search->refill) {
+        runs_gone(view, search->begin, search->end);
+    }
     runs_account(view, search->at, npages, false);
     if (search->at > search->begin) {
         runs_name(view, search->begin, search->at);

@@ -530,6 +530,13 @@ static int machine_ops_free(void *ctx, cma_pfn_t pfn, uint32_t npages, uint32_t 
     return cma_pages_free(&((struct machine *)ctx)->pages, pfn, npages, owner);
 }
 
+static uint64_t machine_cached(void *ctx)
+{
+    const struct cma_pages_ops *ops = cma_pages_ops(&((struct machine *)ctx)->pages);
+
+    return ops->cached != NULL ? ops->cached(ops->ctx) : 0;
+}
+
 static void machine_ops(struct machine *machine, const struct machine_config *config)
 {
     machine->ops = (struct cma_pages_ops){
@@ -540,8 +547,19 @@ static void machine_ops(struct machine *machine, const struct machine_config *co
         .room = machine_room,
         .alloc = machine_ops_alloc,
         .free = machine_ops_free,
+        .cached = machine_cached,
     };
     cma_frames_set_ops(&machine->table, &machine->ops);
+}
+
+/* A thread is on one processor for a while, then on another: also between a call's two questions.
+ */
+static uint32_t machine_cpu(void *ctx)
+{
+    static _Thread_local uint32_t asked;
+
+    (void)ctx;
+    return asked++ / 61 + (uint32_t)((uintptr_t)&asked >> 12);
 }
 
 static void machine_port(struct machine *machine)
@@ -560,6 +578,7 @@ static void machine_port(struct machine *machine)
         .unlock = machine_unlock,
         .wait = machine_wait,
         .wake = machine_wake,
+        .cpu = machine_cpu,
     };
 }
 
@@ -627,6 +646,10 @@ void machine_make(struct machine *machine, const struct machine_config *config)
     MACHINE_REQUIRE(error == 0, "cma_frames_init: %s", cma_strerror(error));
     error = cma_pages_init(&machine->pages, &machine->table);
     MACHINE_REQUIRE(error == 0, "cma_pages_init: %s", cma_strerror(error));
+    if (config->ncaches != 0) {
+        error = cma_pages_add_caches(&machine->pages, machine->caches, config->ncaches);
+        MACHINE_REQUIRE(error == 0, "cma_pages_add_caches: %s", cma_strerror(error));
+    }
     machine_ops(machine, config);
     for (uint32_t i = 0; i < 2; i++) {
         int number;

@@ -16,6 +16,7 @@
 
 #define MACHINE_WORDS 8 /* of each page that the tests look at */
 #define MACHINE_AREAS_MAX 4
+#define MACHINE_CACHES_MAX 3
 
 /* What may fail, by contract. */
 enum machine_fault {
@@ -46,6 +47,7 @@ struct machine_config {
                                * the first so many pages */
     uint32_t refusal_percent; /* of the second mover; the first never refuses */
     bool lends;               /* there is a lend operation, as a host has one */
+    uint32_t ncaches;         /* up to MACHINE_CACHES_MAX; threads change among them */
 };
 
 struct machine {
@@ -57,6 +59,7 @@ struct machine {
     struct cma_range map_memory[2], map_reserved[8];
     struct cma_frames table;
     struct cma_pages pages;
+    struct cma_pages_cache caches[MACHINE_CACHES_MAX];
     struct cma_pages_ops ops; /* those of `pages`, which can be made to fail */
     void *storage;
     struct cma_area areas[MACHINE_AREAS_MAX];

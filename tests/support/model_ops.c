@@ -192,7 +192,7 @@ static void ops_alloc(struct model *model)
                                           CMA_KIND_DROPPABLE, CMA_KIND_DROPPABLE};
     enum cma_kind kind = kinds[model_below(model, 5)];
     uint32_t mover = (uint32_t)model_below(model, model->nmovers);
-    struct cma_pages_request request;
+    struct cma_pages_request request, asked;
     struct cma_refusal refusal = {0};
     cma_pfn_t pfn = 0;
     uint32_t object;
@@ -212,7 +212,12 @@ static void ops_alloc(struct model *model)
     object = model_object_make(model);
     request.holder.cookie = model->objects[object].cookie;
     possible = model->depth == 0 && !model->filling && model_pages_possible(model, &request);
-    error = cma_pages_alloc(&model->pages, &request, &pfn, &refusal);
+    asked = request;
+    /* The mover's own limit need not be said. */
+    if (kind != CMA_KIND_UNMOVABLE && request.paddr_last == model->movers[mover].mover.paddr_last &&
+        model_chance(model, 50))
+        asked.paddr_last = 0;
+    error = cma_pages_alloc(&model->pages, &asked, &pfn, &refusal);
     model_note(model,
                "alloc %s of %llu, align %llu, %#llx to %#llx, boundary %#llx, flags %#x: %s %#llx",
                cma_kind_name(kind), (unsigned long long)request.npages,
@@ -716,6 +721,9 @@ static void ops_floor(struct model *model)
 
         idle += f->place == MODEL_ORDINARY && f->object == 0 && f->zone <= zone;
     }
+    /* One that the next destinations break, while there is something in caches. */
+    if (npages != 0 && model->ncaches != 0)
+        npages = idle - (idle < 4 ? idle : model_below(model, 4));
     error = ops->floor(ops->ctx, model->zones[zone].last, npages);
     model_note(model, "floor of zone %u: %llu pages: %s", zone, (unsigned long long)npages,
                ops_name(error));

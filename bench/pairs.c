@@ -2,22 +2,25 @@
 /*
  * pairs.c - page allocate and free, against mimalloc's aligned pair in the same process
  *
- * Both hand out 4 KiB that nobody touches. libcma checks each free (double, other owner, other
- * length) and has real locks in its port: one locked instruction to lock, a store to unlock. Rounds
- * of the two alternate, and what is reported is the median of the ratios of neighbours, for on a
- * machine that others use too, nanoseconds alone say little. With two threads both run at once,
- * each on a processor's cache of its own, and a round ends with the slower one.
+ *     pairs [ROUNDS [PAIRS]]
+ *
+ * The cells of `bench pages` treat both as peers behind a plug-in; here both are called directly,
+ * in four patterns, and once more without processors' caches. Both hand out 4 KiB that nobody
+ * touches. libcma checks each free (double, other owner, other length) and has real locks in its
+ * port: one locked instruction to lock, a store to unlock. Rounds of the two alternate, and what is
+ * reported is the median of the ratios of neighbours, for on a machine that others use too,
+ * nanoseconds alone say little. With two threads both run at once, each on a processor's cache of
+ * its own, and a round ends with the slower one.
  *
  *     pair      allocate, free
  *     live 64   of 64 pages the oldest is freed, one is allocated
  *     steady    of 4,096 pages one at random is freed, one is allocated   (the headline)
  *     burst     256 allocations, then 256 frees
  */
-#include "pairs.h"
-
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -328,7 +331,8 @@ static void pages_cell(FILE *out, uint32_t nthreads, struct pages_thread *thread
     fflush(out);
 }
 
-void bench_pairs(FILE *out, uint32_t rounds, uint32_t npairs)
+/* Medians over alternating rounds of npairs pairs each. */
+static void pages_table(FILE *out, uint32_t rounds, uint32_t npairs)
 {
     struct pages_board *boards[PAGES_WHO] = {NULL, pages_board(true), pages_board(false)};
     struct cma_violation violation;
@@ -364,11 +368,9 @@ void bench_pairs(FILE *out, uint32_t rounds, uint32_t npairs)
     }
 }
 
-#ifdef BENCH_PAIRS_MAIN
 int main(int argc, char **argv)
 {
-    bench_pairs(stdout, argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 0) : 41,
+    pages_table(stdout, argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 0) : 41,
                 argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 0) : 100000);
     return 0;
 }
-#endif

@@ -322,7 +322,7 @@ static bool table_begin(struct self *self, uint64_t ordinary_nbytes, uint64_t ar
     struct cma_range area = {
         .base = AREA_PADDR, .nbytes = area_nbytes, .kind = CMA_RANGE_AREA, .name = "area"};
     struct cma_frames_config config = {
-        .port = &self->port, .areas_only = ordinary_nbytes == 0, .lanes = 1};
+        .port = &self->port, .areas_only = ordinary_nbytes == 0, .index = &cma_frames_index, .lanes = 1};
     struct cma_map map;
 
     self->port = port_template;

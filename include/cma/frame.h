@@ -167,6 +167,9 @@ struct cma_span {
     struct cma_lock lock; /* of areas; ordinary spans share the table's */
 };
 
+struct cma_frames_index; /* private: src/frame/runs.h */
+extern const struct cma_frames_index cma_frames_index;
+
 struct cma_frames_config {
     const struct cma_port *port;
     const struct cma_zone *zones; /* lives as long as the table; NULL: one zone, all mapped */
@@ -174,9 +177,14 @@ struct cma_frames_config {
     uint32_t block_order; /* 5 to 12; 0: of 7, 8 and 9 (512 pages) what needs least storage */
     bool areas_only;      /* the table covers areas only: a host's allocator has the rest */
     /*
-     * 0: windows in areas are found by a walk over blocks. 1 up: an index of runs is kept for areas
-     * (0.01 to 0.05 bytes a page), and each large one is cut into up to so many parts, on one of
-     * which each processor begins: claims in different parts do not meet. For so many processors.
+     * &cma_frames_index: areas get an index of their runs, 0.01 to 0.08 bytes a page, with which an
+     * area's engine (area.h) finds windows. NULL: windows are found by a walk over blocks.
+     */
+    const struct cma_frames_index *index;
+    /*
+     * With an index: each large area is cut into up to so many parts, each with a lock of its own,
+     * on one of which each processor begins. For so many processors that claim at once; one part
+     * packs best. 0: 1.
      */
     uint32_t lanes;
     uint32_t lane_npages; /* the least that is worth a lane; 0: 8,192 */
@@ -256,6 +264,7 @@ struct cma_frames {
     uint32_t *available; /* bit trees over a span's blocks: idle frames to be handed out */
     uint32_t *reclaim;   /* bit trees over a span's blocks: droppable frames, ordinary spans only */
     uint32_t *runs;      /* indexes of areas' runs (src/frame/runs.c), or NULL */
+    const struct cma_frames_index *index;
     struct cma_zone zones[CMA_ZONES_MAX];
     uint32_t nzones;
     uint64_t zone_idle[CMA_ZONES_MAX];      /* idle frames of ordinary spans; under `lock` */

@@ -25,6 +25,7 @@ struct cma_system_config {
     uint32_t nzones;
     uint32_t block_order;
     uint32_t flags; /* CMA_SYSTEM_* */
+    uint32_t lanes; /* as in struct cma_frames_config */
 };
 
 struct cma_system {

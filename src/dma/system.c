@@ -18,6 +18,8 @@ static void system_frames_config(const struct cma_system_config *config,
         .zones = config->zones,
         .nzones = config->nzones,
         .block_order = config->block_order,
+        .index = &cma_frames_index,
+        .lanes = config->lanes,
     };
 }
 

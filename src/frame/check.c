@@ -263,7 +263,7 @@ static bool check_span(struct check_walk *walk, cma_pfn_t *pfn)
            check_that(walk, walk->busy || (span->passing == 0 && span->emptying == 0),
                       "a count of frames in passing or of claims is left over") &&
            check_that(walk, walk->pinned == span->pinned, "pins in place are miscounted") &&
-           check_that(walk, span->runs == 0 || cma__runs_check(frames, span),
+           check_that(walk, span->runs == 0 || frames->index->check(frames, span),
                       "a run is missing in the index, or a block is whole in it and is not");
 }
 

@@ -124,9 +124,9 @@ static uint32_t evacuate_block(struct cma_frames *frames, struct cma_span *span,
         }
         word = evacuate_record(span_record(frames, span, pfn), &moves[n], word);
         if (comes) {
-            cma__runs_grown(frames, span, pfn, 1);
+            runs_changed(frames, span, pfn, 1, true);
         } else if (change == EVACUATE_UNPUBLISH) {
-            cma__runs_shrunk(frames, span, pfn, 1);
+            runs_changed(frames, span, pfn, 1, false);
         }
         kept += word_kind(word) == CMA_KIND_MOVABLE ? 1 : 0;
         droppable += word_kind(word) == CMA_KIND_DROPPABLE ? 1 : 0;

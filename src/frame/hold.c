@@ -211,7 +211,7 @@ void cma__span_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t 
                     uint32_t npages)
 {
     cma__account_idle(frames, span, pfn, npages, false);
-    cma__runs_shrunk(frames, span, pfn, npages);
+    runs_changed(frames, span, pfn, npages, false);
     (void)atom_add(&span->passing, npages);
 }
 
@@ -220,7 +220,7 @@ void cma__span_put(struct cma_frames *frames, struct cma_span *span, cma_pfn_t p
     cma__assert(atom_peek(&span_record(frames, span, pfn)->word) == 0);
     (void)atom_sub(&span->passing, npages);
     cma__account_idle(frames, span, pfn, npages, true);
-    cma__runs_grown(frames, span, pfn, npages);
+    runs_changed(frames, span, pfn, npages, true);
 }
 
 uint32_t cma__span_idle_below(const struct cma_frames *frames, const struct cma_span *span,

@@ -114,7 +114,7 @@ static void migrate_publish(struct cma_frames *frames, cma_pfn_t to, uint32_t wo
     state = cma__span_lock(frames, span);
     (void)atom_sub(&span->passing, 1);
     cma__frame_enter(frames, span, to, word, cookie);
-    cma__runs_grown(frames, span, to, 1);
+    runs_changed(frames, span, to, 1, true);
     cma__span_unlock(frames, span, state);
 }
 

@@ -66,7 +66,7 @@ static int pin_in_place(struct cma_frames *frames, struct cma_span *span, cma_pf
     if ((word & WORD_PINS) == 0) {
         if (span->is_area != 0) {
             span->pinned++;
-            cma__runs_shrunk(frames, span, pfn, 1);
+            runs_changed(frames, span, pfn, 1, false);
         }
         cma__account_change(frames, span, pfn, word, word + WORD_PIN);
     }
@@ -125,7 +125,7 @@ static int pin_drop(struct cma_frames *frames, struct cma_span *span, cma_pfn_t 
     if ((word & WORD_PINS) == WORD_PIN) {
         if (span->is_area != 0) {
             span->pinned--;
-            cma__runs_grown(frames, span, pfn, 1);
+            runs_changed(frames, span, pfn, 1, true);
         }
         cma__account_change(frames, span, pfn, word, word - WORD_PIN);
     }

@@ -33,6 +33,10 @@
 #define RUNS_TREE_CLASS 2u  /* the first of the trees of classes */
 #define RUNS_CLASSES_MAX 128u
 
+/* A lane of an area is worth having from so many pages on: the largest buffers of devices must fit
+ * well into it. */
+#define RUNS_LANE_NPAGES 8192u
+
 /* Candidates that a search compares, and untrue or unfit ones that it puts up with, before it
  * takes a longer class. */
 #define RUNS_FITS 8u
@@ -75,7 +79,7 @@ static uint32_t runs_class(uint32_t npages)
     return npages < 4 ? npages - 1 : (octave - 2) * 4 + ((npages >> (octave - 2)) & 3) + 3;
 }
 
-uint32_t cma__runs_words(uint32_t npages, uint32_t nblocks)
+static uint32_t runs_words(uint32_t npages, uint32_t nblocks)
 {
     uint32_t trees = RUNS_TREE_CLASS + runs_class(npages) + 1;
     uint32_t words = RUNS_HEAD + trees * cma__bittree_words(nblocks);
@@ -83,12 +87,26 @@ uint32_t cma__runs_words(uint32_t npages, uint32_t nblocks)
     return (words + CMA__RUNS_ALIGN - 1) / CMA__RUNS_ALIGN * CMA__RUNS_ALIGN;
 }
 
-uint32_t *cma__runs_align(uint32_t *words)
+/* The last frame of the lane of an area that begins at `first`: cut where large alignments are. */
+static cma_pfn_t runs_lane_last(const struct cma_frames_config *config, cma_pfn_t first,
+                                cma_pfn_t last, uint32_t order, uint32_t lane)
 {
-    uint32_t odd = (uint32_t)((uintptr_t)words / sizeof(uint32_t)) % CMA__RUNS_ALIGN;
+    /* An area has fewer than 2^29 frames. */
+    uint32_t npages = (uint32_t)(last - first) + 1;
+    uint32_t least = config->lane_npages != 0 ? config->lane_npages : RUNS_LANE_NPAGES;
+    uint32_t nlanes =
+        (uint32_t)bits_min(bits_min(config->lanes, CMA__LANES_MAX), npages / least + lane);
+    uint32_t chunk;
+    uint64_t align;
+    cma_pfn_t next;
 
-    /* The first index begins CMA__RUNS_ALIGN words behind what is returned. */
-    return words - odd;
+    if (lane + 1 >= nlanes) {
+        return last;
+    }
+    chunk = npages / (nlanes - lane);
+    align = bits_max(UINT64_C(1) << order, UINT64_C(1) << bits_highest(chunk / 2 + 1));
+    next = (first + chunk) & ~(align - 1);
+    return next > first && next <= last ? next - 1 : last;
 }
 
 /* --- blocks of a lane ---------------------------------------------------------------------- */
@@ -339,51 +357,40 @@ static void runs_catch_up(const struct runs_view *view)
     }
 }
 
-void cma__runs_init(const struct cma_frames *frames, const struct cma_span *span)
+static void runs_init(const struct cma_frames *frames, const struct cma_span *span)
 {
-    struct runs_view view;
+    struct runs_view view = runs_view(frames, span);
 
-    if (span->runs == 0) {
-        return;
-    }
-    view = runs_view(frames, span);
     view.index->words = cma__bittree_words(span->nblocks);
     runs_name(&view, 0, span->npages);
 }
 
-void cma__runs_grown(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
-                     uint32_t npages)
+static void runs_shrunk(const struct runs_view *view, uint32_t at, uint32_t npages)
 {
-    struct runs_view view;
+    uint32_t last = runs_block_of(view, at + (npages - 1));
 
-    if (span->runs != 0) {
-        view = runs_view(frames, span);
-        runs_mark_grown(&view, (uint32_t)(pfn - span->pfn), npages);
-    }
-}
-
-void cma__runs_shrunk(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
-                      uint32_t npages)
-{
-    uint32_t at = (uint32_t)(pfn - span->pfn);
-    struct runs_view view;
-    uint32_t number;
-
-    if (span->runs == 0) {
-        return;
-    }
-    view = runs_view(frames, span);
-    runs_forget_recent(&view);
-    for (number = runs_block_of(&view, at); number <= runs_block_of(&view, at + (npages - 1));
-         number++) {
-        cma__bittree_set(runs_tree(&view, RUNS_TREE_BROKEN), span->nblocks, number);
+    runs_forget_recent(view);
+    for (uint32_t number = runs_block_of(view, at); number <= last; number++) {
+        cma__bittree_set(runs_tree(view, RUNS_TREE_BROKEN), view->span->nblocks, number);
     }
     /* What is left on either side is a shorter run, in a class of its own. */
     if (at != 0) {
-        runs_mark_grown(&view, at - 1, 1);
+        runs_mark_grown(view, at - 1, 1);
     }
-    if (at + npages < span->npages) {
-        runs_mark_grown(&view, at + npages, 1);
+    if (at + npages < view->span->npages) {
+        runs_mark_grown(view, at + npages, 1);
+    }
+}
+
+static void runs_note(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
+                      uint32_t npages, bool open)
+{
+    struct runs_view view = runs_view(frames, span);
+
+    if (open) {
+        runs_mark_grown(&view, (uint32_t)(pfn - span->pfn), npages);
+    } else {
+        runs_shrunk(&view, (uint32_t)(pfn - span->pfn), npages);
     }
 }
 
@@ -896,7 +903,7 @@ static bool runs_check_run(const struct runs_view *view, uint32_t begin, uint32_
     return false;
 }
 
-bool cma__runs_check(const struct cma_frames *frames, const struct cma_span *span)
+static bool runs_check(const struct cma_frames *frames, const struct cma_span *span)
 {
     struct runs_view view = runs_view(frames, span);
     uint32_t begin = 0;
@@ -918,3 +925,11 @@ bool cma__runs_check(const struct cma_frames *frames, const struct cma_span *spa
     }
     return true;
 }
+
+const struct cma_frames_index cma_frames_index = {
+    .lane_last = runs_lane_last,
+    .words = runs_words,
+    .init = runs_init,
+    .changed = runs_note,
+    .check = runs_check,
+};

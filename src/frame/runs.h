@@ -37,24 +37,31 @@ static inline struct cma_runs *cma__runs_of(const struct cma_frames *frames,
     return (struct cma_runs *)(void *)(frames->runs + span->runs);
 }
 
-/* Words of an index, a multiple of CMA__RUNS_ALIGN. */
-uint32_t cma__runs_words(uint32_t npages, uint32_t nblocks);
-/* The next address that an index may have. */
-uint32_t *cma__runs_align(uint32_t *words);
+/* What the table calls; an own object, so that who wants no index does not carry its code. */
+struct cma_frames_index {
+    /* The last frame of the lane of an area that begins at `first`, the lane's number being `lane`:
+     * [first, last] is what is left of the area. Blocks are not cut. */
+    cma_pfn_t (*lane_last)(const struct cma_frames_config *config, cma_pfn_t first, cma_pfn_t last,
+                           uint32_t order, uint32_t lane);
+    /* Words of an index, a multiple of CMA__RUNS_ALIGN. */
+    uint32_t (*words)(uint32_t npages, uint32_t nblocks);
+    /* A span that is open as a whole gets its index. */
+    void (*init)(const struct cma_frames *frames, const struct cma_span *span);
+    /* Frames in [pfn, pfn + npages) were closed and are open now, or the reverse. Locked. */
+    void (*changed)(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
+                    uint32_t npages, bool open);
+    /* True if every run has its name, or is marked to get one, and every block with a closed frame
+     * is in the tree of these. Other threads are quiet. */
+    bool (*check)(const struct cma_frames *frames, const struct cma_span *span);
+};
 
-/* Frames in [pfn, pfn + npages) of the span were closed and are open now; or were closed for a
- * moment and may have been missed. Locked. Nothing to do without index. */
-void cma__runs_grown(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
-                     uint32_t npages);
-/* Frames in [pfn, pfn + npages) are not open any more. Locked. */
-void cma__runs_shrunk(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
-                      uint32_t npages);
-/* A span that is open as a whole gets its index. */
-void cma__runs_init(const struct cma_frames *frames, const struct cma_span *span);
-
-/* True if every run has its name, or is marked to get one, and every block with a closed frame is
- * in the tree of these. Other threads are quiet. */
-bool cma__runs_check(const struct cma_frames *frames, const struct cma_span *span);
+static inline void runs_changed(const struct cma_frames *frames, const struct cma_span *span,
+                                cma_pfn_t pfn, uint32_t npages, bool open)
+{
+    if (span->runs != 0) {
+        frames->index->changed(frames, span, pfn, npages, open);
+    }
+}
 
 /* How a window is looked for. */
 enum cma_runs_effort {

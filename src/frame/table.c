@@ -32,10 +32,6 @@ struct table_plan {
     uint64_t nbytes;
 };
 
-/* A lane of an area is worth having from so many pages on: the largest buffers of devices must fit
- * well into it. */
-#define TABLE_LANE_NPAGES 8192u
-
 /* --- layout -------------------------------------------------------------------------------- */
 
 /* The whole pages inside [base, last]. False when there are none. */
@@ -92,28 +88,6 @@ static uint32_t table_nblocks(cma_pfn_t first, cma_pfn_t last, uint32_t order)
     return (uint32_t)((last >> order) - (first >> order)) + 1;
 }
 
-/* The last frame of the lane of an area that begins at `first`: cut where large alignments are. */
-static cma_pfn_t table_lane_last(const struct cma_frames_config *config, cma_pfn_t first,
-                                 cma_pfn_t last, uint32_t order, uint32_t lane)
-{
-    /* An area has fewer than 2^29 frames. */
-    uint32_t npages = (uint32_t)(last - first) + 1;
-    uint32_t least = config->lane_npages != 0 ? config->lane_npages : TABLE_LANE_NPAGES;
-    uint32_t nlanes =
-        (uint32_t)bits_min(bits_min(config->lanes, CMA__LANES_MAX), npages / least + lane);
-    uint32_t chunk;
-    uint64_t align;
-    cma_pfn_t next;
-
-    if (lane + 1 >= nlanes) {
-        return last;
-    }
-    chunk = npages / (nlanes - lane);
-    align = bits_max(UINT64_C(1) << order, UINT64_C(1) << bits_highest(chunk / 2 + 1));
-    next = (first + chunk) & ~(align - 1);
-    return next > first && next <= last ? next - 1 : last;
-}
-
 /* Adds the spans of one piece to the plan, and writes them when there is a table to write to. */
 static bool table_add_piece(struct table_plan *plan, const struct cma_frames_config *config,
                             cma_pfn_t first, cma_pfn_t last, bool is_area, struct cma_span *spans)
@@ -131,10 +105,13 @@ static bool table_add_piece(struct table_plan *plan, const struct cma_frames_con
         cma_pfn_t zone_last;
         uint32_t zone = table_zone_of(zones, nzones, config->port->page_shift,
                                       is_area ? last : first, &zone_last);
-        cma_pfn_t span_end = is_area ? table_lane_last(config, first, last, plan->order, lane)
-                                     : bits_min(last, zone_last);
-        uint32_t nblocks = table_nblocks(first, span_end, plan->order);
+        cma_pfn_t span_end = is_area ? last : bits_min(last, zone_last);
+        uint32_t nblocks;
 
+        if (is_area && config->index != NULL) {
+            span_end = config->index->lane_last(config, first, last, plan->order, lane);
+        }
+        nblocks = table_nblocks(first, span_end, plan->order);
         if (spans != NULL) {
             spans[plan->nspans] = (struct cma_span){
                 .pfn = first,
@@ -147,11 +124,11 @@ static bool table_add_piece(struct table_plan *plan, const struct cma_frames_con
                 .is_area = is_area ? 1 : 0,
                 .lend_class = CMA_LEND_NONE,
                 .lane = lane,
-                .runs = is_area && config->lanes != 0 ? (uint32_t)plan->nrun_words : 0,
+                .runs = is_area && config->index != NULL ? (uint32_t)plan->nrun_words : 0,
             };
         }
-        if (is_area && config->lanes != 0) {
-            plan->nrun_words += cma__runs_words((uint32_t)(span_end - first) + 1, nblocks);
+        if (is_area && config->index != NULL) {
+            plan->nrun_words += config->index->words((uint32_t)(span_end - first) + 1, nblocks);
             lane++;
         }
         plan->nspans++;
@@ -286,7 +263,10 @@ int cma_frames_init(struct cma_frames *frames, const struct cma_map *map,
     frames->available = frames->idle + (plan.nblocks << plan.order) / 32;
     frames->reclaim = frames->available + plan.ntree_words;
     if (plan.nrun_words > CMA__RUNS_ALIGN) {
-        frames->runs = cma__runs_align(frames->reclaim + plan.ntree_words);
+        /* Indexes begin at multiples of a cache line; the first words of `runs` are never used. */
+        frames->runs = frames->reclaim + plan.ntree_words;
+        frames->runs -= (uintptr_t)frames->runs / sizeof(uint32_t) % CMA__RUNS_ALIGN;
+        frames->index = config->index;
     }
     if (config->zones != NULL) {
         frames->nzones = config->nzones;
@@ -303,7 +283,9 @@ int cma_frames_init(struct cma_frames *frames, const struct cma_map *map,
         struct cma_span *span = &frames->spans[i];
 
         cma__account_idle(frames, span, span->pfn, span->npages, true);
-        cma__runs_init(frames, span);
+        if (span->runs != 0) {
+            frames->index->init(frames, span);
+        }
     }
     return CMA_OK;
 }
@@ -520,7 +502,7 @@ bool cma__frame_leave(struct cma_frames *frames, struct cma_span *span, cma_pfn_
         return true;
     }
     if (take) {
-        cma__runs_shrunk(frames, span, pfn, 1);
+        runs_changed(frames, span, pfn, 1, false);
         (void)atom_add(&span->passing, 1);
     } else {
         cma__account_idle(frames, span, pfn, 1, true);

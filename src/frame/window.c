@@ -217,7 +217,7 @@ int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pf
     cma__assert(npages == window_part(frames, pfn, pfn + (npages - 1)));
     error = window_isolate_part(frames, span, pfn, npages, obstacle);
     if (error == CMA_OK) {
-        cma__runs_shrunk(frames, span, pfn, npages);
+        runs_changed(frames, span, pfn, npages, false);
     }
     cma__span_unlock(frames, span, state);
     return error;
@@ -253,7 +253,7 @@ void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_p
         span = cma__span_from(span, pfn);
         state = cma__span_lock(frames, span);
         window_restore_part(frames, span, pfn, part);
-        cma__runs_grown(frames, span, pfn, part);
+        runs_changed(frames, span, pfn, part, true);
         cma__span_unlock(frames, span, state);
         pfn += part;
     }
@@ -362,7 +362,7 @@ int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pf
 
         state = cma__span_lock(frames, lane);
         cma__account_idle(frames, lane, at, part, true);
-        cma__runs_grown(frames, lane, at, part);
+        runs_changed(frames, lane, at, part, true);
         cma__span_unlock(frames, lane, state);
         at += part;
     }

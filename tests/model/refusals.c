@@ -234,6 +234,7 @@ static void make_table(void)
     struct cma_frames_config config = {
         .port = &board.port,
         .block_order = 5 + (uint32_t)below(4),
+        .index = below(3) == 0 ? NULL : &cma_frames_index,
         .lanes = (uint32_t)below(3),
     };
     cma_pfn_t cut = board.base + 1 + below(board.npages);

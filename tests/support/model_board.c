@@ -257,7 +257,8 @@ static void board_table(struct model *model)
         .nzones = model->nzones,
         .block_order = model_chance(model, 10) ? 0 : 5 + (uint32_t)model_below(model, 5),
         .areas_only = model->areas_only,
-        .lanes = model_chance(model, 40) ? 0 : 1 + (uint32_t)model_below(model, 3),
+        .index = model_chance(model, 40) ? NULL : &cma_frames_index,
+        .lanes = (uint32_t)model_below(model, 4),
         .lane_npages = 32 + (uint32_t)model_below(model, 64),
     };
     int error;

@@ -36,15 +36,22 @@
 struct evacuate {
     struct cma_frames *frames;
     struct cma_evacuation *evacuation;
-    cma_pfn_t last; /* of the window */
-    uint32_t count; /* moves that are frozen on both sides and wait for the flush */
-    bool flush;     /* something was discarded since the last flush */
+    const struct cma_span *lane; /* of the window's first frame */
+    cma_pfn_t last;              /* of the window */
+    uint32_t count;              /* moves that are frozen on both sides and wait for the flush */
+    bool flush;                  /* something was discarded since the last flush */
     struct cma_move moves[EVACUATE_BATCH];
 };
 
-static uint32_t *evacuate_word(const struct cma_frames *frames, cma_pfn_t pfn)
+/* The record of a source: records of an area's lanes are contiguous, whichever of them is meant. */
+static struct cma_frame_record *evacuate_source(const struct evacuate *evacuate, cma_pfn_t pfn)
 {
-    return &span_record(frames, cma__span_of(frames, pfn), pfn)->word;
+    return span_record(evacuate->frames, evacuate->lane, pfn);
+}
+
+static uint32_t evacuate_word(const struct evacuate *evacuate, cma_pfn_t pfn)
+{
+    return atom_load(&evacuate_source(evacuate, pfn)->word);
 }
 
 static const struct cma_mover *evacuate_mover(const struct cma_frames *frames, uint32_t word)
@@ -103,10 +110,11 @@ static void evacuate_account(struct cma_frames *frames, struct cma_span *span, u
 }
 
 /* As many moves from the first as lie in one block of a span; the lock is held. */
-static uint32_t evacuate_block(struct cma_frames *frames, struct cma_span *span,
+static uint32_t evacuate_block(const struct evacuate *evacuate, struct cma_span *span,
                                const struct cma_move *moves, uint32_t nmoves,
                                enum evacuate_change change)
 {
+    struct cma_frames *frames = evacuate->frames;
     uint32_t block = cma__span_block_of(frames, span, evacuate_side(moves, change));
     uint32_t kept = 0, droppable = 0, spare = 0, n = 0;
     bool comes = change == EVACUATE_PUBLISH;
@@ -119,7 +127,7 @@ static uint32_t evacuate_block(struct cma_frames *frames, struct cma_span *span,
             break;
         }
         if (comes) {
-            word = atom_peek(evacuate_word(frames, moves[n].from)) & (WORD_KIND | WORD_MOVER);
+            word = evacuate_word(evacuate, moves[n].from) & (WORD_KIND | WORD_MOVER);
             word |= WORD_HEAD | WORD_FROZEN;
         }
         word = evacuate_record(span_record(frames, span, pfn), &moves[n], word);
@@ -146,9 +154,10 @@ static uint32_t evacuate_block(struct cma_frames *frames, struct cma_span *span,
 
 /* Destinations get their records or lose them again (they are nobody's before and after), or
  * sources are left to the claim. Over a host's allocator destinations have no records. */
-static void evacuate_books(struct cma_frames *frames, const struct cma_move *moves, uint32_t nmoves,
-                           enum evacuate_change change)
+static void evacuate_books(const struct evacuate *evacuate, const struct cma_move *moves,
+                           uint32_t nmoves, enum evacuate_change change)
 {
+    struct cma_frames *frames = evacuate->frames;
     uint32_t i = 0;
 
     while (i < nmoves) {
@@ -160,7 +169,7 @@ static void evacuate_books(struct cma_frames *frames, const struct cma_move *mov
             continue;
         }
         state = cma__span_lock(frames, span);
-        i += evacuate_block(frames, span, moves + i, nmoves - i, change);
+        i += evacuate_block(evacuate, span, moves + i, nmoves - i, change);
         cma__span_unlock(frames, span, state);
     }
 }
@@ -214,16 +223,15 @@ static void evacuate_put(struct cma_frames *frames, const struct cma_move *moves
 /* --- freeze and discard -------------------------------------------------------------------- */
 
 /* Freezes the word of a source, and notes its cookie as it is then. */
-static int evacuate_hold(struct cma_frames *frames, struct cma_move *move, enum cma_kind kind)
+static int evacuate_hold(const struct evacuate *evacuate, struct cma_move *move, enum cma_kind kind)
 {
-    struct cma_span *span = cma__span_of(frames, move->from);
-    struct cma_frame_record *record = span_record(frames, span, move->from);
+    struct cma_frame_record *record = evacuate_source(evacuate, move->from);
     uint32_t word;
     int error = cma__frame_freeze(record, true, &word);
 
     if (error == CMA_OK && kind == CMA_KIND_DROPPABLE && word_kind(word) != kind) {
         cma__frame_thaw(record);
-        cma__frames_signal(frames);
+        cma__frames_signal(evacuate->frames);
         error = CMA_EBADF;
     }
     if (error == CMA_OK) {
@@ -232,15 +240,14 @@ static int evacuate_hold(struct cma_frames *frames, struct cma_move *move, enum 
     return error;
 }
 
-static void evacuate_thaw(struct cma_frames *frames, const struct cma_move *moves, uint32_t nmoves)
+static void evacuate_thaw(const struct evacuate *evacuate, const struct cma_move *moves,
+                          uint32_t nmoves)
 {
     for (uint32_t i = 0; i < nmoves; i++) {
-        struct cma_span *span = cma__span_of(frames, moves[i].from);
-
-        cma__frame_thaw(span_record(frames, span, moves[i].from));
+        cma__frame_thaw(evacuate_source(evacuate, moves[i].from));
     }
     if (nmoves != 0) {
-        cma__frames_signal(frames);
+        cma__frames_signal(evacuate->frames);
     }
 }
 
@@ -266,7 +273,7 @@ static uint32_t evacuate_ask(const struct cma_mover *mover, const struct cma_mov
 
 /* Asks for the data of frames of one mover, which are all frozen then, or not the mover's any more.
  * Returns how many from the first; fewer than nmoves: *error says why the next was not. */
-static uint32_t evacuate_freeze(struct cma_frames *frames, const struct cma_mover *mover,
+static uint32_t evacuate_freeze(const struct evacuate *evacuate, const struct cma_mover *mover,
                                 struct cma_move *moves, uint32_t nmoves, bool discard, int *error)
 {
     bool many = discard ? mover->discard_many != NULL : mover->freeze_many != NULL;
@@ -277,16 +284,16 @@ static uint32_t evacuate_freeze(struct cma_frames *frames, const struct cma_move
     *error = CMA_OK;
     while (count < nmoves && *error == CMA_OK) {
         uint32_t held = 0, asked = 0;
-        int refused = CMA_OK;
+        int refused = CMA_EBUSY;
 
         while (held < step && *error == CMA_OK) {
-            *error = evacuate_hold(frames, &moves[count + held], kind);
+            *error = evacuate_hold(evacuate, &moves[count + held], kind);
             held += *error == CMA_OK ? 1 : 0;
         }
         if (held != 0) {
             asked = evacuate_ask(mover, moves + count, held, discard, &refused);
         }
-        evacuate_thaw(frames, moves + count + asked, held - asked);
+        evacuate_thaw(evacuate, moves + count + asked, held - asked);
         *error = asked < held ? refused : *error;
         count += asked;
     }
@@ -299,9 +306,9 @@ static int evacuate_discard(struct evacuate *evacuate, const struct cma_mover *m
     struct cma_frames *frames = evacuate->frames;
     int error;
 
-    *done = evacuate_freeze(frames, mover, moves, nmoves, true, &error);
+    *done = evacuate_freeze(evacuate, mover, moves, nmoves, true, &error);
     if (*done != 0) {
-        evacuate_books(frames, moves, *done, EVACUATE_LEAVE);
+        evacuate_books(evacuate, moves, *done, EVACUATE_LEAVE);
         evacuate->evacuation->dropped += *done;
         evacuate->flush = true;
         cma__frames_signal(frames);
@@ -321,8 +328,8 @@ static int evacuate_begin(struct evacuate *evacuate, const struct cma_mover *mov
     if (found == 0) {
         return CMA_ENOMEM;
     }
-    frozen = evacuate_freeze(frames, mover, moves, found, false, &error);
-    evacuate_books(frames, moves, frozen, EVACUATE_PUBLISH);
+    frozen = evacuate_freeze(evacuate, mover, moves, found, false, &error);
+    evacuate_books(evacuate, moves, frozen, EVACUATE_PUBLISH);
     evacuate_put(frames, moves + frozen, found - frozen);
     evacuate->count += frozen;
     return error;
@@ -330,36 +337,37 @@ static int evacuate_begin(struct evacuate *evacuate, const struct cma_mover *mov
 
 /* --- a batch ------------------------------------------------------------------------------- */
 
-static void evacuate_commit(struct cma_frames *frames, const struct cma_move *moves, uint32_t n)
+/* Commits moves of one mover; their destinations go on. */
+static void evacuate_commit(const struct evacuate *evacuate, const struct cma_mover *mover,
+                            const struct cma_move *moves, uint32_t nmoves)
 {
-    uint32_t word = atom_peek(evacuate_word(frames, moves->from));
-    const struct cma_mover *mover = evacuate_mover(frames, word);
+    const struct cma_frames *frames = evacuate->frames;
+    const struct cma_span *span = NULL;
 
     if (mover->commit_many != NULL) {
-        mover->commit_many(mover->ctx, moves, n);
+        mover->commit_many(mover->ctx, moves, nmoves);
     } else {
         mover->commit(mover->ctx, moves->from, moves->to, moves->cookie);
     }
-    for (uint32_t i = 0; i < n; i++) {
-        struct cma_span *span = cma__span_of(frames, moves[i].to);
-
+    for (uint32_t i = 0; i < nmoves; i++) {
+        if (span == NULL || moves[i].to - span->pfn >= span->npages) {
+            span = cma__span_of(frames, moves[i].to);
+        }
         if (span != NULL) {
             cma__frame_thaw(span_record(frames, span, moves[i].to));
         }
     }
 }
 
-/* How many moves from the first are committed in one call. */
-static uint32_t evacuate_together(const struct cma_frames *frames, const struct cma_move *moves,
-                                  uint32_t nmoves)
+/* How many moves from the first are committed in one call of this mover. */
+static uint32_t evacuate_together(const struct evacuate *evacuate, const struct cma_mover *mover,
+                                  const struct cma_move *moves, uint32_t nmoves)
 {
-    uint32_t mover = word_mover(atom_peek(evacuate_word(frames, moves->from)));
     uint32_t n = 1;
 
-    if (frames->movers[mover - 1]->commit_many != NULL) {
-        while (n < nmoves && word_mover(atom_peek(evacuate_word(frames, moves[n].from))) == mover) {
-            n++;
-        }
+    while (mover->commit_many != NULL && n < nmoves &&
+           evacuate_mover(evacuate->frames, evacuate_word(evacuate, moves[n].from)) == mover) {
+        n++;
     }
     return n;
 }
@@ -385,10 +393,13 @@ static void evacuate_finish(struct evacuate *evacuate)
                    (uint64_t)n << port->page_shift);
     }
     for (uint32_t i = 0, n; i < count; i += n) {
-        n = evacuate_together(frames, moves + i, count - i);
-        evacuate_commit(frames, moves + i, n);
+        uint32_t word = evacuate_word(evacuate, moves[i].from);
+        const struct cma_mover *mover = evacuate_mover(frames, word);
+
+        n = evacuate_together(evacuate, mover, moves + i, count - i);
+        evacuate_commit(evacuate, mover, moves + i, n);
     }
-    evacuate_books(frames, moves, count, EVACUATE_LEAVE);
+    evacuate_books(evacuate, moves, count, EVACUATE_LEAVE);
     evacuate->evacuation->copied += count;
     cma__frames_signal(frames);
 }
@@ -401,15 +412,15 @@ static void evacuate_undo(struct evacuate *evacuate)
     if (evacuate->flush) {
         guard_tlb_flush(frames->port);
     }
-    evacuate_books(frames, moves, evacuate->count, EVACUATE_UNPUBLISH);
+    evacuate_books(evacuate, moves, evacuate->count, EVACUATE_UNPUBLISH);
     evacuate_put(frames, moves, evacuate->count);
     for (uint32_t i = 0; i < evacuate->count; i++) {
-        uint32_t word = atom_peek(evacuate_word(frames, moves[i].from));
+        uint32_t word = evacuate_word(evacuate, moves[i].from);
         const struct cma_mover *mover = evacuate_mover(frames, word);
 
         mover->abort(mover->ctx, moves[i].from, moves[i].cookie);
     }
-    evacuate_thaw(frames, moves, evacuate->count);
+    evacuate_thaw(evacuate, moves, evacuate->count);
 }
 
 /* --- a window ------------------------------------------------------------------------------ */
@@ -494,6 +505,7 @@ int cma__window_evacuate_runs(struct cma_frames *frames, cma_pfn_t pfn, uint32_t
     int error = CMA_OK;
 
     evacuate.frames = frames;
+    evacuate.lane = cma__span_of(frames, pfn);
     evacuate.evacuation = evacuation;
     evacuate.last = pfn + (npages - 1);
     evacuate.count = 0;
@@ -507,7 +519,7 @@ int cma__window_evacuate_runs(struct cma_frames *frames, cma_pfn_t pfn, uint32_t
             error = evacuate_group(&evacuate, nmoves, word, &pfn);
             if (error == CMA_ENOENT || error == CMA_EBADF) {
                 /* Its holder is just giving it back, or has done so. */
-                bool gone = word_kind(atom_load(evacuate_word(frames, pfn))) == CMA_KIND_NONE;
+                bool gone = word_kind(evacuate_word(&evacuate, pfn)) == CMA_KIND_NONE;
 
                 error = error == CMA_ENOENT && gone ? CMA_OK : CMA_EAGAIN;
             }

@@ -171,17 +171,12 @@ void cma__area_lend_again(struct cma_area *area, cma_pfn_t pfn, uint64_t npages)
     while (pfn < end) {
         uint32_t block = cma__span_block_of(area->frames, area->span, pfn);
         cma_pfn_t block_pfn, block_end;
-        uintptr_t state;
         uint32_t count;
-        bool lent;
 
         cma__span_block_range(area->frames, area->span, block, &block_pfn, &count);
         block_end = block_pfn + count < end ? block_pfn + count : end;
-        state = area_lock(area);
-        lent = (area_block(area, block)->flags & CMA_BLOCK_LENT) != 0;
-        area_unlock(area, state);
         /* A host that can't take them leaves them idle: they wait for a claim. */
-        if (lent) {
+        if ((atom_peek16(&area_block(area, block)->flags) & CMA_BLOCK_LENT) != 0) {
             (void)area_lend_host(area, pfn, block_end - pfn);
         }
         pfn = block_end;

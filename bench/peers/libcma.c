@@ -2,8 +2,8 @@
 /*
  * libcma.c - libcma as a peer: the public API, a release build, every check that a release has
  *
- *   libcma           lending off: a table over nothing but the area, two lanes, the area engine.
- *                    In worlds: borrowed by a mover with handles; pins hold pages where they are
+ *   libcma           lending off: a table over nothing but the area, a lane a thread, the area
+ * engine. In worlds: borrowed by a mover with handles; pins hold pages where they are
  *   libcma-pins-move worlds where a pin moves the page out of the area first
  *   libcma-lent      lending on: the whole area was lent to droppable pages before the cell begins;
  *                    the page allocator that comes along (src/buddy) has ordinary memory besides
@@ -35,6 +35,7 @@
 
 struct self {
     struct cma_port port;
+    uint32_t nlanes; /* as many as threads that claim at once */
     struct cma_frames frames;
     struct cma_area area;
     struct cma_pages pages;
@@ -321,8 +322,10 @@ static bool table_begin(struct self *self, uint64_t ordinary_nbytes, uint64_t ar
     struct cma_range memory[2], reserved[2];
     struct cma_range area = {
         .base = AREA_PADDR, .nbytes = area_nbytes, .kind = CMA_RANGE_AREA, .name = "area"};
-    struct cma_frames_config config = {
-        .port = &self->port, .areas_only = ordinary_nbytes == 0, .index = &cma_frames_index, .lanes = 1};
+    struct cma_frames_config config = {.port = &self->port,
+                                       .areas_only = ordinary_nbytes == 0,
+                                       .index = &cma_frames_index,
+                                       .lanes = self->nlanes};
     struct cma_map map;
 
     self->port = port_template;
@@ -409,6 +412,7 @@ static void *libcma_create(const struct peer_config *config)
     if (config->world) {
         return world_begin(self, config, false);
     }
+    self->nlanes = config->nthreads;
     return libcma_begun(self, table_begin(self, 0, config->area_nbytes) &&
                                   area_begin(self, NULL, CMA_LEND_NONE));
 }

@@ -57,14 +57,29 @@ static bool quick_fits_border(const struct cma_area *area, const struct cma_wind
     return false;
 }
 
+/* The lane where this processor begins. */
+static uint32_t quick_home(const struct cma_area *area)
+{
+    const struct cma_port *port = area->frames->port;
+
+    return area->nspans == 1 || port->cpu == NULL ? 0 : port->cpu(port->ctx) % area->nspans;
+}
+
+/* Is this lane three quarters full? Only the lane's own count is read: the others' are being
+ * written by other processors. */
+static bool quick_is_full(const struct cma_area *area, uint32_t lane)
+{
+    const struct cma_span *span = &area->span[lane];
+
+    return cma__runs_of(area->frames, span)->claimed_npages > span->npages / 4 * 3;
+}
+
 /* Asks the lanes of `ask`, one bit each, and leaves in it those that may have a place. Returns 0,
  * CMA_ENOMEM (none has a run that would do) or CMA_EBUSY. */
 static int quick_lanes(const struct cma_area *area, const struct cma_window_want *want,
-                       uint32_t owner, enum cma_runs_effort effort, uint64_t *ask, cma_pfn_t *pfn)
+                       uint32_t owner, uint32_t lane, enum cma_runs_effort effort, uint64_t *ask,
+                       cma_pfn_t *pfn)
 {
-    const struct cma_port *port = area->frames->port;
-    uint32_t lane =
-        area->nspans == 1 || port->cpu == NULL ? 0 : port->cpu(port->ctx) % area->nspans;
     uint32_t stamp = cma__frames_stamp(area->frames);
 
     for (uint32_t i = 0; i < area->nspans; i++) {
@@ -93,23 +108,26 @@ int cma__quick_claim(struct cma_area *area, const struct cma_area_request *reque
     const struct cma_pages_ops *ops = area->ops;
     struct cma_window_want want;
     uint64_t ask = UINT64_MAX >> (64 - area->nspans);
+    uint32_t lane;
     cma_pfn_t any;
     int result;
 
+    /* Windows that other claims have booked, and not isolated yet, are seen the long way only. */
     if (area->frames->runs == NULL || atom_load(&area->active) == 0 ||
-        (ops != NULL && ops->take_back != NULL) || request->npages > area->npages ||
-        cma__window_want(area, request, &want) != 0) {
+        atom_load(&area->span->emptying) != 0 || (ops != NULL && ops->take_back != NULL) ||
+        request->npages > area->npages || cma__window_want(area, request, &want) != 0) {
         return CMA__QUICK_NO;
     }
+    lane = quick_home(area);
     result = CMA_EBUSY;
-    if (area->nspans > 1 && cma__area_claimed(area) > area->npages / 4 * 3) {
-        result = quick_lanes(area, &want, request->owner, CMA__RUNS_TIGHT, &ask, pfn);
+    if (area->nspans > 1 && quick_is_full(area, lane)) {
+        result = quick_lanes(area, &want, request->owner, lane, CMA__RUNS_TIGHT, &ask, pfn);
         if (result == CMA_EBUSY) {
-            result = quick_lanes(area, &want, request->owner, CMA__RUNS_LOOSE, &ask, pfn);
+            result = quick_lanes(area, &want, request->owner, lane, CMA__RUNS_LOOSE, &ask, pfn);
         }
     }
     if (result == CMA_EBUSY) {
-        result = quick_lanes(area, &want, request->owner, CMA__RUNS_ANY, &ask, pfn);
+        result = quick_lanes(area, &want, request->owner, lane, CMA__RUNS_ANY, &ask, pfn);
     }
     if (result == CMA_ENOMEM && (quick_is_busy(area) || !cma__window_next(&want, 0, &any) ||
                                  quick_fits_border(area, &want))) {

@@ -44,7 +44,7 @@
 #define RUNS_MISFITS 16u
 
 /* Words of struct cma_runs. */
-#define RUNS_HEAD ((uint32_t)((sizeof(struct cma_runs) + 63) / 64 * CMA__RUNS_ALIGN))
+#define RUNS_HEAD ((uint32_t)((sizeof(struct cma_runs) + 127) / 128 * CMA__RUNS_ALIGN))
 
 /* A lane as the functions below see it: frames are counted from the span's first one. */
 struct runs_view {

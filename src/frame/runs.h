@@ -13,7 +13,7 @@
 #include "fit.h"
 #include "table.h"
 
-#define CMA__RUNS_ALIGN 16u /* words: a cache line, so that lanes do not share one */
+#define CMA__RUNS_ALIGN 32u /* words: two cache lines, which some processors fetch together */
 #define CMA__RUNS_RECENT 4u
 #define CMA__LANES_MAX 64u
 

@@ -621,7 +621,13 @@ static void machine_areas(struct machine *machine, const struct machine_config *
 
 void machine_make(struct machine *machine, const struct machine_config *config)
 {
-    struct cma_frames_config frames = {.port = &machine->port, .block_order = 6};
+    struct cma_frames_config frames = {
+        .port = &machine->port,
+        .block_order = config->block_order != 0 ? config->block_order : 6,
+        .index = config->no_index ? NULL : &cma_frames_index,
+        .lanes = config->lanes,
+        .lane_npages = config->lane_npages,
+    };
     uint64_t nbytes;
     int error;
 

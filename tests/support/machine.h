@@ -48,6 +48,8 @@ struct machine_config {
     uint32_t refusal_percent; /* of the second mover; the first never refuses */
     bool lends;               /* there is a lend operation, as a host has one */
     uint32_t ncaches;         /* up to MACHINE_CACHES_MAX; threads change among them */
+    bool no_index;
+    uint32_t lanes, lane_npages, block_order; /* as the table's; a block_order of 0 is 6 */
 };
 
 struct machine {

@@ -549,6 +549,7 @@ static int pages_destination_within(struct cma_pages *pages, cma_pfn_t first, cm
     struct cma_frames *frames = pages->frames;
     bool pinned = (want->flags & CMA_DESTINATION_PINNED) != 0;
     uint32_t taken = pages_take_ordinary(pages, first, last, want->npages, pfn);
+    int reclaimed;
     uintptr_t state;
 
     if (taken == 0 && pages_drained(pages)) {
@@ -564,13 +565,13 @@ static int pages_destination_within(struct cma_pages *pages, cma_pfn_t first, cm
     if (taken != 0) {
         return (int)taken;
     }
-    if (cma__frames_reclaim(frames, first, last, pfn) != CMA_OK) {
-        return CMA_ENOMEM;
+    reclaimed = cma__frames_reclaim(frames, first, last, want->npages, pfn);
+    if (reclaimed > 0) {
+        state = guard_lock(frames->port, &frames->lock);
+        pages->stats.reclaimed += (uint32_t)reclaimed;
+        guard_unlock(frames->port, &frames->lock, state);
     }
-    state = guard_lock(frames->port, &frames->lock);
-    pages->stats.reclaimed++;
-    guard_unlock(frames->port, &frames->lock, state);
-    return 1;
+    return reclaimed;
 }
 
 static int pages_destination(void *ctx, const struct cma_destination *want, cma_pfn_t *pfn)

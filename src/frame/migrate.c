@@ -406,8 +406,23 @@ static bool migrate_find_droppable(const struct cma_frames *frames, const struct
     }
 }
 
+/* Goes on below a frame that was just discarded, as long as there are neighbours to discard. */
+static uint32_t migrate_reclaim_below(struct cma_frames *frames, struct cma_span *span,
+                                      cma_pfn_t first, uint32_t npages, cma_pfn_t *pfn)
+{
+    uint32_t n = 0;
+
+    while (n<npages && * pfn> first &&
+           word_kind(atom_load(&span_record(frames, span, *pfn - 1)->word)) == CMA_KIND_DROPPABLE &&
+           migrate_discard(frames, span, *pfn - 1, false) == CMA_OK) {
+        (*pfn)--;
+        n++;
+    }
+    return n;
+}
+
 static int migrate_reclaim_span(struct cma_frames *frames, struct cma_span *span, cma_pfn_t first,
-                                cma_pfn_t last, cma_pfn_t *pfn)
+                                cma_pfn_t last, uint32_t npages, cma_pfn_t *pfn)
 {
     for (;;) {
         uintptr_t state = cma__span_lock(frames, span);
@@ -418,8 +433,10 @@ static int migrate_reclaim_span(struct cma_frames *frames, struct cma_span *span
             return CMA_ENOMEM;
         }
         if (migrate_discard(frames, span, *pfn, false) == CMA_OK) {
+            uint32_t more = migrate_reclaim_below(frames, span, first, npages - 1, pfn);
+
             guard_tlb_flush(frames->port);
-            return CMA_OK;
+            return (int)more + 1;
         }
         /* Each frame is asked once: downwards only. */
         if (*pfn == first) {
@@ -429,15 +446,19 @@ static int migrate_reclaim_span(struct cma_frames *frames, struct cma_span *span
     }
 }
 
-int cma__frames_reclaim(struct cma_frames *frames, cma_pfn_t first, cma_pfn_t last, cma_pfn_t *pfn)
+int cma__frames_reclaim(struct cma_frames *frames, cma_pfn_t first, cma_pfn_t last, uint32_t npages,
+                        cma_pfn_t *pfn)
 {
     for (uint32_t i = frames->nspans; i-- > 0;) {
         struct cma_span *span = &frames->spans[i];
 
-        if (span->is_area == 0 && span->pfn <= last && span_last(span) >= first &&
-            migrate_reclaim_span(frames, span, bits_max(first, span->pfn),
-                                 bits_min(last, span_last(span)), pfn) == CMA_OK) {
-            return CMA_OK;
+        if (span->is_area == 0 && span->pfn <= last && span_last(span) >= first) {
+            int n = migrate_reclaim_span(frames, span, bits_max(first, span->pfn),
+                                         bits_min(last, span_last(span)), npages, pfn);
+
+            if (n > 0) {
+                return n;
+            }
         }
     }
     return CMA_ENOMEM;

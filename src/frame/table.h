@@ -94,10 +94,12 @@ uint32_t cma__span_idle_below(const struct cma_frames *frames, const struct cma_
  * cma_pages_free, and 1 instead of 0 when a claim was waiting for it: then signal. */
 int cma__span_free(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn, uint64_t npages,
                    uint32_t owner);
-/* Discards one droppable frame of ordinary spans in [first, last], through its mover; the frame is
- * then taken (neither idle nor held) and *pfn. Returns 0 or CMA_ENOMEM (there is none that its
- * mover gives up). No lock held. */
-int cma__frames_reclaim(struct cma_frames *frames, cma_pfn_t first, cma_pfn_t last, cma_pfn_t *pfn);
+/* Discards droppable frames of ordinary spans in [first, last], through their movers: one, and at
+ * most npages that lie side by side; one flush for all. They are then taken (neither idle nor held)
+ * and begin at *pfn. Returns how many, or CMA_ENOMEM (there is none that its mover gives up). No
+ * lock held. */
+int cma__frames_reclaim(struct cma_frames *frames, cma_pfn_t first, cma_pfn_t last, uint32_t npages,
+                        cma_pfn_t *pfn);
 
 /* --- for src/cma --------------------------------------------------------------------------- */
 

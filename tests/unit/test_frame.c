@@ -212,7 +212,7 @@ static int matrix_frozen(struct plain *plain, int call, cma_pfn_t pfn, bool in_a
     if (in_area) {
         assert_int_equal(cma_frame_pin(&plain->frames, pfn, &other), 0);
     } else {
-        assert_int_equal(cma__frames_reclaim(&plain->frames, 0, CMA_PFN_NONE, &other), 0);
+        assert_int_equal(cma__frames_reclaim(&plain->frames, 0, CMA_PFN_NONE, 1, &other), 1);
         assert_int_equal(other, pfn);
     }
     return matrix_answer;

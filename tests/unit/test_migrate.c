@@ -304,91 +304,6 @@ static void test_no_destination(void **state)
     }
 }
 
-/* What a run costs besides its pages: a lock each for its destinations, their records and the
- * sources' records, one copy, and one call of a mover that can be asked for many. */
-static void test_a_run_is_one_of_each(void **state)
-{
-    struct plain *plain = board();
-    struct cma_span *span = plain_area_span(plain, 0);
-    struct cma_evacuation evacuation = {0};
-    cma_pfn_t obstacle;
-
-    (void)state;
-    for (uint32_t i = 0; i < 64; i++) {
-        (void)plain_publish(plain, CMA_KIND_MOVABLE, 1, span->pfn + i);
-    }
-    assert_int_equal(plain_isolate(plain, span, span->pfn, 64, &obstacle), 0);
-    plain->locks = 0;
-    assert_int_equal(evacuate(&plain->frames, span->pfn, 64, &evacuation), 0);
-    assert_int_equal(evacuation.copied, 64);
-    assert_int_equal(plain->flushes, 2);
-    if (evacuate == cma__window_evacuate_runs) {
-        assert_int_equal(plain->locks, 2 * 3);
-        assert_int_equal(plain->copy_calls, 2);
-        assert_int_equal(plain->many, plain_many ? 2 : 0);
-        /* The highest frames, in the order of the sources. */
-        for (uint32_t i = 0; i < 64; i++) {
-            assert_int_equal(plain->handles[i + 1].pfn, plain->base + 256 + (i ^ 32));
-        }
-    }
-    cma__window_claim(&plain->frames, span, span->pfn, 64, 1);
-    plain_check(plain);
-    plain_destroy(plain);
-}
-
-/* Dropped frames in runs: one lock and one call a batch, one flush for all. */
-static void test_drops_in_runs(void **state)
-{
-    struct plain *plain = board();
-    struct cma_span *span = plain_area_span(plain, 0);
-    struct cma_evacuation evacuation = {0};
-    cma_pfn_t obstacle;
-
-    (void)state;
-    for (uint32_t i = 0; i < 64; i++) {
-        (void)plain_publish(plain, CMA_KIND_DROPPABLE, 1, span->pfn + i);
-    }
-    assert_int_equal(plain_isolate(plain, span, span->pfn, 64, &obstacle), 0);
-    plain->locks = 0;
-    assert_int_equal(evacuate(&plain->frames, span->pfn, 64, &evacuation), 0);
-    assert_int_equal(evacuation.dropped, 64);
-    assert_int_equal(plain->flushes, 1);
-    assert_int_equal(plain->locks, evacuate == cma__window_evacuate_runs ? 2 : 64);
-    cma__window_claim(&plain->frames, span, span->pfn, 64, 1);
-    plain_check(plain);
-    plain_destroy(plain);
-}
-
-/* Movers, kinds and limits by turns: all of it shares a batch, and the limits hold. */
-static void test_movers_by_turns(void **state)
-{
-    struct plain *plain = board();
-    struct cma_span *span = plain_area_span(plain, 0);
-    struct cma_evacuation evacuation = {0};
-    uint32_t numbers[] = {plain->sure.number, plain->picky.number, plain->stiff.number};
-    cma_pfn_t obstacle;
-
-    (void)state;
-    for (uint32_t i = 0; i < 36; i++) {
-        bool drop = i % 4 == 3 && numbers[i % 3] != plain->stiff.number;
-
-        (void)plain_publish(plain, drop ? CMA_KIND_DROPPABLE : CMA_KIND_MOVABLE, numbers[i % 3],
-                            span->pfn + i + i / 5);
-    }
-    assert_int_equal(plain_isolate(plain, span, span->pfn, 50, &obstacle), 0);
-    assert_int_equal(evacuate(&plain->frames, span->pfn, 50, &evacuation), 0);
-    assert_int_equal(evacuation.copied, 30);
-    assert_int_equal(evacuation.dropped, 6);
-    assert_int_equal(plain->flushes, 1);
-    for (uint32_t i = 2; i < 36; i += 3) {
-        assert_true((plain->handles[i + 1].pfn + 1) * PLAIN_PAGE - 1 <=
-                    plain->stiff.mover.paddr_last);
-    }
-    cma__window_claim(&plain->frames, span, span->pfn, 50, 1);
-    plain_check(plain);
-    plain_destroy(plain);
-}
-
 /* --- holders that are quicker -------------------------------------------------------------- */
 
 /* The holder frees an isolated frame: it is the claim's, idle for nobody. */
@@ -716,7 +631,7 @@ static void test_reclaim(void **state)
     assert_int_equal(cma_frame_ref(frames, base + 40), 0);
     /* The highest that nothing holds in place; one whose mover refuses is passed over. */
     plain->fail_discard = 1;
-    assert_int_equal(cma__frames_reclaim(frames, 0, CMA_PFN_NONE, &pfn), 0);
+    assert_int_equal(cma__frames_reclaim(frames, 0, CMA_PFN_NONE, 1, &pfn), 1);
     assert_int_equal(pfn, base + 20);
     assert_int_equal(plain->handles[cookies[3]].state, PLAIN_HELD);
     assert_int_equal(plain->handles[cookies[2]].state, PLAIN_GONE);
@@ -726,17 +641,17 @@ static void test_reclaim(void **state)
     plain->pages.ops.destination_put(&plain->pages, pfn, 1);
     plain_check(plain);
     /* Limits are inclusive on both sides. */
-    assert_int_equal(cma__frames_reclaim(frames, base + 1, base + 9, &pfn), CMA_ENOMEM);
-    assert_int_equal(cma__frames_reclaim(frames, base + 11, base + 29, &pfn), CMA_ENOMEM);
-    assert_int_equal(cma__frames_reclaim(frames, base + 10, base + 10, &pfn), 0);
+    assert_int_equal(cma__frames_reclaim(frames, base + 1, base + 9, 1, &pfn), CMA_ENOMEM);
+    assert_int_equal(cma__frames_reclaim(frames, base + 11, base + 29, 1, &pfn), CMA_ENOMEM);
+    assert_int_equal(cma__frames_reclaim(frames, base + 10, base + 10, 1, &pfn), 1);
     plain->pages.ops.destination_put(&plain->pages, pfn, 1);
-    assert_int_equal(cma__frames_reclaim(frames, 0, CMA_PFN_NONE, &pfn), 0);
+    assert_int_equal(cma__frames_reclaim(frames, 0, CMA_PFN_NONE, 1, &pfn), 1);
     assert_int_equal(pfn, base + 30);
     plain->pages.ops.destination_put(&plain->pages, pfn, 1);
-    assert_int_equal(cma__frames_reclaim(frames, 0, base, &pfn), 0);
+    assert_int_equal(cma__frames_reclaim(frames, 0, base, 1, &pfn), 1);
     assert_int_equal(pfn, base);
     plain->pages.ops.destination_put(&plain->pages, pfn, 1);
-    assert_int_equal(cma__frames_reclaim(frames, 0, CMA_PFN_NONE, &pfn), CMA_ENOMEM);
+    assert_int_equal(cma__frames_reclaim(frames, 0, CMA_PFN_NONE, 1, &pfn), CMA_ENOMEM);
     plain_check(plain);
     plain_destroy(plain);
 }
@@ -858,9 +773,6 @@ int main(void)
         cmocka_unit_test(test_unborrowed_window_is_free),
         cmocka_unit_test(test_fail_the_nth),
         cmocka_unit_test(test_no_destination),
-        cmocka_unit_test(test_a_run_is_one_of_each),
-        cmocka_unit_test(test_drops_in_runs),
-        cmocka_unit_test(test_movers_by_turns),
         cmocka_unit_test(test_free_while_isolated),
         cmocka_unit_test(test_freeing_and_freezing_cross),
         cmocka_unit_test(test_keep_while_isolated),

@@ -107,7 +107,7 @@ struct cma_coherent_request {
     uint64_t nbytes;          /* 1 up; whole pages are taken */
     uint64_t align_nbytes;    /* power of two, of daddr; 0: a page. Only as large as asked */
     uint64_t boundary_nbytes; /* of daddr; power of two; 0: none */
-    uint32_t flags;           /* CMA_CLAIM_NOWAIT */
+    uint32_t flags;           /* CMA_CLAIM_NOWAIT, CMA_CLAIM_LONG, CMA_CLAIM_SHORT (area.h) */
 };
 
 /* A coherent buffer. The caller keeps it until it is freed. */

@@ -83,7 +83,8 @@ static int quick_lanes(const struct cma_area *area, const struct cma_window_want
     uint32_t stamp = cma__frames_stamp(area->frames);
 
     for (uint32_t i = 0; i < area->nspans; i++) {
-        uint32_t number = lane + i < area->nspans ? lane + i : lane + i - area->nspans;
+        uint32_t up = lane + i < area->nspans ? lane + i : lane + i - area->nspans;
+        uint32_t number = want->from_top ? area->nspans - 1 - i : up;
         struct cma_span *span = &area->span[number];
         int error = CMA_ENOMEM;
 
@@ -120,7 +121,7 @@ int cma__quick_claim(struct cma_area *area, const struct cma_area_request *reque
     }
     lane = quick_home(area);
     result = CMA_EBUSY;
-    if (area->nspans > 1 && quick_is_full(area, lane)) {
+    if (area->nspans > 1 && !want.from_top && quick_is_full(area, lane)) {
         result = quick_lanes(area, &want, request->owner, lane, CMA__RUNS_TIGHT, &ask, pfn);
         if (result == CMA_EBUSY) {
             result = quick_lanes(area, &want, request->owner, lane, CMA__RUNS_LOOSE, &ask, pfn);

@@ -12,10 +12,12 @@ int cma__window_want(const struct cma_area *area, const struct cma_area_request 
     uint32_t mask = (UINT32_C(1) << shift) - 1;
     cma_paddr_t last = request->paddr_last == 0 ? CMA_PADDR_MAX : request->paddr_last;
     uint64_t boundary = request->boundary_nbytes;
+    uint32_t lives = CMA_CLAIM_LONG | CMA_CLAIM_SHORT;
     cma_pfn_t first_pfn, after_pfn;
 
     if (request->npages == 0 || request->paddr_first > last ||
-        (request->flags & ~CMA_CLAIM_NOWAIT) != 0 || (request->bus_offset & mask) != 0) {
+        (request->flags & ~(CMA_CLAIM_NOWAIT | lives)) != 0 || (request->flags & lives) == lives ||
+        (request->bus_offset & mask) != 0) {
         return CMA_EINVAL;
     }
     if (request->align_npages != 0 && !range_is_power_of_two(request->align_npages)) {
@@ -33,6 +35,7 @@ int cma__window_want(const struct cma_area *area, const struct cma_area_request 
     want->align_npages = request->align_npages == 0 ? 1 : request->align_npages;
     want->boundary_npages = boundary >> shift;
     want->phase = request->bus_offset >> shift;
+    want->from_top = (request->flags & CMA_CLAIM_LONG) != 0;
     want->first = area->pfn > first_pfn ? area->pfn : first_pfn;
     want->last = area->pfn + area->npages - 1;
     if (after_pfn == 0) {

@@ -322,7 +322,8 @@ static int coherent_plan(const struct cma_device *device,
     if (error != 0) {
         return error;
     }
-    if (device->config.coherent_mask == 0 || (request->flags & ~CMA_CLAIM_NOWAIT) != 0 ||
+    if (device->config.coherent_mask == 0 ||
+        (request->flags & ~(CMA_CLAIM_NOWAIT | CMA_CLAIM_LONG | CMA_CLAIM_SHORT)) != 0 ||
         (align != 0 && !range_is_power_of_two(align)) ||
         (boundary != 0 && (!range_is_power_of_two(boundary) || boundary < request->nbytes))) {
         return CMA_EINVAL;

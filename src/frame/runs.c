@@ -481,8 +481,10 @@ static void runs_judge(const struct runs_view *view, struct runs_search *search,
     uint64_t score = runs_value_of(view, begin, end) - runs_value_of(view, begin, at) -
                      runs_value_of(view, at + search->npages, end);
 
-    /* Where copies count, what is left of a run counts for less. */
-    if (search->priced) {
+    if (search->want->from_top) {
+        score = view->span->npages - at;
+    } else if (search->priced) {
+        /* Where copies count, what is left of a run counts for less. */
         score = (score + left / 54) * RUNS_COPIES_A_VALUE + runs_copies(view, at, search->npages);
     } else {
         score += left / 8;
@@ -531,6 +533,7 @@ static bool runs_places(const struct runs_view *view, const struct runs_search *
     return true;
 }
 
+/* Looks at one run. */
 static void runs_consider(const struct runs_view *view, struct runs_search *search, uint32_t begin,
                           uint32_t end)
 {
@@ -541,8 +544,10 @@ static void runs_consider(const struct runs_view *view, struct runs_search *sear
         return;
     }
     search->fits++;
-    runs_judge(view, search, begin, end, low);
-    if (high != low) {
+    if (!search->want->from_top) {
+        runs_judge(view, search, begin, end, low);
+    }
+    if (high != low || search->want->from_top) {
         runs_judge(view, search, begin, end, high);
     }
 }
@@ -550,7 +555,7 @@ static void runs_consider(const struct runs_view *view, struct runs_search *sear
 /* The window fills its run, or nearly: no other can be much better. */
 static bool runs_is_exact(const struct runs_search *search)
 {
-    return search->found && !search->priced &&
+    return search->found && !search->priced && !search->want->from_top &&
            search->end - search->begin - search->npages <= search->npages / 16;
 }
 
@@ -597,30 +602,45 @@ static void runs_visit(const struct runs_view *view, struct runs_search *search,
 /* Enough was compared, or nothing better can come. */
 static bool runs_enough(const struct runs_search *search)
 {
-    return search->found && (search->fits >= (search->priced ? RUNS_FITS_PRICED : RUNS_FITS) ||
-                             runs_is_exact(search));
+    return !search->want->from_top &&
+           (runs_is_exact(search) ||
+            (search->found && search->fits >= (search->priced ? RUNS_FITS_PRICED : RUNS_FITS)));
+}
+
+/* The next block of a class's tree, upwards or downwards; CMA__BIT_NONE: there is none. `number` is
+ * the last one, CMA__BIT_NONE at the beginning. */
+static uint32_t runs_next_block(const struct runs_view *view, const struct runs_search *search,
+                                uint32_t class, uint32_t number)
+{
+    const uint32_t *tree = runs_tree(view, RUNS_TREE_CLASS + class);
+    uint32_t nblocks = view->span->nblocks;
+
+    if (search->want->from_top) {
+        number = number == CMA__BIT_NONE ? nblocks : number;
+        return number == 0 ? CMA__BIT_NONE : cma__bittree_prev(tree, nblocks, number - 1);
+    }
+    number = number == CMA__BIT_NONE ? 0 : number + 1;
+    return number == nblocks ? CMA__BIT_NONE : cma__bittree_next(tree, nblocks, number);
 }
 
 /* Looks through one class. `limit`: not at all of it. */
 static void runs_search_class(const struct runs_view *view, struct runs_search *search,
                               uint32_t class, bool limit)
 {
-    const uint32_t *tree = runs_tree(view, RUNS_TREE_CLASS + class);
-    uint32_t nblocks = view->span->nblocks;
-    uint32_t number = cma__bittree_next(tree, nblocks, 0);
+    uint32_t number = runs_next_block(view, search, class, CMA__BIT_NONE);
+    uint32_t fits = search->fits;
 
     search->misfits = 0;
     while (number != CMA__BIT_NONE) {
         runs_visit(view, search, class, number);
-        if (runs_enough(search)) {
+        if (runs_enough(search) || (search->want->from_top && search->fits != fits)) {
             return;
         }
         if (limit && search->misfits >= RUNS_MISFITS) {
             search->cut = true;
             return;
         }
-        number =
-            number + 1 == nblocks ? CMA__BIT_NONE : cma__bittree_next(tree, nblocks, number + 1);
+        number = runs_next_block(view, search, class, number);
     }
 }
 
@@ -785,7 +805,7 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
     }
     state = cma__span_lock(frames, span);
     none = runs_is_full(&view, &search);
-    if (!none && !runs_refill(&view, &search)) {
+    if (!none && (want->from_top || !runs_refill(&view, &search))) {
         runs_catch_up(&view);
         runs_search(&view, &search, effort);
         none = !search.found && !search.cut && !search.occupied && effort != CMA__RUNS_LOOSE;

@@ -44,6 +44,8 @@ static void claim_request(struct model *model, uint32_t area, struct cma_area_re
         request->bus_offset = model_random(model) << model->port.page_shift;
     if (model_chance(model, 30))
         request->flags |= CMA_CLAIM_NOWAIT;
+    if (model_chance(model, 20))
+        request->flags |= model_chance(model, 50) ? CMA_CLAIM_LONG : CMA_CLAIM_SHORT;
 }
 
 /* Is another claim in this area between two steps? Nobody waits for such. */

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_runs.c - the index of runs and the one-step claim, against a bitmap that knows all
+ *
+ * The area lies at the bottom of memory, so that a destination with a low limit is one of its own
+ * frames. A frame of the shadow is 0 where a window may be: nobody's, or lent to somebody who can
+ * leave. There is always more room outside than is lent.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "../support/machine.h"
+
+#include <string.h>
+
+#define RUNS_AREA_MAX 1200u
+#define RUNS_BUFFERS 400u
+#define RUNS_OBJECTS 200u
+#define RUNS_RECENT 4u /* buffers that are remembered for a refill */
+
+struct buffer {
+    uint32_t at, npages, owner;
+};
+
+struct runs {
+    struct machine machine;
+    struct cma_area *area;
+    uint32_t area_npages;
+    uint64_t random;
+    uint32_t shadow[RUNS_AREA_MAX]; /* 0: open; otherwise the buffer's owner, or one of these: */
+    struct buffer held[RUNS_BUFFERS];
+    uint32_t nheld;
+    uint32_t owners;
+    uint32_t pinned; /* objects, one bit each group of them */
+    cma_pfn_t destination;
+    uint32_t destination_npages;
+    uint32_t claimed, refused;
+    uint64_t skipped;
+};
+#define RUNS_PINNED UINT32_MAX
+#define RUNS_PASSING (UINT32_MAX - 1)
+
+static struct runs runs;
+
+static uint32_t runs_below(uint32_t bound)
+{
+    return (uint32_t)(machine_random(&runs.random) >> 16) % bound;
+}
+
+static void runs_open(uint32_t area_npages, uint32_t lanes, uint32_t lane_npages,
+                      uint32_t block_order, uint64_t seed)
+{
+    struct machine_config config = {
+        .npages = area_npages + 2 * RUNS_OBJECTS,
+        .areas = {{0, area_npages}},
+        .nareas = 1,
+        .nobjects = RUNS_OBJECTS,
+        .lanes = lanes,
+        .lane_npages = lane_npages,
+        .block_order = block_order,
+    };
+
+    memset(&runs, 0, sizeof runs);
+    assert_true(area_npages <= RUNS_AREA_MAX);
+    machine_make(&runs.machine, &config);
+    runs.area = &runs.machine.areas[0];
+    runs.area_npages = area_npages;
+    runs.random = seed;
+    runs.owners = 1;
+}
+
+static void runs_check(void)
+{
+    struct cma_violation violation = {NULL, 0};
+
+    /* The area takes a destination, which is nobody's for a moment, for a leak. */
+    if (!cma_frames_check(&runs.machine.table, runs.destination_npages != 0, &violation) ||
+        (runs.destination_npages == 0 && !cma_area_check(runs.area, &violation))) {
+        fail_msg("%s, frame %u", violation.what, (unsigned)(violation.pfn - runs.area->pfn));
+    }
+}
+
+static void runs_close(void)
+{
+    runs_check();
+    machine_end(&runs.machine);
+}
+
+static void runs_mark(uint32_t at, uint32_t npages, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = 0; i < npages; i++) {
+        if (runs.shadow[at + i] != from) {
+            fail_msg("frame %u is taken, of %u from %u up", at + i, npages, at);
+        }
+        runs.shadow[at + i] = to;
+    }
+}
+
+/* Could a window begin at frame `at` of the area? */
+static bool runs_would(const struct cma_area_request *request, uint32_t at)
+{
+    uint64_t pfn = runs.area->pfn + at;
+    uint64_t seen = pfn + (request->bus_offset >> 12);
+    uint64_t last = pfn + request->npages - 1;
+
+    if ((request->align_npages != 0 && seen % request->align_npages != 0) ||
+        pfn << 12 < request->paddr_first ||
+        (request->paddr_last != 0 && ((last + 1) << 12) - 1 > request->paddr_last) ||
+        (request->boundary_nbytes != 0 &&
+         (seen << 12) / request->boundary_nbytes !=
+             ((seen + request->npages) * 4096 - 1) / request->boundary_nbytes)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < request->npages; i++) {
+        if (runs.shadow[at + i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool runs_oracle(const struct cma_area_request *request)
+{
+    for (uint32_t at = 0; at + request->npages <= runs.area_npages; at++) {
+        if (runs_would(request, at)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Claims, compares with the shadow, and says whether there was a window. */
+static bool runs_claim(const struct cma_area_request *wish, struct buffer *buffer)
+{
+    struct cma_area_request request = *wish;
+    bool expected = runs_oracle(&request);
+    cma_pfn_t pfn = CMA_PFN_NONE;
+    int error;
+
+    request.owner = runs.owners++;
+    error = cma_area_alloc(runs.area, &request, &pfn, NULL);
+    if ((error == 0) != expected) {
+        fail_msg("%u pages, align %u, flags %u: %s, and there is %s window", (unsigned)wish->npages,
+                 (unsigned)wish->align_npages, wish->flags, error == 0 ? "had" : cma_strerror(error),
+                 expected ? "a" : "no");
+    }
+    if (error != 0) {
+        runs.refused++;
+        return false;
+    }
+    *buffer = (struct buffer){(uint32_t)(pfn - runs.area->pfn), (uint32_t)request.npages,
+                              request.owner};
+    assert_true(runs_would(&request, buffer->at));
+    runs_mark(buffer->at, buffer->npages, 0, buffer->owner);
+    runs.claimed++;
+    return true;
+}
+
+static void runs_release(const struct buffer *buffer)
+{
+    cma_pfn_t pfn = runs.area->pfn + buffer->at;
+
+    assert_int_equal(cma_area_release(runs.area, pfn, buffer->npages, buffer->owner + 1),
+                     CMA_EPERM);
+    assert_int_equal(cma_area_release(runs.area, pfn, buffer->npages + 1, buffer->owner),
+                     CMA_EINVAL);
+    assert_int_equal(cma_area_release(runs.area, pfn, buffer->npages, buffer->owner), 0);
+    assert_int_equal(cma_area_release(runs.area, pfn, buffer->npages, buffer->owner), CMA_EBADF);
+    runs_mark(buffer->at, buffer->npages, buffer->owner, 0);
+}
+
+/* Claims that must succeed. */
+static struct buffer runs_get(uint32_t npages, uint32_t flags)
+{
+    struct cma_area_request request = {.npages = npages, .flags = flags};
+    struct buffer buffer;
+
+    assert_true(runs_claim(&request, &buffer));
+    return buffer;
+}
+
+/* --- random steps -------------------------------------------------------------------------- */
+
+static void runs_step_claim(void)
+{
+    static const uint32_t flags[] = {0, 0, CMA_CLAIM_LONG, CMA_CLAIM_SHORT};
+    struct cma_area_request request = {.flags = CMA_CLAIM_NOWAIT | flags[runs_below(4)]};
+    cma_paddr_t base = runs.area->pfn << 12;
+
+    request.npages = 1 + runs_below(runs_below(3) == 0 ? runs.area_npages / 3 : 40);
+    if (runs_below(3) == 0) {
+        request.align_npages = UINT64_C(1) << runs_below(8);
+    }
+    if (runs_below(6) == 0) {
+        request.boundary_nbytes = UINT64_C(4096) << (9 - runs_below(3));
+        if (request.boundary_nbytes < request.npages << 12) {
+            request.boundary_nbytes = 0;
+        }
+    }
+    if (runs_below(6) == 0) {
+        request.bus_offset = (uint64_t)runs_below(64) << 12;
+    }
+    if (runs_below(8) == 0) {
+        request.paddr_first = base + ((uint64_t)runs_below(runs.area_npages) << 12);
+    }
+    if (runs_below(8) == 0) {
+        request.paddr_last = base + ((uint64_t)(1 + runs_below(runs.area_npages)) << 12) - 1;
+        if (request.paddr_last < request.paddr_first) {
+            request.paddr_first = 0;
+        }
+    }
+    if (runs.nheld < RUNS_BUFFERS && runs_claim(&request, &runs.held[runs.nheld])) {
+        runs.nheld++;
+    }
+}
+
+static void runs_step_release(void)
+{
+    if (runs.nheld > 0) {
+        uint32_t i = runs_below(runs.nheld);
+
+        runs_release(&runs.held[i]);
+        runs.held[i] = runs.held[--runs.nheld];
+    }
+}
+
+/* Somebody borrows a frame of the area: the one asked for, if it is lent and nobody's. */
+static void runs_step_borrow(void)
+{
+    uint32_t index = runs_below(RUNS_OBJECTS);
+    struct machine_object *object = &runs.machine.objects[index];
+    enum cma_kind kind = runs_below(2) == 0 ? CMA_KIND_MOVABLE : CMA_KIND_DROPPABLE;
+    struct cma_holder holder = {kind, runs.machine.numbers[index % 2], index + 1};
+    cma_pfn_t pfn = runs.area->pfn + runs_below(runs.area_npages);
+
+    if (!object->live && cma_frame_publish(&runs.machine.table, pfn, &holder) == 0) {
+        object->live = true;
+        object->frozen = false;
+        object->kind = kind;
+        object->pfn = pfn;
+        object->stamp = machine_random(&runs.random);
+        machine_fill(&runs.machine, pfn, object->stamp);
+        assert_int_equal(runs.shadow[pfn - runs.area->pfn], 0);
+    }
+}
+
+/* Pins what an object has in the area, or unpins it. A pinned object is not freed meanwhile. */
+static void runs_step_pin(void)
+{
+    uint32_t index = runs_below(32);
+    struct machine_object *object = &runs.machine.objects[index];
+    uint64_t at = object->pfn - runs.area->pfn;
+
+    if ((runs.pinned >> index & 1) != 0) {
+        assert_int_equal(cma_frame_unpin(&runs.machine.table, object->pfn), 0);
+        runs_mark((uint32_t)at, 1, RUNS_PINNED, 0);
+        runs.pinned &= ~(1u << index);
+    } else if (object->live && at < runs.area_npages) {
+        assert_int_equal(cma_frame_pin_in_place(&runs.machine.table, object->pfn), 0);
+        runs_mark((uint32_t)at, 1, 0, RUNS_PINNED);
+        runs.pinned |= 1u << index;
+    }
+}
+
+static void runs_step_free(void)
+{
+    uint32_t index = runs_below(RUNS_OBJECTS);
+
+    if (index >= 32 || (runs.pinned >> index & 1) == 0) {
+        (void)machine_object_free(&runs.machine, index);
+    }
+}
+
+/* Takes frames of the area as a destination, or puts them back. */
+static void runs_step_destination(void)
+{
+    const struct cma_pages_ops *ops = &runs.machine.ops;
+    struct cma_destination want = {
+        .paddr_last = ((runs.area->pfn + runs.area_npages) << 12) - 1, .npages = 1 + runs_below(9)};
+
+    if (runs.destination_npages != 0) {
+        ops->destination_put(ops->ctx, runs.destination, runs.destination_npages);
+        runs_mark((uint32_t)(runs.destination - runs.area->pfn), runs.destination_npages,
+                  RUNS_PASSING, 0);
+        runs.destination_npages = 0;
+    } else {
+        cma_pfn_t pfn;
+        int taken = ops->destination(ops->ctx, &want, &pfn);
+
+        if (taken > 0) {
+            runs.destination = pfn;
+            runs.destination_npages = (uint32_t)taken;
+            runs_mark((uint32_t)(pfn - runs.area->pfn), (uint32_t)taken, 0, RUNS_PASSING);
+        }
+    }
+}
+
+static void runs_step(void)
+{
+    switch (runs_below(16)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+    case 4: runs_step_claim(); break;
+    case 5:
+    case 6:
+    case 7:
+    case 8: runs_step_release(); break;
+    case 9:
+    case 10: runs_step_borrow(); break;
+    case 11:
+    case 12: runs_step_free(); break;
+    case 13: runs_step_pin(); break;
+    case 14: runs_step_destination(); break;
+    default: (void)cma_area_lend(runs.area, CMA_KIND_MOVABLE); break;
+    }
+}
+
+static void any_open_window_is_found(void **state)
+{
+    uint32_t claimed = 0, refused = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        uint32_t lanes = (uint32_t)seed % 4;
+        uint32_t npages = 90 + (uint32_t)(seed * 7919 % (RUNS_AREA_MAX - 90));
+
+        runs_open(npages, lanes, 20 + npages / 5, 5 + (uint32_t)seed % 3, seed);
+        for (uint32_t i = 0; i < 600; i++) {
+            runs_step();
+            runs_check();
+        }
+        claimed += runs.claimed;
+        refused += runs.refused;
+        machine_end(&runs.machine);
+    }
+    /* Both answers were often the right one. */
+    assert_true(claimed > 4000 && refused > 1000);
+}
+
+/* --- what buffers may expect --------------------------------------------------------------- */
+
+/* Up to four buffers that were released since the last search are taken again by requests of their
+ * lengths, the newest first, each at its place. */
+static void a_released_place_is_refilled(void **state)
+{
+    (void)state;
+    for (uint32_t lanes = 1; lanes <= 2; lanes++) {
+        struct buffer buffers[40];
+
+        runs_open(1000, 1, 0, 5 + lanes, lanes);
+        for (uint32_t i = 0; i < 40; i++) {
+            buffers[i] = runs_get(5 + i % 8, 0);
+        }
+        for (uint32_t round = 0; round < 500; round++) {
+            uint32_t count = 1 + runs_below(RUNS_RECENT);
+            uint32_t chosen[RUNS_RECENT];
+
+            for (uint32_t i = 0; i < count; i++) {
+                /* Lengths differ: 5 + (8 * k + i) % 8 */
+                chosen[i] = 8 * runs_below(5) + i;
+                runs_release(&buffers[chosen[i]]);
+            }
+            for (uint32_t i = 0; i < count; i++) {
+                struct buffer again = runs_get(buffers[chosen[i]].npages, 0);
+
+                assert_int_equal(again.at, buffers[chosen[i]].at);
+                buffers[chosen[i]] = again;
+                runs_check();
+            }
+        }
+        /* The newest of two alike is taken first. */
+        runs_release(&buffers[0]);
+        runs_release(&buffers[8]);
+        assert_int_equal(runs_get(5, 0).at, buffers[8].at);
+        assert_int_equal(runs_get(5, 0).at, buffers[0].at);
+        runs_close();
+    }
+}
+
+/* Ten streams of different lengths with two buffers each fill an area to the last page. As long as
+ * no more than four buffers are out of use at a time, each one that comes back finds a place of
+ * its length, in whatever order, for ever. */
+static void streams_do_not_fragment_each_other(void **state)
+{
+    static const uint32_t length[10] = {3, 7, 16, 17, 31, 32, 40, 64, 90, 111};
+    struct buffer buffers[20];
+    uint32_t out[RUNS_RECENT], nout = 0;
+
+    (void)state;
+    runs_open(2 * (3 + 7 + 16 + 17 + 31 + 32 + 40 + 64 + 90 + 111), 1, 0, 5, 3);
+    for (uint32_t i = 0; i < 20; i++) {
+        buffers[i] = runs_get(length[i % 10], 0);
+    }
+    for (uint32_t step = 0; step < 20000; step++) {
+        uint32_t i = runs_below(20);
+        bool is_out = false;
+
+        for (uint32_t j = 0; j < nout; j++) {
+            is_out = is_out || out[j] == i;
+        }
+        if (nout == RUNS_RECENT || (nout > 0 && is_out)) {
+            uint32_t j = runs_below(nout);
+
+            buffers[out[j]] = runs_get(length[out[j] % 10], 0);
+            out[j] = out[--nout];
+        } else if (!is_out) {
+            runs_release(&buffers[i]);
+            out[nout++] = i;
+        }
+    }
+    assert_int_equal(runs.refused, 0);
+    while (nout > 0) {
+        nout--;
+        buffers[out[nout]] = runs_get(length[out[nout] % 10], 0);
+    }
+    runs_close();
+}
+
+/* Buffers of one length that divides the area never refuse each other while one place is free, in
+ * whatever order and number they come and go. */
+static void equal_buffers_fill_an_area(void **state)
+{
+    (void)state;
+    for (uint32_t npages = 1; npages <= 64; npages = npages * 5 / 3 + 1) {
+        uint32_t places = 900 / npages;
+
+        runs_open(places * npages, 1, 0, 5 + npages % 3, npages);
+        for (uint32_t i = 0; i < 4000; i++) {
+            if (runs.nheld < RUNS_BUFFERS && runs.nheld < places && runs_below(5) < 3) {
+                runs.held[runs.nheld++] = runs_get(npages, 0);
+            } else {
+                runs_step_release();
+            }
+        }
+        runs_close();
+    }
+}
+
+static void what_alignment_wastes_is_told(void **state)
+{
+    struct cma_area_request request = {.npages = 3, .align_npages = 32};
+    struct cma_area_stats stats;
+    struct buffer first, second;
+
+    (void)state;
+    runs_open(128, 1, 0, 5, 1);
+    /* The area begins 7 frames behind a multiple of 32. */
+    assert_true(runs_claim(&request, &first));
+    cma_area_stats(runs.area, &stats);
+    assert_int_equal(stats.skipped_npages, first.at);
+    assert_true(runs_claim(&request, &second));
+    cma_area_stats(runs.area, &stats);
+    assert_int_equal(stats.skipped_npages,
+                     first.at + (second.at > first.at ? second.at - (first.at + 3) : second.at));
+    assert_int_equal(stats.claims, 2);
+    assert_int_equal(stats.claimed_npages, 6);
+    runs_release(&first);
+    request.align_npages = 0;
+    assert_true(runs_claim(&request, &first));
+    assert_int_equal(first.at % 32, 25);
+    cma_area_stats(runs.area, &stats);
+    assert_int_equal(stats.claims, 3);
+    assert_int_equal(stats.released, 1);
+    runs_close();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_open_window_is_found),
+        cmocka_unit_test(a_released_place_is_refilled),
+        cmocka_unit_test(streams_do_not_fragment_each_other),
+        cmocka_unit_test(equal_buffers_fill_an_area),
+        cmocka_unit_test(what_alignment_wastes_is_told),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -135,13 +135,47 @@ static void test_reclaim_a_run(void **state)
     plain_destroy(plain);
 }
 
+static int kept;
+
+static void keep_the_next(struct plain *plain, cma_pfn_t pfn, uint32_t cookie)
+{
+    (void)cookie;
+    if (plain->discards == 4) {
+        kept = cma_frame_keep(&plain->frames, pfn + 1);
+    }
+}
+
+/* While its neighbour is discarded a frame gets dirty: it is carried, not dropped. In one call for
+ * many it is frozen by then, and its holder has to come again. */
+static void test_next_frame_is_kept(void **state)
+{
+    struct plain *plain = board();
+    struct cma_span *span = plain_area_span(plain, 0);
+    struct cma_evacuation evacuation = {0};
+    cma_pfn_t obstacle;
+
+    (void)state;
+    for (uint32_t i = 0; i < 10; i++) {
+        (void)plain_publish(plain, CMA_KIND_DROPPABLE, 1, span->pfn + i);
+    }
+    assert_int_equal(plain_isolate(plain, span, span->pfn, 10, &obstacle), 0);
+    plain->during = keep_the_next;
+    assert_int_equal(cma__window_evacuate_runs(&plain->frames, span->pfn, 10, &evacuation), 0);
+    assert_int_equal(kept, plain_many ? CMA_EAGAIN : 0);
+    assert_int_equal(evacuation.dropped, plain_many ? 10 : 9);
+    assert_int_equal(evacuation.copied, plain_many ? 0 : 1);
+    assert_int_equal(plain->handles[5].state, plain_many ? PLAIN_GONE : PLAIN_HELD);
+    cma__window_claim(&plain->frames, span, span->pfn, 10, 1);
+    plain_check(plain);
+    plain_destroy(plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_run_is_one_of_each),
-        cmocka_unit_test(test_drops_in_runs),
-        cmocka_unit_test(test_movers_by_turns),
-        cmocka_unit_test(test_reclaim_a_run),
+        cmocka_unit_test(test_a_run_is_one_of_each), cmocka_unit_test(test_drops_in_runs),
+        cmocka_unit_test(test_movers_by_turns),      cmocka_unit_test(test_reclaim_a_run),
+        cmocka_unit_test(test_next_frame_is_kept),
     };
     int failed = cmocka_run_group_tests_name("evacuate: a call a frame", tests, NULL, NULL);
 

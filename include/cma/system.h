@@ -18,6 +18,7 @@ extern "C" {
 #endif
 
 #define CMA_SYSTEM_KEEP_IDLE (1u << 0) /* areas lend nothing: carve-outs */
+#define CMA_SYSTEM_NO_INDEX (1u << 1)  /* areas have no index of runs (frame.h) */
 
 struct cma_system_config {
     const struct cma_port *port;

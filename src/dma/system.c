@@ -18,7 +18,7 @@ static void system_frames_config(const struct cma_system_config *config,
         .zones = config->zones,
         .nzones = config->nzones,
         .block_order = config->block_order,
-        .index = &cma_frames_index,
+        .index = (config->flags & CMA_SYSTEM_NO_INDEX) != 0 ? NULL : &cma_frames_index,
         .lanes = config->lanes,
     };
 }
@@ -48,7 +48,7 @@ uint64_t cma_system_size(const struct cma_map *map, const struct cma_system_conf
 {
     uint64_t frames_nbytes;
 
-    if (map == NULL || config == NULL || (config->flags & ~CMA_SYSTEM_KEEP_IDLE) != 0) {
+    if (map == NULL || config == NULL || (config->flags & ~(CMA_SYSTEM_KEEP_IDLE | CMA_SYSTEM_NO_INDEX)) != 0) {
         return 0;
     }
     frames_nbytes = system_frames_nbytes(map, config);

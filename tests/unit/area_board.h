@@ -76,6 +76,7 @@ struct board_config {
     uint32_t low_npages; /* a zone ends behind these; 0: one zone */
     bool no_wait;
     bool keep_idle;
+    bool index; /* areas have one; without, windows are found in order of address */
 };
 
 /* --- hooks ----------------------------------------------------------------------------- */
@@ -382,7 +383,8 @@ static struct board *board_create(const struct board_config *config)
     board_add_area(board, "area", config->area_first, config->area_npages, CMA_RANGE_DEFAULT);
     board_add_area(board, "area2", config->area2_first, config->area2_npages, 0);
     system.port = &board->port;
-    system.flags = config->keep_idle ? CMA_SYSTEM_KEEP_IDLE : 0;
+    system.flags = (config->keep_idle ? CMA_SYSTEM_KEEP_IDLE : 0) |
+                   (config->index ? 0 : CMA_SYSTEM_NO_INDEX);
     if (config->low_npages != 0) {
         board->zones[0].last = (uint64_t)(BOARD_BASE_PFN + config->low_npages) * BOARD_PAGE - 1;
         board->zones[1].last = CMA_PADDR_MAX;

@@ -566,7 +566,7 @@ static void test_sizes_near_the_end_of_numbers(void **state)
         {{.nbytes = PAGE + 1, .boundary_nbytes = PAGE}, CMA_EINVAL},
         {{.nbytes = PAGE, .boundary_nbytes = 3 * PAGE}, CMA_EINVAL},
         {{.nbytes = 129, .boundary_nbytes = 128}, CMA_EINVAL},
-        {{.nbytes = PAGE, .flags = 4}, CMA_EINVAL},
+        {{.nbytes = PAGE, .flags = 8}, CMA_EINVAL},
         {{.nbytes = 100, .boundary_nbytes = 128}, 0},
         {{.nbytes = 1, .align_nbytes = 1}, 0},
     };

@@ -142,6 +142,7 @@ static void keep_the_next(struct plain *plain, cma_pfn_t pfn, uint32_t cookie)
     (void)cookie;
     if (plain->discards == 4) {
         kept = cma_frame_keep(&plain->frames, pfn + 1);
+        plain->during = NULL;
     }
 }
 

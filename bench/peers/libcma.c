@@ -2,8 +2,8 @@
 /*
  * libcma.c - libcma as a peer: the public API, a release build, every check that a release has
  *
- *   libcma           lending off: a table over nothing but the area, a lane a thread, the area
- * engine. In worlds: borrowed by a mover with handles; pins hold pages where they are
+ *   libcma           lending off: a table over nothing but the area, a lane for each thread, the
+ *                    area engine. In worlds: borrowed by a mover with handles; pins in place
  *   libcma-pins-move worlds where a pin moves the page out of the area first
  *   libcma-lent      lending on: the whole area was lent to droppable pages before the cell begins;
  *                    the page allocator that comes along (src/buddy) has ordinary memory besides

@@ -29,8 +29,9 @@
 #define CLAIM_LISTED (1u << 0)  /* in area->claims */
 #define CLAIM_BOOKED (1u << 1)  /* has a window */
 #define CLAIM_RUNNING (1u << 2) /* inside a step */
-#define CLAIM_ASKED (1u << 8)   /* the engine was asked for a window */
-#define CLAIM_PICKED (1u << 9)  /* it is that window */
+#define CLAIM_ASKED (1u << 8)   /* so often the engine was asked for a window: two bits */
+#define CLAIM_ASKED_ALL (3u << 8)
+#define CLAIM_PICKED (1u << 10) /* it is that window */
 
 /* Sorts of what stands in the way, the one to name first comes first. */
 enum claim_sort { CLAIM_SORT_MOVER, CLAIM_SORT_ROOM, CLAIM_SORT_HELD, CLAIM_SORT_CLAIMED };
@@ -202,11 +203,11 @@ static void claim_unlist(struct cma_claim *claim)
 }
 
 /* Other claims read the flags. */
-static void claim_mark(struct cma_claim *claim, uint32_t set, uint32_t clear)
+static void claim_mark(struct cma_claim *claim, uint32_t add, uint32_t flag)
 {
     uintptr_t state = claim_lock(claim);
 
-    claim->flags = (claim->flags | set) & ~clear;
+    claim->flags = ((claim->flags & ~CLAIM_PICKED) | flag) + add;
     claim_unlock(claim, state);
 }
 
@@ -541,20 +542,23 @@ static CMA__APART int claim_exhausted(struct cma_claim *claim)
     return claim_refuse(claim, code, reasons[sort], claim_pfn(claim, claim->seen_frame[sort]));
 }
 
-/* The place to look at next: the engine's, once, then all in order. False: there is none. */
+/* The place to look at next: the engine's, three times, then all in order. False: there is none. */
 static bool claim_next(struct cma_claim *claim, const struct cma_window_want *want, cma_pfn_t *pfn)
 {
     struct cma_area *area = claim->area;
 
-    if (area->engine != NULL && (claim->flags & CLAIM_ASKED) == 0) {
-        claim_mark(claim, CLAIM_ASKED | CLAIM_PICKED, 0);
-        if (area->engine->choose(area, want, pfn)) {
+    if (area->engine != NULL && (claim->flags & CLAIM_ASKED_ALL) != CLAIM_ASKED_ALL) {
+        /* The cursor is behind what stood in the way of its last one. */
+        cma_pfn_t avoid = (claim->flags & CLAIM_ASKED_ALL) == 0 ? CMA_PFN_NONE : claim->cursor - 1;
+
+        claim_mark(claim, CLAIM_ASKED, CLAIM_PICKED);
+        if (area->engine->choose(area, want, avoid, pfn)) {
             return true;
         }
     }
     if ((claim->flags & CLAIM_PICKED) != 0) {
-        /* It was not to be had, and says nothing about those below it. */
-        claim_mark(claim, 0, CLAIM_PICKED);
+        /* These were not to be had, and say nothing about those below them. */
+        claim_mark(claim, 0, 0);
         claim->cursor = 0;
     }
     return cma__window_next(want, claim->cursor, pfn);

@@ -20,8 +20,10 @@ struct cma_area_engine {
      * is not claimed would do, and nothing is under way; CMA__QUICK_NO. Sleeps: no.
      */
     int (*claim)(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn);
-    /* The window to try first, as last seen; false: none is known. Sleeps: no. */
-    bool (*choose)(struct cma_area *area, const struct cma_window_want *want, cma_pfn_t *pfn);
+    /* The window to try first, as last seen, without the frame `avoid`; false: none is known.
+     * Sleeps: no. */
+    bool (*choose)(struct cma_area *area, const struct cma_window_want *want, cma_pfn_t avoid,
+                   cma_pfn_t *pfn);
     /* Returns as cma_area_release, but for CMA_ENOENT, or CMA__QUICK_NO. Sleeps: no. */
     int (*release)(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner);
     /*
@@ -39,7 +41,8 @@ struct cma_area_engine {
 
 /* quick.c */
 int cma__quick_claim(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn);
-bool cma__quick_choose(struct cma_area *area, const struct cma_window_want *want, cma_pfn_t *pfn);
+bool cma__quick_choose(struct cma_area *area, const struct cma_window_want *want, cma_pfn_t avoid,
+                       cma_pfn_t *pfn);
 int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner);
 
 /* explain.c */

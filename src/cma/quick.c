@@ -154,7 +154,8 @@ int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, ui
     return error;
 }
 
-bool cma__quick_choose(struct cma_area *area, const struct cma_window_want *want, cma_pfn_t *pfn)
+bool cma__quick_choose(struct cma_area *area, const struct cma_window_want *want, cma_pfn_t avoid,
+                       cma_pfn_t *pfn)
 {
     uint64_t best = UINT64_MAX;
 
@@ -164,7 +165,7 @@ bool cma__quick_choose(struct cma_area *area, const struct cma_window_want *want
         uint64_t price;
 
         if (want->last >= span->pfn && want->first <= span->pfn + (span->npages - 1) &&
-            cma__runs_choose(area->frames, span, want, &found, &price) && price < best) {
+            cma__runs_choose(area->frames, span, want, avoid, &found, &price) && price < best) {
             best = price;
             *pfn = found;
         }

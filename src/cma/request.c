@@ -36,6 +36,7 @@ int cma__window_want(const struct cma_area *area, const struct cma_area_request 
     want->boundary_npages = boundary >> shift;
     want->phase = request->bus_offset >> shift;
     want->from_top = (request->flags & CMA_CLAIM_LONG) != 0;
+    want->from_bottom = (request->flags & CMA_CLAIM_SHORT) != 0;
     want->first = area->pfn > first_pfn ? area->pfn : first_pfn;
     want->last = area->pfn + area->npages - 1;
     if (after_pfn == 0) {

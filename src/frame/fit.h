@@ -15,6 +15,7 @@ struct cma_window_want {
     uint64_t phase;           /* alignment and boundary are those of pfn + phase (modulo 2^64) */
     cma_pfn_t first, last;    /* all frames lie in [first, last]; first > last: nothing does */
     bool from_top;            /* the highest that would do, where an index helps to find it */
+    bool from_bottom;         /* the lowest place of a run, where an index finds the run */
 };
 
 /* The lowest window that begins at or above `from`. Returns false when there is none. */

@@ -411,6 +411,7 @@ static void runs_note(const struct cma_frames *frames, const struct cma_span *sp
 struct runs_search {
     const struct cma_window_want *want;
     uint32_t npages;
+    uint64_t avoid;      /* priced: a frame that must not be in it */
     bool plain;          /* anywhere in the lane */
     bool priced;         /* what somebody has in it may be moved out, at a price */
     uint32_t at;         /* the best window so far */
@@ -481,6 +482,9 @@ static void runs_judge(const struct runs_view *view, struct runs_search *search,
     uint64_t score = runs_value_of(view, begin, end) - runs_value_of(view, begin, at) -
                      runs_value_of(view, at + search->npages, end);
 
+    if (search->priced && search->avoid - at < search->npages) {
+        return;
+    }
     if (search->want->from_top) {
         score = view->span->npages - at;
     } else if (search->priced) {
@@ -547,7 +551,7 @@ static void runs_consider(const struct runs_view *view, struct runs_search *sear
     if (!search->want->from_top) {
         runs_judge(view, search, begin, end, low);
     }
-    if (high != low || search->want->from_top) {
+    if ((high != low && !search->want->from_bottom) || search->want->from_top) {
         runs_judge(view, search, begin, end, high);
     }
 }
@@ -825,7 +829,8 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
 }
 
 bool cma__runs_choose(struct cma_frames *frames, struct cma_span *span,
-                      const struct cma_window_want *want, cma_pfn_t *pfn, uint64_t *price)
+                      const struct cma_window_want *want, cma_pfn_t avoid, cma_pfn_t *pfn,
+                      uint64_t *price)
 {
     struct runs_view view = runs_view(frames, span);
     struct runs_search search = runs_begin(span, want);
@@ -835,6 +840,7 @@ bool cma__runs_choose(struct cma_frames *frames, struct cma_span *span,
         return false;
     }
     search.priced = true;
+    search.avoid = avoid - span->pfn;
     state = cma__span_lock(frames, span);
     runs_catch_up(&view);
     runs_search(&view, &search, CMA__RUNS_ANY);

@@ -78,10 +78,11 @@ enum cma_runs_effort {
 int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
                     const struct cma_window_want *want, uint32_t owner, uint32_t stamp,
                     enum cma_runs_effort effort, cma_pfn_t *pfn);
-/* The window of the lane that is the best by what it spoils and what it costs to empty it, counted
- * in copies: *price. False: there is none. */
+/* The window of the lane, without the frame `avoid`, that is the best by what it spoils and what it
+ * costs to empty it, counted in copies: *price. False: there is none. */
 bool cma__runs_choose(struct cma_frames *frames, struct cma_span *span,
-                      const struct cma_window_want *want, cma_pfn_t *pfn, uint64_t *price);
+                      const struct cma_window_want *want, cma_pfn_t avoid, cma_pfn_t *pfn,
+                      uint64_t *price);
 /* Releases a buffer that lies wholly in the lane. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM as
  * cma__window_release. */
 int cma__runs_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,

@@ -36,7 +36,7 @@
 /* A frame in a batch is 12 bytes of stack. Where there is little of that, there are few processors
  * that a flush has to wait for, or no TLB at all. The price: a mover that refuses is met after more
  * copies, since a batch that is finished stays where it went. */
-#define MIGRATE_BATCH (UINTPTR_MAX > UINT32_MAX ? 32 : 8)
+#define MIGRATE_BATCH (UINTPTR_MAX > UINT32_MAX ? 32 : 5)
 
 /* Frames that are frozen on both sides and wait for the flush. */
 struct migrate_batch {

@@ -17,21 +17,28 @@ static uint32_t bitmap_part(uint32_t index, uint32_t first, uint32_t last)
     return bits_mask(low, high);
 }
 
+/* Bits of one word. */
+static CMA__INLINE void bitmap_put(uint32_t *word, uint32_t part, uint32_t value)
+{
+    uint32_t before = atom_peek(word);
+
+    atom_poke(word, before ^ ((before ^ value) & part));
+}
+
 /* Whole words in between are written, not changed: runs of devices are hundreds of bits long. */
 static void bitmap_fill(uint32_t *bitmap, uint32_t first, uint32_t last, uint32_t value)
 {
-    uint32_t i = first / 32;
-    uint32_t part = bitmap_part(i, first, last);
+    uint32_t *word = &bitmap[first / 32], *end = &bitmap[last / 32];
+    uint32_t part = UINT32_MAX << (first % 32);
 
-    atom_poke(&bitmap[i], (atom_peek(&bitmap[i]) & ~part) | (value & part));
-    if (i == last / 32) {
-        return;
+    if (word != end) {
+        bitmap_put(word, part, value);
+        while (++word != end) {
+            atom_poke(word, value);
+        }
+        part = UINT32_MAX;
     }
-    for (i++; i < last / 32; i++) {
-        atom_poke(&bitmap[i], value);
-    }
-    part = bitmap_part(i, first, last);
-    atom_poke(&bitmap[i], (atom_peek(&bitmap[i]) & ~part) | (value & part));
+    bitmap_put(word, part & (UINT32_MAX >> (31 - last % 32)), value);
 }
 
 void cma__bitmap_set(uint32_t *bitmap, uint32_t first, uint32_t last)

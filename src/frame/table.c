@@ -23,12 +23,12 @@
 
 #define TABLE_ORDER_MIN 5
 #define TABLE_ORDER_MAX 12
-#define TABLE_NPAGES_MAX (UINT64_C(1) << 31)
+#define TABLE_NPAGES_MAX (UINT32_C(1) << 31)
 
 /* What the storage has to hold. */
 struct table_plan {
     uint32_t order;
-    uint64_t nspans, nrecords, nblocks, ntree_words, nrun_words;
+    uint32_t nspans, nrecords, nblocks, ntree_words, nrun_words;
     uint64_t nbytes;
 };
 
@@ -51,18 +51,22 @@ static bool table_whole_pages(cma_paddr_t base, cma_paddr_t last, uint32_t shift
 
 /* The zone of a frame, and the last frame that this zone has. A page that a zone's end cuts belongs
  * to the zone above: whoever reaches the lower one can't reach all of it. */
-static uint32_t table_zone_of(const struct cma_zone *zones, uint32_t nzones, uint32_t shift,
-                              cma_pfn_t pfn, cma_pfn_t *last_pfn)
+static uint32_t table_zone_of(const struct cma_frames_config *config, cma_pfn_t pfn,
+                              cma_pfn_t *last_pfn)
 {
+    uint32_t shift = config->port->page_shift;
+    uint32_t zone = 0;
     cma_pfn_t first;
 
-    for (uint32_t i = 0; i + 1 < nzones; i++) {
-        if (table_whole_pages(0, zones[i].last, shift, &first, last_pfn) && pfn <= *last_pfn) {
-            return i;
+    /* The last zone has no end, and where no zones are told there is one. */
+    for (; zone + 1 < config->nzones; zone++) {
+        if (table_whole_pages(0, config->zones[zone].last, shift, &first, last_pfn) &&
+            pfn <= *last_pfn) {
+            return zone;
         }
     }
     *last_pfn = CMA_PADDR_MAX >> shift;
-    return nzones - 1;
+    return zone;
 }
 
 /* The next run of whole pages that the table covers. */
@@ -83,64 +87,61 @@ static bool table_next_piece(const struct cma_map *map, const struct cma_frames_
     return false;
 }
 
-static uint32_t table_nblocks(cma_pfn_t first, cma_pfn_t last, uint32_t order)
-{
-    return (uint32_t)((last >> order) - (first >> order)) + 1;
-}
-
-/* Adds the spans of one piece to the plan, and writes them when there is a table to write to. */
+/* Adds the spans of one piece to the plan, and fills them in where there is a table, all zero. */
 static bool table_add_piece(struct table_plan *plan, const struct cma_frames_config *config,
                             cma_pfn_t first, cma_pfn_t last, bool is_area, struct cma_span *spans)
 {
-    uint64_t limit = is_area ? CMA__CLAIM_NPAGES_MAX : TABLE_NPAGES_MAX;
+    const struct cma_frames_index *index = is_area ? config->index : NULL;
+    uint32_t limit = is_area ? CMA__CLAIM_NPAGES_MAX : TABLE_NPAGES_MAX;
     uint32_t lane = 0;
 
     if (last - first >= limit) {
         return false;
     }
-    while (first <= last) {
-        struct cma_zone all = {.last = CMA_PADDR_MAX};
-        const struct cma_zone *zones = config->zones != NULL ? config->zones : &all;
-        uint32_t nzones = config->zones != NULL ? config->nzones : 1;
-        cma_pfn_t zone_last;
-        uint32_t zone = table_zone_of(zones, nzones, config->port->page_shift,
-                                      is_area ? last : first, &zone_last);
-        cma_pfn_t span_end = is_area ? last : bits_min(last, zone_last);
-        uint32_t nblocks;
+    do {
+        cma_pfn_t end;
+        uint32_t zone = table_zone_of(config, is_area ? last : first, &end);
+        uint32_t skipped = (uint32_t)first & ((UINT32_C(1) << plan->order) - 1);
+        uint32_t npages, nblocks;
 
-        if (is_area && config->index != NULL) {
-            span_end = config->index->lane_last(config, first, last, plan->order, lane);
+        if (is_area || end > last) {
+            end = last;
         }
-        nblocks = table_nblocks(first, span_end, plan->order);
+        if (index != NULL) {
+            end = index->lane_last(config, first, last, plan->order, lane);
+        }
+        npages = (uint32_t)(end - first) + 1;
+        nblocks = ((skipped + (npages - 1)) >> plan->order) + 1;
+        if (npages > TABLE_NPAGES_MAX - plan->nrecords ||
+            nblocks > (UINT32_MAX >> plan->order) - plan->nblocks ||
+            plan->nrun_words > UINT32_MAX / 2) {
+            return false;
+        }
         if (spans != NULL) {
-            spans[plan->nspans] = (struct cma_span){
-                .pfn = first,
-                .npages = (uint32_t)(span_end - first) + 1,
-                .record = (uint32_t)plan->nrecords,
-                .block = (uint32_t)plan->nblocks,
-                .nblocks = nblocks,
-                .tree = (uint32_t)plan->ntree_words,
-                .zone = zone,
-                .is_area = is_area ? 1 : 0,
-                .lend_class = CMA_LEND_NONE,
-                .lane = lane,
-                .runs = is_area && config->index != NULL ? (uint32_t)plan->nrun_words : 0,
-            };
+            struct cma_span *span = &spans[plan->nspans];
+
+            span->pfn = first;
+            span->npages = npages;
+            span->record = plan->nrecords;
+            span->block = plan->nblocks;
+            span->nblocks = nblocks;
+            span->tree = plan->ntree_words;
+            span->zone = zone;
+            span->is_area = is_area ? 1 : 0;
+            span->lane = lane;
+            span->runs = index != NULL ? plan->nrun_words : 0;
         }
-        if (is_area && config->index != NULL) {
-            plan->nrun_words += config->index->words((uint32_t)(span_end - first) + 1, nblocks);
+        if (index != NULL) {
+            /* Of one lane: less than 2^31. */
+            plan->nrun_words += index->words(npages, nblocks);
             lane++;
         }
         plan->nspans++;
-        plan->nrecords += span_end - first + 1;
+        plan->nrecords += npages;
         plan->nblocks += nblocks;
         plan->ntree_words += cma__bittree_words(nblocks);
-        if (plan->nrecords > TABLE_NPAGES_MAX ||
-            plan->nblocks << plan->order > TABLE_NPAGES_MAX * 2 - 1) {
-            return false;
-        }
-        first = span_end + 1;
-    }
+        first = end + 1;
+    } while (first <= last);
     return true;
 }
 
@@ -163,13 +164,14 @@ static bool table_plan_order(struct table_plan *plan, const struct cma_map *map,
             return false;
         }
     }
-    plan->nbytes =
-        plan->nspans * sizeof(struct cma_span) + plan->nrecords * sizeof(struct cma_frame_record) +
-        plan->nblocks * sizeof(struct cma_block) +
-        (plan->nblocks << order) / 32 * sizeof(uint32_t) + plan->ntree_words * 2 * sizeof(uint32_t);
+    plan->nbytes = (uint64_t)plan->nspans * sizeof(struct cma_span) +
+                   (uint64_t)plan->nrecords * sizeof(struct cma_frame_record) +
+                   (uint64_t)plan->nblocks * sizeof(struct cma_block) +
+                   (uint64_t)((plan->nblocks << order) / 32) * sizeof(uint32_t) +
+                   (uint64_t)plan->ntree_words * 2 * sizeof(uint32_t);
     if (plan->nrun_words > CMA__RUNS_ALIGN) {
         /* The first words stay empty, so that no index begins at 0; they are what aligns them. */
-        plan->nbytes += plan->nrun_words * sizeof(uint32_t);
+        plan->nbytes += (uint64_t)plan->nrun_words * sizeof(uint32_t);
     }
     plan->nbytes = table_round_8(plan->nbytes);
     return plan->nbytes <= SIZE_MAX;
@@ -394,25 +396,29 @@ void cma__account_refresh(struct cma_frames *frames, struct cma_span *span, uint
 void cma__account_idle(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                        uint32_t npages, bool idle)
 {
-    cma_pfn_t last = pfn + (npages - 1);
+    uint32_t bit = span_bit(frames, span, pfn);
+    uint32_t left = npages;
 
-    for (cma_pfn_t at = pfn; at <= last;) {
-        uint32_t number = cma__span_block_of(frames, span, at);
-        struct cma_block *block = span_block(frames, span, number);
-        cma_pfn_t block_last = at | span_block_mask(frames);
-        uint32_t n = (uint32_t)(bits_min(last, block_last) - at) + 1;
-        uint32_t bit = span_bit(frames, span, at);
+    while (left != 0) {
+        /* Blocks begin at multiples of their size in the bitmap too. */
+        uint32_t number = bit >> frames->block_order;
+        struct cma_block *block = &frames->blocks[number];
+        uint32_t last = bit | span_block_mask(frames);
 
-        cma__assert(cma__bitmap_count(frames->idle, bit, bit + (n - 1)) == (idle ? 0 : n));
-        if (idle) {
-            cma__bitmap_set(frames->idle, bit, bit + (n - 1));
-            atom_poke16(&block->idle, (uint16_t)(block->idle + n));
-        } else {
-            cma__bitmap_clear(frames->idle, bit, bit + (n - 1));
-            atom_poke16(&block->idle, (uint16_t)(block->idle - n));
+        if (last - bit >= left) {
+            last = bit + (left - 1);
         }
-        cma__account_refresh(frames, span, number);
-        at += n;
+        left -= last - bit + 1;
+        cma__assert(cma__bitmap_count(frames->idle, bit, last) == (idle ? 0 : last - bit + 1));
+        if (idle) {
+            cma__bitmap_set(frames->idle, bit, last);
+            atom_poke16(&block->idle, (uint16_t)(block->idle + (last - bit + 1)));
+        } else {
+            cma__bitmap_clear(frames->idle, bit, last);
+            atom_poke16(&block->idle, (uint16_t)(block->idle - (last - bit + 1)));
+        }
+        cma__account_refresh(frames, span, number - span->block);
+        bit = last + 1;
     }
     if (span->is_area == 0) {
         frames->zone_idle[span->zone] += idle ? npages : 0 - (uint64_t)npages;

@@ -441,6 +441,59 @@ static void equal_buffers_fill_an_area(void **state)
     }
 }
 
+static uint32_t runs_longest(uint32_t *open)
+{
+    uint32_t longest = 0, length = 0;
+
+    *open = 0;
+    for (uint32_t at = 0; at < runs.area_npages; at++) {
+        length = runs.shadow[at] == 0 ? length + 1 : 0;
+        *open += length != 0;
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+/* Long-lived buffers that come at any time, while short-lived ones come and go in up to a quarter
+ * of the area: when these are gone, all that is open is one run. (When short-lived ones fill most of
+ * it, some come to lie high up, and a long-lived one that comes then lies below them.) */
+static void long_lived_buffers_leave_one_run(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        uint32_t npages = 300 + (uint32_t)(seed * 7919 % 900);
+        uint32_t used = 0, used_long = 0, open;
+
+        runs_open(npages, 1, 0, 5 + (uint32_t)seed % 3, seed);
+        for (uint32_t i = 0; i < 400; i++) {
+            uint32_t length = 1 + runs_below(npages / 20);
+
+            if (runs_below(8) == 0 && used_long + length <= npages / 5) {
+                (void)runs_get(length, CMA_CLAIM_LONG);
+                used_long += length;
+            } else if (runs_below(2) == 0 && used + length <= npages / 4) {
+                runs.held[runs.nheld++] = runs_get(length, CMA_CLAIM_SHORT);
+                used += length;
+            } else if (runs.nheld > 0) {
+                uint32_t j = runs_below(runs.nheld);
+
+                used -= runs.held[j].npages;
+                runs_release(&runs.held[j]);
+                runs.held[j] = runs.held[--runs.nheld];
+            }
+        }
+        while (runs.nheld > 0) {
+            runs_release(&runs.held[--runs.nheld]);
+        }
+        if (runs_longest(&open) != open) {
+            fail_msg("seed %u: %u open pages of %u, and the longest run is %u", (unsigned)seed, open,
+                     npages, runs_longest(&open));
+        }
+        (void)runs_get(open, 0);
+        runs_close();
+    }
+}
+
 static void what_alignment_wastes_is_told(void **state)
 {
     struct cma_area_request request = {.npages = 3, .align_npages = 32};
@@ -476,6 +529,7 @@ int main(void)
         cmocka_unit_test(a_released_place_is_refilled),
         cmocka_unit_test(streams_do_not_fragment_each_other),
         cmocka_unit_test(equal_buffers_fill_an_area),
+        cmocka_unit_test(long_lived_buffers_leave_one_run),
         cmocka_unit_test(what_alignment_wastes_is_told),
     };
 

@@ -157,12 +157,12 @@ int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, ui
 bool cma__quick_choose(struct cma_area *area, const struct cma_window_want *want, cma_pfn_t avoid,
                        cma_pfn_t *pfn)
 {
-    uint64_t best = UINT64_MAX;
+    int64_t best = INT64_MAX;
 
     for (uint32_t i = 0; i < area->nspans && area->frames->runs != NULL; i++) {
         struct cma_span *span = &area->span[i];
         cma_pfn_t found;
-        uint64_t price;
+        int64_t price;
 
         if (want->last >= span->pfn && want->first <= span->pfn + (span->npages - 1) &&
             cma__runs_choose(area->frames, span, want, avoid, &found, &price) && price < best) {
@@ -170,5 +170,5 @@ bool cma__quick_choose(struct cma_area *area, const struct cma_window_want *want
             *pfn = found;
         }
     }
-    return best != UINT64_MAX;
+    return best != INT64_MAX;
 }

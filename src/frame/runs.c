@@ -404,6 +404,8 @@ static void runs_note(const struct cma_frames *frames, const struct cma_span *sp
 #define RUNS_UNIT_SHIFT 8u
 #define RUNS_VALUES 24u
 #define RUNS_VALUE_SLOPE 78u /* of one unit more, behind the table */
+#define RUNS_COARSE 2u
+#define RUNS_SMALL (1u << 11) /* one request in 32, of 2^16 */
 /* So many copies are worth one of these values: 112 for the only unit of a run. More copies a value
  * pack better, fewer copy less. */
 #define RUNS_COPIES_A_VALUE 6u
@@ -416,7 +418,7 @@ struct runs_search {
     bool priced;         /* what somebody has in it may be moved out, at a price */
     uint32_t at;         /* the best window so far */
     uint32_t begin, end; /* the run that it is in */
-    uint64_t score;      /* what it spoils */
+    int64_t score;       /* what it spoils */
     uint32_t fits, misfits;
     bool found;
     bool refill;   /* it is the place of the buffer that was released last */
@@ -425,7 +427,7 @@ struct runs_search {
 };
 
 /* 16 * units ^ 1.4 */
-static uint64_t runs_value(uint32_t units)
+static int64_t runs_value(uint32_t units)
 {
     static const uint16_t values[RUNS_VALUES] = {0,   16,  42,  74,  111,  152,  197,  244,
                                                  294, 347, 402, 459, 519,  580,  644,  709,
@@ -433,17 +435,33 @@ static uint64_t runs_value(uint32_t units)
 
     return units < RUNS_VALUES
                ? values[units]
-               : values[RUNS_VALUES - 1] + (uint64_t)(units - (RUNS_VALUES - 1)) * RUNS_VALUE_SLOPE;
+               : values[RUNS_VALUES - 1] + (int64_t)(units - (RUNS_VALUES - 1)) * RUNS_VALUE_SLOPE;
+}
+
+/* Where nobody asks for less than RUNS_COARSE units, a rest of fewer or one more is lost, and worse
+ * than none, and all others are worth their length. */
+static int64_t runs_value_coarse(uint32_t units)
+{
+    return units == 0 ? 0 : units <= RUNS_COARSE ? -48 : 16 * ((int64_t)units - RUNS_COARSE - 1);
 }
 
 /* The value of frames [begin, end) of the lane. */
-static uint64_t runs_value_of(const struct runs_view *view, uint32_t begin, uint32_t end)
+static int64_t runs_value_of(const struct runs_view *view, uint32_t begin, uint32_t end)
 {
     uint32_t odd = (uint32_t)view->span->pfn & ((1u << RUNS_UNIT_SHIFT) - 1);
     uint32_t first = (begin + odd + (1u << RUNS_UNIT_SHIFT) - 1) >> RUNS_UNIT_SHIFT;
     uint32_t last = (end + odd) >> RUNS_UNIT_SHIFT;
+    uint32_t units = last > first ? last - first : 0;
 
-    return last > first ? runs_value(last - first) : 0;
+    return view->index->small < RUNS_SMALL ? runs_value_coarse(units) : runs_value(units);
+}
+
+/* Keeps the share of small requests, of the last hundred or so. */
+static void runs_asked(const struct runs_view *view, uint32_t npages)
+{
+    uint32_t share = npages < RUNS_COARSE << RUNS_UNIT_SHIFT ? 1u << 16 : 0;
+
+    view->index->small += (share >> 6) - (view->index->small >> 6);
 }
 
 /* Is a window empty: are all of its frames idle? */
@@ -479,19 +497,20 @@ static void runs_judge(const struct runs_view *view, struct runs_search *search,
                        uint32_t end, uint32_t at)
 {
     uint32_t left = end - begin - search->npages;
-    uint64_t score = runs_value_of(view, begin, end) - runs_value_of(view, begin, at) -
-                     runs_value_of(view, at + search->npages, end);
+    int64_t score = runs_value_of(view, begin, end) - runs_value_of(view, begin, at) -
+                    runs_value_of(view, at + search->npages, end);
 
     if (search->priced && search->avoid - at < search->npages) {
         return;
     }
     if (search->want->from_top) {
-        score = view->span->npages - at;
+        score = (int64_t)view->span->npages - at;
     } else if (search->priced) {
         /* Where copies count, what is left of a run counts for less. */
-        score = (score + left / 54) * RUNS_COPIES_A_VALUE + runs_copies(view, at, search->npages);
+        score = (score + left / 54) * RUNS_COPIES_A_VALUE +
+                (int64_t)runs_copies(view, at, search->npages);
     } else {
-        score += left / 8;
+        score += view->index->small < RUNS_SMALL ? left / 1024 : left / 8;
     }
     if (search->found && score >= search->score) {
         return;
@@ -808,6 +827,7 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
         return want->npages > span->npages ? CMA_ENOMEM : CMA_EBUSY;
     }
     state = cma__span_lock(frames, span);
+    runs_asked(&view, search.npages);
     none = runs_is_full(&view, &search);
     if (!none && (want->from_top || !runs_refill(&view, &search))) {
         runs_catch_up(&view);
@@ -830,7 +850,7 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
 
 bool cma__runs_choose(struct cma_frames *frames, struct cma_span *span,
                       const struct cma_window_want *want, cma_pfn_t avoid, cma_pfn_t *pfn,
-                      uint64_t *price)
+                      int64_t *price)
 {
     struct runs_view view = runs_view(frames, span);
     struct runs_search search = runs_begin(span, want);

@@ -25,6 +25,7 @@ struct cma_runs {
     uint32_t nrecent;     /* buffers released since the last search, the newest last */
     uint32_t recent[CMA__RUNS_RECENT][2]; /* first frame, counted in the span, and npages */
     uint32_t words;                       /* of one tree */
+    uint32_t small;                       /* the share of small requests among the last, of 2^16 */
     /* There is no run for so many pages at this alignment, as of the last search; 0: not known. */
     uint32_t full_npages, full_align_npages;
     uint64_t claims, released, refused, skipped_npages;
@@ -82,7 +83,7 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
  * costs to empty it, counted in copies: *price. False: there is none. */
 bool cma__runs_choose(struct cma_frames *frames, struct cma_span *span,
                       const struct cma_window_want *want, cma_pfn_t avoid, cma_pfn_t *pfn,
-                      uint64_t *price);
+                      int64_t *price);
 /* Releases a buffer that lies wholly in the lane. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM as
  * cma__window_release. */
 int cma__runs_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,

@@ -17,7 +17,8 @@ struct board_config {
     uint64_t npages, low_npages;
     uint64_t area_first, area_npages; /* in pages from the start */
     uint32_t block_order, nobjects;
-    bool low; /* the cache reaches zone low only */
+    bool low;    /* the cache reaches zone low only */
+    bool simple; /* the area has no engine */
     bool threads;
     uint64_t seed;
 };

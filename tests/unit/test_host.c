@@ -417,13 +417,17 @@ static void random_settle(struct random_run *run)
     }
 }
 
-static void random_board(uint32_t page_shift, uint32_t block_order)
+static uint32_t moved_by_engine;
+
+/* An engine finds windows in which nobody has anything, as long as there are any: it moves less. */
+static void random_board(uint32_t page_shift, uint32_t block_order, bool simple)
 {
     struct board_config config = small;
     struct random_run run = {.good = true, .random = seed};
 
     config.page_shift = page_shift;
     config.block_order = block_order;
+    config.simple = simple;
     config.seed = seed;
     board_make(&run.board, &config);
     for (uint32_t i = 0; i < 4000; i++) {
@@ -439,18 +443,22 @@ static void random_board(uint32_t page_shift, uint32_t block_order)
     random_settle(&run);
     sound(&run.board);
     every_byte(&run.board);
-    assert_true(run.devices > 20 && run.board.cache.moved > 20 && run.board.cache.dropped > 20);
+    assert_true(run.devices > 20);
+    assert_true(!simple || (run.board.cache.moved > 20 && run.board.cache.dropped > 20));
+    moved_by_engine += simple ? 0 : run.board.cache.moved;
     board_end(&run.board);
 }
 
 static void test_random(void **state)
 {
     (void)state;
-    random_board(12, 5);
-    random_board(12, 7);
-    random_board(8, 6); /* pages as a microcontroller has them */
+    random_board(12, 5, false);
+    random_board(12, 7, true);
+    random_board(8, 6, true); /* pages as a microcontroller has them */
     seed += 1000;
-    random_board(9, 5);
+    random_board(9, 5, false);
+    random_board(12, 6, false);
+    assert_true(moved_by_engine > 0);
 }
 
 int main(int argc, char **argv)

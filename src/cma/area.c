@@ -273,31 +273,26 @@ int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint
 
 /* --- looking at an area ---------------------------------------------------------------- */
 
-uint64_t cma__area_claimed(const struct cma_area *area)
-{
-    uint64_t npages = area->stats.claimed_npages;
-
-    for (uint32_t i = 0; i < area->nspans && area->frames->runs != NULL; i++) {
-        npages += cma__runs_of(area->frames, &area->span[i])->claimed_npages;
-    }
-    return npages;
-}
-
 void cma_area_stats(struct cma_area *area, struct cma_area_stats *stats)
 {
     uintptr_t state = area_lock(area);
-    uint32_t block;
+    uint32_t block, claimed;
 
     *stats = area->stats;
     area_unlock(area, state);
-    stats->claimed_npages = cma__area_claimed(area);
+    /* An area has fewer than 2^29 frames. */
+    claimed = (uint32_t)stats->claimed_npages;
     for (uint32_t i = 0; i < area->nspans && area->frames->runs != NULL; i++) {
         const struct cma_runs *lane = cma__runs_of(area->frames, &area->span[i]);
 
+        state = cma__span_lock(area->frames, &area->span[i]);
         stats->claims += lane->claims;
         stats->released += lane->released;
         stats->skipped_npages += lane->skipped_npages;
+        claimed += lane->claimed_npages;
+        cma__span_unlock(area->frames, &area->span[i], state);
     }
+    stats->claimed_npages = claimed;
     stats->npages = area->npages;
     stats->nblocks = area_nblocks(area);
     for (block = 0; block < stats->nblocks; block++) {
@@ -407,6 +402,7 @@ bool cma_area_check(struct cma_area *area, struct cma_violation *violation)
 {
     cma_pfn_t end = area->pfn + area->npages;
     struct cma_area_holder holder;
+    struct cma_area_stats stats;
     uint64_t claimed = 0;
     cma_pfn_t pfn;
 
@@ -425,7 +421,8 @@ bool cma_area_check(struct cma_area *area, struct cma_violation *violation)
             claimed += holder.npages;
         }
     }
-    if (claimed != cma__area_claimed(area)) {
+    cma_area_stats(area, &stats);
+    if (claimed != stats.claimed_npages) {
         return area_wrong(violation, "claimed frames are miscounted", area->pfn);
     }
     violation->what = NULL;

@@ -33,8 +33,6 @@ int cma__claim_start(struct cma_claim *claim, struct cma_area *area,
 
 /* --- area.c ---------------------------------------------------------------------------- */
 
-/* Frames in devices' hands, as last seen. */
-uint64_t cma__area_claimed(const struct cma_area *area);
 /* Frames were released: claims that wait look again. */
 void cma__area_changed(struct cma_area *area);
 

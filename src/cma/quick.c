@@ -71,7 +71,9 @@ static bool quick_is_full(const struct cma_area *area, uint32_t lane)
 {
     const struct cma_span *span = &area->span[lane];
 
-    return cma__runs_of(area->frames, span)->claimed_npages > span->npages / 4 * 3;
+    /* It is below 0 where buffers were claimed the long way and released the quick one. */
+    return (int32_t)atom_peek(&cma__runs_of(area->frames, span)->claimed_npages) >
+           (int32_t)(span->npages / 4 * 3);
 }
 
 /* Asks the lanes of `ask`, one bit each, and leaves in it those that may have a place. Returns 0,

@@ -65,7 +65,7 @@ static int pin_in_place(struct cma_frames *frames, struct cma_span *span, cma_pf
     } while (!atom_swap_if(&record->word, &word, word + WORD_PIN));
     if ((word & WORD_PINS) == 0) {
         if (span->is_area != 0) {
-            span->pinned++;
+            atom_poke(&span->pinned, span->pinned + 1);
             runs_changed(frames, span, pfn, 1, false);
         }
         cma__account_change(frames, span, pfn, word, word + WORD_PIN);
@@ -124,7 +124,7 @@ static int pin_drop(struct cma_frames *frames, struct cma_span *span, cma_pfn_t 
     } while (!atom_swap_if(&record->word, &word, word - WORD_PIN));
     if ((word & WORD_PINS) == WORD_PIN) {
         if (span->is_area != 0) {
-            span->pinned--;
+            atom_poke(&span->pinned, span->pinned - 1);
             runs_changed(frames, span, pfn, 1, true);
         }
         cma__account_change(frames, span, pfn, word, word - WORD_PIN);

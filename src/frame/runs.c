@@ -790,7 +790,7 @@ static void runs_take(const struct runs_view *view, const struct runs_search *se
     cma__window_write(&view->frames->records[view->span->record + search->at], npages, owner,
                       stamp);
     view->index->claims++;
-    view->index->claimed_npages += npages;
+    atom_poke(&view->index->claimed_npages, view->index->claimed_npages + npages);
     view->index->skipped_npages += search->at - search->begin;
 }
 
@@ -891,7 +891,7 @@ int cma__runs_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_
         index->nrecent++;
         index->full_npages = 0;
         index->released++;
-        index->claimed_npages -= npages;
+        atom_poke(&index->claimed_npages, index->claimed_npages - npages);
     }
     cma__span_unlock(frames, span, state);
     return error;

@@ -17,8 +17,8 @@
 #define CMA__RUNS_RECENT 4u
 #define CMA__LANES_MAX 64u
 
-/* The head of a lane's index; bit trees follow it. All of it under the lane's lock, but for the
- * counts, which others may read. */
+/* The head of a lane's index; bit trees follow it. All of it under the lane's lock; `claimed_npages`
+ * may be read without. */
 struct cma_runs {
     struct cma_lock lock; /* of the whole span */
     uint32_t nonempty[4]; /* one bit a class: its tree has a member */
@@ -28,8 +28,8 @@ struct cma_runs {
     uint32_t small;                       /* the share of small requests among the last, of 2^16 */
     /* There is no run for so many pages at this alignment, as of the last search; 0: not known. */
     uint32_t full_npages, full_align_npages;
-    uint64_t claims, released, refused, skipped_npages;
-    uint64_t claimed_npages; /* of quick claims, less those of quick releases, modulo 2^64 */
+    uint64_t claims, released, skipped_npages;
+    uint32_t claimed_npages; /* atomic: of quick claims, less those of quick releases, modulo 2^32 */
 };
 
 static inline struct cma_runs *cma__runs_of(const struct cma_frames *frames,

@@ -92,7 +92,7 @@ static void test_windows_against_oracle(void **state)
 
 static void test_windows_at_the_ends_of_numbers(void **state)
 {
-    struct cma_window_want want = {1, 1, 0, 0, 1, 0, false};
+    struct cma_window_want want = {1, 1, 0, 0, 1, 0, false, false};
     cma_pfn_t pfn;
 
     (void)state;
@@ -100,12 +100,12 @@ static void test_windows_at_the_ends_of_numbers(void **state)
     (void)compare_windows(0, UINT64_MAX - 5);
     (void)compare_windows(1000003, (uint64_t)0 - 1000000);
     assert_false(cma__window_next(&want, 0, &pfn));
-    want = (struct cma_window_want){UINT64_MAX, 1, 0, 0, 1, UINT64_MAX, false};
+    want = (struct cma_window_want){UINT64_MAX, 1, 0, 0, 1, UINT64_MAX, false, false};
     assert_true(cma__window_next(&want, 0, &pfn) && pfn == 1);
     assert_false(cma__window_next(&want, 2, &pfn));
     want.first = 2;
     assert_false(cma__window_next(&want, 0, &pfn));
-    want = (struct cma_window_want){1, (uint64_t)1 << 63, 0, 0, 1, UINT64_MAX, false};
+    want = (struct cma_window_want){1, (uint64_t)1 << 63, 0, 0, 1, UINT64_MAX, false, false};
     assert_true(cma__window_next(&want, 0, &pfn) && pfn == (uint64_t)1 << 63);
     assert_false(cma__window_next(&want, pfn + 1, &pfn));
 }

@@ -106,6 +106,15 @@ static int quick_lanes(const struct cma_area *area, const struct cma_window_want
     return *ask != 0 ? CMA_EBUSY : CMA_ENOMEM;
 }
 
+/* Anywhere in the area will do. */
+static bool quick_is_plain(const struct cma_area *area, const struct cma_area_request *request)
+{
+    return (request->paddr_first | request->paddr_last | request->boundary_nbytes |
+            request->bus_offset | request->flags) == 0 &&
+           request->npages - 1 < area->npages &&
+           (request->align_npages & (request->align_npages - 1)) == 0;
+}
+
 int cma__quick_claim(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn)
 {
     const struct cma_pages_ops *ops = area->ops;
@@ -117,11 +126,19 @@ int cma__quick_claim(struct cma_area *area, const struct cma_area_request *reque
 
     /* Windows that other claims have booked, and not isolated yet, are seen the long way only. */
     if (area->frames->runs == NULL || atom_load(&area->active) == 0 ||
-        atom_load(&area->span->emptying) != 0 || (ops != NULL && ops->take_back != NULL) ||
-        request->npages > area->npages || cma__window_want(area, request, &want) != 0) {
+        atom_load(&area->span->emptying) != 0 || (ops != NULL && ops->take_back != NULL)) {
         return CMA__QUICK_NO;
     }
     lane = quick_home(area);
+    if (quick_is_plain(area, request) &&
+        cma__runs_refill(area->frames, &area->span[lane], (uint32_t)request->npages,
+                         request->align_npages | (request->align_npages == 0), request->owner,
+                         cma__frames_stamp(area->frames), pfn)) {
+        return CMA_OK;
+    }
+    if (request->npages > area->npages || cma__window_want(area, request, &want) != 0) {
+        return CMA__QUICK_NO;
+    }
     result = CMA_EBUSY;
     if (area->nspans > 1 && !want.from_top && quick_is_full(area, lane)) {
         result = quick_lanes(area, &want, request->owner, lane, CMA__RUNS_TIGHT, &ask, pfn);

@@ -33,6 +33,9 @@
 #define RUNS_TREE_CLASS 2u  /* the first of the trees of classes */
 #define RUNS_CLASSES_MAX 128u
 
+/* The alignment that most devices ask, in pages. */
+#define RUNS_UNIT 256u
+
 /* A lane of an area is worth having from so many pages on: the largest buffers of devices must fit
  * well into it. */
 #define RUNS_LANE_NPAGES 8192u
@@ -266,9 +269,38 @@ static uint32_t runs_down(const struct runs_view *view, uint32_t at)
 
 /* --- hints --------------------------------------------------------------------------------- */
 
+/*
+ * By what length a run is named: its own, or from twice RUNS_UNIT up what it has from the first
+ * multiple of RUNS_UNIT on. Most devices ask for that alignment, and to them the rest is no use. It
+ * is never more than RUNS_UNIT - 1 less, and never less than RUNS_UNIT + 1.
+ */
+static uint32_t runs_key(const struct runs_view *view, uint32_t begin, uint32_t end)
+{
+    uint32_t odd = (begin + (uint32_t)view->span->pfn) & (RUNS_UNIT - 1);
+
+    return end - begin < 2 * RUNS_UNIT || odd == 0 ? end - begin : end - begin - (RUNS_UNIT - odd);
+}
+
+static uint32_t runs_class_of(const struct runs_view *view, uint32_t begin, uint32_t end)
+{
+    return runs_class(runs_key(view, begin, end));
+}
+
+/* The lowest class in which a run for this request can be. */
+static uint32_t runs_class_wanted(const struct cma_window_want *want)
+{
+    uint32_t npages = (uint32_t)want->npages;
+
+    if (npages <= RUNS_UNIT + 1 ||
+        (want->align_npages >= RUNS_UNIT && want->phase % RUNS_UNIT == 0)) {
+        return runs_class(npages);
+    }
+    return runs_class(npages < 2 * RUNS_UNIT ? RUNS_UNIT + 1 : npages - (RUNS_UNIT - 1));
+}
+
 static void runs_name(const struct runs_view *view, uint32_t begin, uint32_t end)
 {
-    uint32_t class = runs_class(end - begin);
+    uint32_t class = runs_class_of(view, begin, end);
 
     cma__bittree_set(runs_tree(view, RUNS_TREE_CLASS + class), view->span->nblocks,
                      runs_block_of(view, begin));
@@ -290,8 +322,8 @@ static void runs_unname(const struct runs_view *view, uint32_t class, uint32_t n
  * block can begin in a block. Other names wait for the search that finds them untrue. */
 static void runs_gone(const struct runs_view *view, uint32_t begin, uint32_t end)
 {
-    if (end - begin >= UINT32_C(1) << view->frames->block_order) {
-        runs_unname(view, runs_class(end - begin), runs_block_of(view, begin));
+    if (runs_key(view, begin, end) >= UINT32_C(1) << view->frames->block_order) {
+        runs_unname(view, runs_class_of(view, begin, end), runs_block_of(view, begin));
     }
 }
 
@@ -325,7 +357,7 @@ static void runs_forget_recent(const struct runs_view *view)
     struct cma_runs *index = view->index;
 
     while (index->nrecent != 0) {
-        index->nrecent--;
+        atom_poke(&index->nrecent, index->nrecent - 1);
         runs_mark_grown(view, index->recent[index->nrecent][0], index->recent[index->nrecent][1]);
     }
 }
@@ -337,7 +369,7 @@ static void runs_catch_up(const struct runs_view *view)
     uint32_t *grown = runs_tree(view, RUNS_TREE_GROWN);
     uint32_t number;
 
-    for (; index->nrecent != 0; index->nrecent--) {
+    for (; index->nrecent != 0; atom_poke(&index->nrecent, index->nrecent - 1)) {
         uint32_t at = index->recent[index->nrecent - 1][0];
         uint32_t after = at + index->recent[index->nrecent - 1][1];
         uint32_t begin = runs_down(view, at);
@@ -401,7 +433,6 @@ static void runs_note(const struct cma_frames *frames, const struct cma_span *sp
  * V grows faster than length, so that long runs stay whole; lengths count in units of the alignment
  * that most devices ask. Found by trial: on areas that are 90 % full it packs better than best fit.
  */
-#define RUNS_UNIT_SHIFT 8u
 #define RUNS_VALUES 24u
 #define RUNS_VALUE_SLOPE 78u /* of one unit more, behind the table */
 #define RUNS_COARSE 2u
@@ -421,7 +452,6 @@ struct runs_search {
     int64_t score;       /* what it spoils */
     uint32_t fits, misfits;
     bool found;
-    bool refill;   /* it is the place of the buffer that was released last */
     bool occupied; /* a run would do, but somebody has something in it */
     bool cut;      /* a class was left before its end */
 };
@@ -448,9 +478,9 @@ static int64_t runs_value_coarse(uint32_t units)
 /* The value of frames [begin, end) of the lane. */
 static int64_t runs_value_of(const struct runs_view *view, uint32_t begin, uint32_t end)
 {
-    uint32_t odd = (uint32_t)view->span->pfn & ((1u << RUNS_UNIT_SHIFT) - 1);
-    uint32_t first = (begin + odd + (1u << RUNS_UNIT_SHIFT) - 1) >> RUNS_UNIT_SHIFT;
-    uint32_t last = (end + odd) >> RUNS_UNIT_SHIFT;
+    uint32_t odd = (uint32_t)view->span->pfn & (RUNS_UNIT - 1);
+    uint32_t first = (begin + odd + RUNS_UNIT - 1) / RUNS_UNIT;
+    uint32_t last = (end + odd) / RUNS_UNIT;
     uint32_t units = last > first ? last - first : 0;
 
     return view->index->small < RUNS_SMALL ? runs_value_coarse(units) : runs_value(units);
@@ -459,7 +489,7 @@ static int64_t runs_value_of(const struct runs_view *view, uint32_t begin, uint3
 /* Keeps the share of small requests, of the last hundred or so. */
 static void runs_asked(const struct runs_view *view, uint32_t npages)
 {
-    uint32_t share = npages < RUNS_COARSE << RUNS_UNIT_SHIFT ? 1u << 16 : 0;
+    uint32_t share = npages < RUNS_COARSE * RUNS_UNIT ? 1u << 16 : 0;
 
     view->index->small += (share >> 6) - (view->index->small >> 6);
 }
@@ -607,7 +637,7 @@ static void runs_visit(const struct runs_view *view, struct runs_search *search,
         if (stop == end) {
             stop = runs_up(view, end);
         }
-        if (runs_class(stop - at) == class) {
+        if (runs_class_of(view, at, stop) == class) {
             named = true;
             runs_consider(view, search, at, stop);
             if (runs_is_exact(search)) {
@@ -686,7 +716,7 @@ static uint32_t runs_next_class(const struct runs_view *view, uint32_t class)
 static void runs_search(const struct runs_view *view, struct runs_search *search,
                         enum cma_runs_effort effort)
 {
-    uint32_t own = runs_class(search->npages);
+    uint32_t own = runs_class_wanted(search->want);
     bool limit = true;
 
     for (;;) {
@@ -706,34 +736,6 @@ static void runs_search(const struct runs_view *view, struct runs_search *search
         limit = false;
         search->cut = false;
     }
-}
-
-/* A buffer that was released since the last search and has this very length. */
-static bool runs_refill(const struct runs_view *view, struct runs_search *search)
-{
-    const struct cma_window_want *want = search->want;
-    const struct cma_runs *index = view->index;
-
-    for (uint32_t i = index->nrecent; i-- > 0;) {
-        cma_pfn_t pfn = view->span->pfn + index->recent[i][0];
-        cma_pfn_t place = pfn;
-
-        if (index->recent[i][1] == search->npages &&
-            (search->plain
-                 ? ((pfn + want->phase) & (want->align_npages - 1)) == 0
-                 : pfn >= want->first && cma__window_next(want, pfn, &place) && place == pfn) &&
-            runs_is_idle(view, index->recent[i][0], (uint32_t)want->npages)) {
-            search->at = search->begin = index->recent[i][0];
-            search->end = search->at + index->recent[i][1];
-            /* Out of the list, in which order does not matter. */
-            view->index->nrecent--;
-            view->index->recent[i][0] = index->recent[index->nrecent][0];
-            view->index->recent[i][1] = index->recent[index->nrecent][1];
-            search->found = search->refill = true;
-            return true;
-        }
-    }
-    return false;
 }
 
 /* --- claims and releases ------------------------------------------------------------------- */
@@ -771,15 +773,65 @@ static void runs_account(const struct runs_view *view, uint32_t at, uint32_t npa
     }
 }
 
+static void runs_hand_over(const struct runs_view *view, uint32_t at, uint32_t npages,
+                           uint32_t owner, uint32_t stamp)
+{
+    cma__window_write(&view->frames->records[view->span->record + at], npages, owner, stamp);
+    view->index->claims++;
+    atom_poke(&view->index->claimed_npages, view->index->claimed_npages + npages);
+}
+
+/* A buffer leaves the list of those released. In which order they are does not matter. */
+static void runs_unlist(struct cma_runs *index, uint32_t i)
+{
+    uint32_t last = index->nrecent - 1;
+
+    atom_poke(&index->nrecent, last);
+    atom_poke(&index->recent[i][0], index->recent[last][0]);
+    atom_poke(&index->recent[i][1], index->recent[last][1]);
+}
+
+bool cma__runs_refill(struct cma_frames *frames, struct cma_span *span, uint32_t npages,
+                      uint64_t align_npages, uint32_t owner, uint32_t stamp, cma_pfn_t *pfn)
+{
+    struct runs_view view = runs_view(frames, span);
+    struct cma_runs *index = view.index;
+    uint32_t i = atom_peek(&index->nrecent);
+    uintptr_t state;
+    uint32_t at = 0;
+
+    /* Looked at first without the lock: most requests have no luck. */
+    while (i != 0 && atom_peek(&index->recent[i - 1][1]) != npages) {
+        i--;
+    }
+    if (i == 0) {
+        return false;
+    }
+    state = cma__span_lock(frames, span);
+    for (i = index->nrecent; i != 0; i--) {
+        at = index->recent[i - 1][0];
+        if (index->recent[i - 1][1] == npages && ((span->pfn + at) & (align_npages - 1)) == 0 &&
+            runs_is_idle(&view, at, npages)) {
+            break;
+        }
+    }
+    if (i != 0) {
+        runs_unlist(index, i - 1);
+        runs_account(&view, at, npages, false);
+        runs_hand_over(&view, at, npages, owner, stamp);
+        *pfn = span->pfn + at;
+    }
+    cma__span_unlock(frames, span, state);
+    return i != 0;
+}
+
 static void runs_take(const struct runs_view *view, const struct runs_search *search,
                       uint32_t owner, uint32_t stamp)
 {
     uint32_t npages = search->npages;
     uint32_t end = search->at + npages;
 
-    if (!search->refill) {
-        runs_gone(view, search->begin, search->end);
-    }
+    runs_gone(view, search->begin, search->end);
     runs_account(view, search->at, npages, false);
     if (search->at > search->begin) {
         runs_name(view, search->begin, search->at);
@@ -787,11 +839,8 @@ static void runs_take(const struct runs_view *view, const struct runs_search *se
     if (end < search->end) {
         runs_name(view, end, search->end);
     }
-    cma__window_write(&view->frames->records[view->span->record + search->at], npages, owner,
-                      stamp);
-    view->index->claims++;
-    atom_poke(&view->index->claimed_npages, view->index->claimed_npages + npages);
     view->index->skipped_npages += search->at - search->begin;
+    runs_hand_over(view, search->at, npages, owner, stamp);
 }
 
 static struct runs_search runs_begin(const struct cma_span *span,
@@ -829,7 +878,7 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
     state = cma__span_lock(frames, span);
     runs_asked(&view, search.npages);
     none = runs_is_full(&view, &search);
-    if (!none && (want->from_top || !runs_refill(&view, &search))) {
+    if (!none) {
         runs_catch_up(&view);
         runs_search(&view, &search, effort);
         none = !search.found && !search.cut && !search.occupied && effort != CMA__RUNS_LOOSE;
@@ -886,9 +935,9 @@ int cma__runs_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_
         if (index->nrecent == CMA__RUNS_RECENT) {
             runs_forget_recent(&view);
         }
-        index->recent[index->nrecent][0] = at;
-        index->recent[index->nrecent][1] = npages;
-        index->nrecent++;
+        atom_poke(&index->recent[index->nrecent][0], at);
+        atom_poke(&index->recent[index->nrecent][1], npages);
+        atom_poke(&index->nrecent, index->nrecent + 1);
         index->full_npages = 0;
         index->released++;
         atom_poke(&index->claimed_npages, index->claimed_npages - npages);
@@ -928,7 +977,7 @@ static bool runs_has(const struct runs_view *view, uint32_t tree, uint32_t numbe
 /* Is this run named, or will it be before the next search? */
 static bool runs_check_run(const struct runs_view *view, uint32_t begin, uint32_t end)
 {
-    uint32_t class = runs_class(end - begin);
+    uint32_t class = runs_class_of(view, begin, end);
     const struct cma_runs *index = view->index;
 
     if (runs_has(view, RUNS_TREE_CLASS + class, runs_block_of(view, begin)) &&

@@ -17,8 +17,8 @@
 #define CMA__RUNS_RECENT 4u
 #define CMA__LANES_MAX 64u
 
-/* The head of a lane's index; bit trees follow it. All of it under the lane's lock; `claimed_npages`
- * may be read without. */
+/* The head of a lane's index; bit trees follow it. All of it under the lane's lock;
+ * `claimed_npages` may be read without. */
 struct cma_runs {
     struct cma_lock lock; /* of the whole span */
     uint32_t nonempty[4]; /* one bit a class: its tree has a member */
@@ -29,7 +29,8 @@ struct cma_runs {
     /* There is no run for so many pages at this alignment, as of the last search; 0: not known. */
     uint32_t full_npages, full_align_npages;
     uint64_t claims, released, skipped_npages;
-    uint32_t claimed_npages; /* atomic: of quick claims, less those of quick releases, modulo 2^32 */
+    uint32_t
+        claimed_npages; /* atomic: of quick claims, less those of quick releases, modulo 2^32 */
 };
 
 static inline struct cma_runs *cma__runs_of(const struct cma_frames *frames,
@@ -84,6 +85,10 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
 bool cma__runs_choose(struct cma_frames *frames, struct cma_span *span,
                       const struct cma_window_want *want, cma_pfn_t avoid, cma_pfn_t *pfn,
                       int64_t *price);
+/* Claims the place of a buffer of this length that was released since the last search, if it has
+ * the alignment and nobody has anything in it. */
+bool cma__runs_refill(struct cma_frames *frames, struct cma_span *span, uint32_t npages,
+                      uint64_t align_npages, uint32_t owner, uint32_t stamp, cma_pfn_t *pfn);
 /* Releases a buffer that lies wholly in the lane. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM as
  * cma__window_release. */
 int cma__runs_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,

@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-#define RUNS_AREA_MAX 1200u
+#define RUNS_AREA_MAX 4000u
 #define RUNS_BUFFERS 400u
 #define RUNS_OBJECTS 200u
 #define RUNS_RECENT 4u /* buffers that are remembered for a refill */
@@ -192,7 +192,7 @@ static void runs_step_claim(void)
 
     request.npages = 1 + runs_below(runs_below(3) == 0 ? runs.area_npages / 3 : 40);
     if (runs_below(3) == 0) {
-        request.align_npages = UINT64_C(1) << runs_below(8);
+        request.align_npages = UINT64_C(1) << runs_below(10);
     }
     if (runs_below(6) == 0) {
         request.boundary_nbytes = UINT64_C(4096) << (9 - runs_below(3));
@@ -325,10 +325,12 @@ static void any_open_window_is_found(void **state)
     uint32_t claimed = 0, refused = 0;
 
     (void)state;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= 72; seed++) {
         uint32_t lanes = (uint32_t)seed % 4;
-        uint32_t npages = 90 + (uint32_t)(seed * 7919 % (RUNS_AREA_MAX - 90));
+        uint32_t npages = 90 + (uint32_t)(seed * 7919 % (RUNS_AREA_MAX / 4));
 
+        /* Above 512 pages a run has other names. */
+        npages = seed > 60 ? npages * 3 : npages;
         runs_open(npages, lanes, 20 + npages / 5, 5 + (uint32_t)seed % 3, seed);
         for (uint32_t i = 0; i < 600; i++) {
             runs_step();

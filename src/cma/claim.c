@@ -202,12 +202,12 @@ static void claim_unlist(struct cma_claim *claim)
     atom_sub(&area->span->emptying, 1);
 }
 
-/* Other claims read the flags. */
-static void claim_mark(struct cma_claim *claim, uint32_t add, uint32_t flag)
+/* What the claim remembers of the engine. Other claims read the flags. */
+static void claim_mark(struct cma_claim *claim, uint32_t asked, uint32_t picked)
 {
     uintptr_t state = claim_lock(claim);
 
-    claim->flags = ((claim->flags & ~CLAIM_PICKED) | flag) + add;
+    claim->flags = (claim->flags & ~(CLAIM_ASKED_ALL | CLAIM_PICKED)) | asked | picked;
     claim_unlock(claim, state);
 }
 
@@ -551,14 +551,15 @@ static bool claim_next(struct cma_claim *claim, const struct cma_window_want *wa
         /* The cursor is behind what stood in the way of its last one. */
         cma_pfn_t avoid = (claim->flags & CLAIM_ASKED_ALL) == 0 ? CMA_PFN_NONE : claim->cursor - 1;
 
-        claim_mark(claim, CLAIM_ASKED, CLAIM_PICKED);
         if (area->engine->choose(area, want, avoid, pfn)) {
+            claim_mark(claim, (claim->flags & CLAIM_ASKED_ALL) + CLAIM_ASKED, CLAIM_PICKED);
             return true;
         }
+        claim_mark(claim, CLAIM_ASKED_ALL, claim->flags & CLAIM_PICKED);
     }
     if ((claim->flags & CLAIM_PICKED) != 0) {
         /* These were not to be had, and say nothing about those below them. */
-        claim_mark(claim, 0, 0);
+        claim_mark(claim, CLAIM_ASKED_ALL, 0);
         claim->cursor = 0;
     }
     return cma__window_next(want, claim->cursor, pfn);

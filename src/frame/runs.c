@@ -556,25 +556,14 @@ static void runs_judge(const struct runs_view *view, struct runs_search *search,
     search->score = score;
 }
 
-/* The lowest and the highest place for the window in a run. */
-static bool runs_places(const struct runs_view *view, const struct runs_search *search,
-                        uint32_t begin, uint32_t end, uint32_t *low, uint32_t *high)
+/* The lowest and the highest place for the window in a run, the limits of the request heeded. */
+static bool runs_places_within(const struct runs_view *view, const struct runs_search *search,
+                               uint32_t begin, uint32_t end, uint32_t *low, uint32_t *high)
 {
     struct cma_window_want part = *search->want;
     cma_pfn_t base = view->span->pfn;
-    uint32_t mask = (uint32_t)part.align_npages - 1;
     cma_pfn_t pfn;
 
-    if (end - begin < search->npages) {
-        return false;
-    }
-    if (search->plain) {
-        uint32_t odd = (uint32_t)(base + part.phase);
-
-        *low = ((begin + odd + mask) & ~mask) - odd;
-        *high = ((end - search->npages + odd) & ~mask) - odd;
-        return *low <= end - search->npages;
-    }
     part.first = bits_max(part.first, base + begin);
     part.last = bits_min(part.last, base + (end - 1));
     if (part.first > part.last || !cma__window_next(&part, part.first, &pfn)) {
@@ -584,6 +573,23 @@ static bool runs_places(const struct runs_view *view, const struct runs_search *
     (void)cma__window_prev(&part, &pfn);
     *high = (uint32_t)(pfn - base);
     return true;
+}
+
+static bool runs_places(const struct runs_view *view, const struct runs_search *search,
+                        uint32_t begin, uint32_t end, uint32_t *low, uint32_t *high)
+{
+    uint32_t mask = (uint32_t)search->want->align_npages - 1;
+    uint32_t odd = (uint32_t)(view->span->pfn + search->want->phase);
+
+    if (end - begin < search->npages) {
+        return false;
+    }
+    if (!search->plain) {
+        return runs_places_within(view, search, begin, end, low, high);
+    }
+    *low = ((begin + odd + mask) & ~mask) - odd;
+    *high = ((end - search->npages + odd) & ~mask) - odd;
+    return *low <= end - search->npages;
 }
 
 /* Looks at one run. */
@@ -612,23 +618,35 @@ static bool runs_is_exact(const struct runs_search *search)
            search->end - search->begin - search->npages <= search->npages / 16;
 }
 
-/* Looks at the runs of one class that begin in a block. */
-static void runs_visit(const struct runs_view *view, struct runs_search *search, uint32_t class,
-                       uint32_t number)
+/* The last run of a block, if it begins there and has this class. */
+static bool runs_visit_last(const struct runs_view *view, struct runs_search *search,
+                            uint32_t class, uint32_t number)
+{
+    uint32_t begin = runs_block_begin(view, number);
+    uint32_t end = runs_block_end(view, number);
+    uint32_t at = runs_tail_in_block(view, number, begin, end);
+    uint32_t stop;
+
+    if (at == end || (at == begin && at != 0 && runs_is_open(view, at - 1))) {
+        return false;
+    }
+    stop = runs_up(view, end);
+    if (runs_class_of(view, at, stop) != class) {
+        return false;
+    }
+    runs_consider(view, search, at, stop);
+    return true;
+}
+
+/* All runs of a block that begin there and have this class. */
+static bool runs_visit_all(const struct runs_view *view, struct runs_search *search, uint32_t class,
+                           uint32_t number)
 {
     uint32_t at = runs_block_begin(view, number);
     uint32_t end = runs_block_end(view, number);
     bool named = false;
 
-    if (class >= runs_class(1u << view->frames->block_order)) {
-        /* As long as a block: only its last run can be. */
-        uint32_t begin = at;
-
-        at = runs_tail_in_block(view, number, begin, end);
-        if (at == begin && at != 0 && runs_is_open(view, at - 1)) {
-            at = end;
-        }
-    } else if (at != 0 && runs_is_open(view, at - 1)) {
+    if (at != 0 && runs_is_open(view, at - 1)) {
         at = runs_next_in_block(view, number, at, end, false);
     }
     while (at < end && (at = runs_next_in_block(view, number, at, end, true)) < end) {
@@ -641,11 +659,22 @@ static void runs_visit(const struct runs_view *view, struct runs_search *search,
             named = true;
             runs_consider(view, search, at, stop);
             if (runs_is_exact(search)) {
-                return;
+                break;
             }
         }
         at = stop;
     }
+    return named;
+}
+
+/* Looks at the runs of one class that begin in a block. Only the last can be as long as a block. */
+static void runs_visit(const struct runs_view *view, struct runs_search *search, uint32_t class,
+                       uint32_t number)
+{
+    bool named = class >= runs_class(1u << view->frames->block_order)
+                     ? runs_visit_last(view, search, class, number)
+                     : runs_visit_all(view, search, class, number);
+
     if (!named) {
         search->misfits++;
         runs_unname(view, class, number);

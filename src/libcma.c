@@ -30,6 +30,7 @@
 #include "frame/fit.c"
 #include "frame/table.c"
 #include "frame/runs.c"
+#include "frame/place.c"
 #include "frame/find.c"
 #include "frame/hold.c"
 #include "frame/pin.c"

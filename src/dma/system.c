@@ -48,7 +48,8 @@ uint64_t cma_system_size(const struct cma_map *map, const struct cma_system_conf
 {
     uint64_t frames_nbytes;
 
-    if (map == NULL || config == NULL || (config->flags & ~(CMA_SYSTEM_KEEP_IDLE | CMA_SYSTEM_NO_INDEX)) != 0) {
+    if (map == NULL || config == NULL ||
+        (config->flags & ~(CMA_SYSTEM_KEEP_IDLE | CMA_SYSTEM_NO_INDEX)) != 0) {
         return 0;
     }
     frames_nbytes = system_frames_nbytes(map, config);

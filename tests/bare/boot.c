@@ -140,7 +140,8 @@ void boot_board(struct board *board, const void *dtb)
 void boot_system(const struct board *board, const struct cma_port *port, struct cma_system *system)
 {
     static struct cma_map map;
-    struct cma_system_config config = {.port = port};
+    /* Each claim is to meet the task's pages: an index would find the windows without any. */
+    struct cma_system_config config = {.port = port, .flags = CMA_SYSTEM_NO_INDEX};
     uint64_t nbytes;
     cma_paddr_t base;
 

@@ -383,8 +383,8 @@ static struct board *board_create(const struct board_config *config)
     board_add_area(board, "area", config->area_first, config->area_npages, CMA_RANGE_DEFAULT);
     board_add_area(board, "area2", config->area2_first, config->area2_npages, 0);
     system.port = &board->port;
-    system.flags = (config->keep_idle ? CMA_SYSTEM_KEEP_IDLE : 0) |
-                   (config->index ? 0 : CMA_SYSTEM_NO_INDEX);
+    system.flags =
+        (config->keep_idle ? CMA_SYSTEM_KEEP_IDLE : 0) | (config->index ? 0 : CMA_SYSTEM_NO_INDEX);
     if (config->low_npages != 0) {
         board->zones[0].last = (uint64_t)(BOARD_BASE_PFN + config->low_npages) * BOARD_PAGE - 1;
         board->zones[1].last = CMA_PADDR_MAX;

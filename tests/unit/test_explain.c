@@ -339,7 +339,8 @@ static void test_ages(void **state)
     for (lanes = 0; lanes < 2; lanes++) {
         struct sim *sim = board(1);
         const struct cma_port *port = sim_port(sim);
-        struct cma_frames_config config = {.port = port, .index = lanes == 0 ? NULL : &cma_frames_index};
+        struct cma_frames_config config = {.port = port,
+                                           .index = lanes == 0 ? NULL : &cma_frames_index};
         struct cma_area_config area_config = {"area", CMA_LEND_ORDINARY, &cma_area_engine};
         struct cma_area_request request = {.npages = 2};
         struct cma_range memory[1], reserved[1];

@@ -179,6 +179,7 @@ struct cma_claim {
     uint32_t rounds;        /* searches begun again */
     uint32_t stalls;        /* waits for a frame of this window that somebody else moves */
     uint32_t flags;         /* CLAIM_* in src/cma/claim.c */
+    uint32_t picks;         /* windows that the area's engine was asked for */
 };
 
 /* Begins a claim: checks the request. Returns 0, or as cma_area_alloc for what can be said at once.

@@ -200,14 +200,6 @@ void cma__area_unlend(struct cma_area *area, cma_pfn_t pfn, uint64_t npages)
 
 /* --- claims in one call, and release --------------------------------------------------- */
 
-static void area_count_refused(struct cma_area *area)
-{
-    uintptr_t state = area_lock(area);
-
-    area->stats.refused++;
-    area_unlock(area, state);
-}
-
 void cma__area_changed(struct cma_area *area)
 {
     uintptr_t state = area_lock(area);
@@ -224,12 +216,8 @@ int cma_area_alloc(struct cma_area *area, const struct cma_area_request *request
     int result;
 
     if (area->engine != NULL) {
-        result = area->engine->claim(area, request, pfn);
-        if (result == 0) {
-            return 0;
-        }
-        if (result == CMA_ENOMEM && refusal == NULL) {
-            area_count_refused(area);
+        result = area->engine->claim(area, request, refusal != NULL, pfn);
+        if (result != CMA__QUICK_NO) {
             return result;
         }
     }
@@ -276,23 +264,13 @@ int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint
 void cma_area_stats(struct cma_area *area, struct cma_area_stats *stats)
 {
     uintptr_t state = area_lock(area);
-    uint32_t block, claimed;
+    uint32_t block;
 
     *stats = area->stats;
     area_unlock(area, state);
-    /* An area has fewer than 2^29 frames. */
-    claimed = (uint32_t)stats->claimed_npages;
-    for (uint32_t i = 0; i < area->nspans && area->frames->runs != NULL; i++) {
-        const struct cma_runs *lane = cma__runs_of(area->frames, &area->span[i]);
-
-        state = cma__span_lock(area->frames, &area->span[i]);
-        stats->claims += lane->claims;
-        stats->released += lane->released;
-        stats->skipped_npages += lane->skipped_npages;
-        claimed += lane->claimed_npages;
-        cma__span_unlock(area->frames, &area->span[i], state);
+    if (area->engine != NULL) {
+        area->engine->count(area, stats);
     }
-    stats->claimed_npages = claimed;
     stats->npages = area->npages;
     stats->nblocks = area_nblocks(area);
     for (block = 0; block < stats->nblocks; block++) {

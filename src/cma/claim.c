@@ -29,9 +29,6 @@
 #define CLAIM_LISTED (1u << 0)  /* in area->claims */
 #define CLAIM_BOOKED (1u << 1)  /* has a window */
 #define CLAIM_RUNNING (1u << 2) /* inside a step */
-#define CLAIM_ASKED (1u << 8)   /* so often the engine was asked for a window: two bits */
-#define CLAIM_ASKED_ALL (3u << 8)
-#define CLAIM_PICKED (1u << 10) /* it is that window */
 
 /* Sorts of what stands in the way, the one to name first comes first. */
 enum claim_sort { CLAIM_SORT_MOVER, CLAIM_SORT_ROOM, CLAIM_SORT_HELD, CLAIM_SORT_CLAIMED };
@@ -200,15 +197,6 @@ static void claim_unlist(struct cma_claim *claim)
     claim->flags = 0;
     area->generation++;
     atom_sub(&area->span->emptying, 1);
-}
-
-/* What the claim remembers of the engine. Other claims read the flags. */
-static void claim_mark(struct cma_claim *claim, uint32_t asked, uint32_t picked)
-{
-    uintptr_t state = claim_lock(claim);
-
-    claim->flags = (claim->flags & ~(CLAIM_ASKED_ALL | CLAIM_PICKED)) | asked | picked;
-    claim_unlock(claim, state);
 }
 
 /* Gives the window up: what was isolated is as it was, except that what moved has moved. */
@@ -542,27 +530,14 @@ static CMA__APART int claim_exhausted(struct cma_claim *claim)
     return claim_refuse(claim, code, reasons[sort], claim_pfn(claim, claim->seen_frame[sort]));
 }
 
-/* The place to look at next: the engine's, three times, then all in order. False: there is none. */
+/* The place to look at next: the engine's as long as it has some, then all in order. False: there
+ * is none. */
 static bool claim_next(struct cma_claim *claim, const struct cma_window_want *want, cma_pfn_t *pfn)
 {
-    struct cma_area *area = claim->area;
+    const struct cma_area_engine *engine = claim->area->engine;
 
-    if (area->engine != NULL && (claim->flags & CLAIM_ASKED_ALL) != CLAIM_ASKED_ALL) {
-        /* The cursor is behind what stood in the way of its last one. */
-        cma_pfn_t avoid = (claim->flags & CLAIM_ASKED_ALL) == 0 ? CMA_PFN_NONE : claim->cursor - 1;
-
-        if (area->engine->choose(area, want, avoid, pfn)) {
-            claim_mark(claim, (claim->flags & CLAIM_ASKED_ALL) + CLAIM_ASKED, CLAIM_PICKED);
-            return true;
-        }
-        claim_mark(claim, CLAIM_ASKED_ALL, claim->flags & CLAIM_PICKED);
-    }
-    if ((claim->flags & CLAIM_PICKED) != 0) {
-        /* These were not to be had, and say nothing about those below them. */
-        claim_mark(claim, CLAIM_ASKED_ALL, 0);
-        claim->cursor = 0;
-    }
-    return cma__window_next(want, claim->cursor, pfn);
+    return (engine != NULL && engine->pick(claim, want, pfn)) ||
+           cma__window_next(want, claim->cursor, pfn);
 }
 
 static CMA__APART int claim_choose(struct cma_claim *claim, uint64_t *budget)

@@ -6,7 +6,8 @@
 
 const struct cma_area_engine cma_area_engine = {
     .claim = cma__quick_claim,
-    .choose = cma__quick_choose,
+    .pick = cma__quick_pick,
+    .count = cma__quick_count,
     .release = cma__quick_release,
     .explain = cma__area_explain,
     .evacuate = cma__window_evacuate_runs,

@@ -16,16 +16,19 @@
 
 struct cma_area_engine {
     /*
-     * Claims a window in which nobody has anything. Returns 0 and *pfn; CMA_ENOMEM: nothing that
-     * is not claimed would do, and nothing is under way; CMA__QUICK_NO. Sleeps: no.
+     * Claims a window in which nobody has anything. Returns 0 and *pfn; CMA_ENOMEM, unless it is to
+     * be explained: nothing that is not claimed would do, and nothing is under way; CMA__QUICK_NO.
+     * Sleeps: no.
      */
-    int (*claim)(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn);
-    /* The window to try first, as last seen, without the frame `avoid`; false: none is known.
-     * Sleeps: no. */
-    bool (*choose)(struct cma_area *area, const struct cma_window_want *want, cma_pfn_t avoid,
-                   cma_pfn_t *pfn);
+    int (*claim)(struct cma_area *area, const struct cma_area_request *request, bool explained,
+                 cma_pfn_t *pfn);
+    /* The window that a claim is to try before it goes on from its cursor; false: none is known, or
+     * enough were tried. Sleeps: no. */
+    bool (*pick)(struct cma_claim *claim, const struct cma_window_want *want, cma_pfn_t *pfn);
     /* Returns as cma_area_release, but for CMA_ENOENT, or CMA__QUICK_NO. Sleeps: no. */
     int (*release)(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner);
+    /* Adds what the other two have done to the area's own counts. */
+    void (*count)(struct cma_area *area, struct cma_area_stats *stats);
     /*
      * Completes a refusal whose code, reason, pfn, mover and owner are filled: runs and the change
      * (types.h), and the owner of the buffer that a refusal names. The claim that was refused is
@@ -40,10 +43,11 @@ struct cma_area_engine {
 };
 
 /* quick.c */
-int cma__quick_claim(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn);
-bool cma__quick_choose(struct cma_area *area, const struct cma_window_want *want, cma_pfn_t avoid,
-                       cma_pfn_t *pfn);
+int cma__quick_claim(struct cma_area *area, const struct cma_area_request *request, bool explained,
+                     cma_pfn_t *pfn);
+bool cma__quick_pick(struct cma_claim *claim, const struct cma_window_want *want, cma_pfn_t *pfn);
 int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner);
+void cma__quick_count(struct cma_area *area, struct cma_area_stats *stats);
 
 /* explain.c */
 void cma__area_explain(struct cma_area *area, const struct cma_area_request *request,

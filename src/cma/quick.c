@@ -17,6 +17,9 @@
 #include "claim.h"
 #include "engine.h"
 
+/* Windows that a claim tries before it looks at all in order. */
+#define QUICK_PICKS 3u
+
 /* Something may be under way that a refusal would have to wait for. */
 static bool quick_is_busy(const struct cma_area *area)
 {
@@ -115,7 +118,17 @@ static bool quick_is_plain(const struct cma_area *area, const struct cma_area_re
            (request->align_npages & (request->align_npages - 1)) == 0;
 }
 
-int cma__quick_claim(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn)
+static void quick_count_refused(struct cma_area *area)
+{
+    const struct cma_port *port = area->frames->port;
+    uintptr_t state = guard_lock(port, &area->lock);
+
+    area->stats.refused++;
+    guard_unlock(port, &area->lock, state);
+}
+
+int cma__quick_claim(struct cma_area *area, const struct cma_area_request *request, bool explained,
+                     cma_pfn_t *pfn)
 {
     const struct cma_pages_ops *ops = area->ops;
     struct cma_window_want want;
@@ -149,11 +162,15 @@ int cma__quick_claim(struct cma_area *area, const struct cma_area_request *reque
     if (result == CMA_EBUSY) {
         result = quick_lanes(area, &want, request->owner, lane, CMA__RUNS_ANY, &ask, pfn);
     }
-    if (result == CMA_ENOMEM && (quick_is_busy(area) || !cma__window_next(&want, 0, &any) ||
-                                 quick_fits_border(area, &want))) {
+    if (result == CMA_OK) {
+        return CMA_OK;
+    }
+    if (result == CMA_EBUSY || explained || quick_is_busy(area) ||
+        !cma__window_next(&want, 0, &any) || quick_fits_border(area, &want)) {
         return CMA__QUICK_NO;
     }
-    return result == CMA_EBUSY ? CMA__QUICK_NO : result;
+    quick_count_refused(area);
+    return CMA_ENOMEM;
 }
 
 int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner)
@@ -173,8 +190,9 @@ int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, ui
     return error;
 }
 
-bool cma__quick_choose(struct cma_area *area, const struct cma_window_want *want, cma_pfn_t avoid,
-                       cma_pfn_t *pfn)
+/* The best window of all lanes, as last seen, without the frame `avoid`. */
+static bool quick_choose(const struct cma_area *area, const struct cma_window_want *want,
+                         cma_pfn_t avoid, cma_pfn_t *pfn)
 {
     int64_t best = INT64_MAX;
 
@@ -190,4 +208,42 @@ bool cma__quick_choose(struct cma_area *area, const struct cma_window_want *want
         }
     }
     return best != INT64_MAX;
+}
+
+void cma__quick_count(struct cma_area *area, struct cma_area_stats *stats)
+{
+    /* An area has fewer than 2^29 frames. */
+    uint32_t claimed = (uint32_t)stats->claimed_npages;
+
+    for (uint32_t i = 0; i < area->nspans && area->frames->runs != NULL; i++) {
+        const struct cma_runs *lane = cma__runs_of(area->frames, &area->span[i]);
+        uintptr_t state = cma__span_lock(area->frames, &area->span[i]);
+
+        stats->claims += lane->claims;
+        stats->released += lane->released;
+        stats->skipped_npages += lane->skipped_npages;
+        claimed += lane->claimed_npages;
+        cma__span_unlock(area->frames, &area->span[i], state);
+    }
+    stats->claimed_npages = claimed;
+}
+
+bool cma__quick_pick(struct cma_claim *claim, const struct cma_window_want *want, cma_pfn_t *pfn)
+{
+    if (claim->picks < QUICK_PICKS) {
+        /* The cursor is behind what stood in the way of the last one. */
+        cma_pfn_t avoid = claim->picks == 0 ? CMA_PFN_NONE : claim->cursor - 1;
+
+        claim->picks++;
+        if (quick_choose(claim->area, want, avoid, pfn)) {
+            return true;
+        }
+        claim->picks = QUICK_PICKS;
+    }
+    if (claim->picks == QUICK_PICKS) {
+        /* These were not to be had, and say nothing about those below them. */
+        claim->picks++;
+        claim->cursor = 0;
+    }
+    return false;
 }

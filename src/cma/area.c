@@ -13,7 +13,6 @@
 #include "../base/atomic.h"
 #include "../base/guard.h"
 #include "../frame/table.h"
-#include "../frame/runs.h"
 #include "claim.h"
 #include "engine.h"
 
@@ -163,23 +162,22 @@ bool cma_area_lend(void *ctx, enum cma_kind kind)
 void cma__area_lend_again(struct cma_area *area, cma_pfn_t pfn, uint64_t npages)
 {
     const struct cma_pages_ops *ops = area->ops;
-    cma_pfn_t end = pfn + npages;
+    uint32_t left = (uint32_t)npages;
 
     if (ops == NULL || ops->lend == NULL) {
         return;
     }
-    while (pfn < end) {
+    while (left != 0) {
         uint32_t block = cma__span_block_of(area->frames, area->span, pfn);
-        cma_pfn_t block_pfn, block_end;
-        uint32_t count;
+        uint32_t part = cma__block_left(area->frames, pfn);
 
-        cma__span_block_range(area->frames, area->span, block, &block_pfn, &count);
-        block_end = block_pfn + count < end ? block_pfn + count : end;
+        part = part < left ? part : left;
         /* A host that can't take them leaves them idle: they wait for a claim. */
         if ((atom_peek16(&area_block(area, block)->flags) & CMA_BLOCK_LENT) != 0) {
-            (void)area_lend_host(area, pfn, block_end - pfn);
+            (void)area_lend_host(area, pfn, part);
         }
-        pfn = block_end;
+        pfn += part;
+        left -= part;
     }
 }
 

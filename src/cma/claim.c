@@ -19,7 +19,6 @@
  * fields are its own.
  */
 #include "../base/atomic.h"
-#include "../base/bits.h"
 #include "../base/guard.h"
 #include "../frame/table.h"
 #include "claim.h"
@@ -599,13 +598,9 @@ static CMA__APART int claim_isolate(struct cma_claim *claim, uint64_t *budget)
     while (*budget > 0 && claim->isolated < claim_npages(claim)) {
         cma_pfn_t at = claim->pfn + claim->isolated;
         uint32_t left = claim_npages(claim) - claim->isolated;
-        cma_pfn_t block_pfn, obstacle;
-        uint32_t npages;
+        uint32_t npages = cma__block_left(area->frames, at);
+        cma_pfn_t obstacle;
 
-        cma__span_block_range(area->frames, area->span,
-                              cma__span_block_of(area->frames, area->span, at), &block_pfn,
-                              &npages);
-        npages -= (uint32_t)(at - block_pfn);
         if (npages > left) {
             npages = left;
         }
@@ -685,15 +680,12 @@ static CMA__APART int claim_evacuate(struct cma_claim *claim, uint64_t *budget)
 {
     struct cma_area *area = claim->area;
     struct cma_evacuation evacuation = {CMA_PFN_NONE, 0, 0};
-    const struct cma_span *lane = cma__span_from(area->span, claim->pfn + claim->evacuated);
     uint32_t npages = claim_npages(claim) - claim->evacuated;
     uint32_t event = cma_frames_event(area->frames);
     uintptr_t state;
     int error;
 
     npages = npages < *budget ? npages : (uint32_t)*budget;
-    /* One lane at a time. */
-    npages = (uint32_t)bits_min(npages, lane->pfn + lane->npages - (claim->pfn + claim->evacuated));
     error = claim_evacuate_part(area, claim->pfn + claim->evacuated, npages, &evacuation);
     *budget -= npages;
     claim->copied_npages += evacuation.copied;

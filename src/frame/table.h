@@ -45,6 +45,11 @@ bool cma__frames_last_pfn(const struct cma_frames *frames, cma_paddr_t paddr_las
  * behind the last one is of the area's next span. */
 uint32_t cma__span_block_of(const struct cma_frames *frames, const struct cma_span *span,
                             cma_pfn_t pfn);
+/* Frames from `pfn` to the end of its block, cut or not: blocks begin at multiples of their size. */
+static inline uint32_t cma__block_left(const struct cma_frames *frames, cma_pfn_t pfn)
+{
+    return (~(uint32_t)pfn & ((UINT32_C(1) << frames->block_order) - 1)) + 1;
+}
 void cma__span_block_range(const struct cma_frames *frames, const struct cma_span *span,
                            uint32_t block, cma_pfn_t *first, uint32_t *npages);
 
@@ -129,7 +134,7 @@ int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pf
 void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                          uint32_t npages);
 /*
- * Empties isolated frames [pfn, pfn + npages) of one lane, in address order, in batches (one freeze
+ * Empties isolated frames [pfn, pfn + npages) of an area, in address order, in batches (one freeze
  * and one flush a batch). Returns 0, CMA_EBUSY (a mover refused obstacle), CMA_ENOMEM (no
  * destination for obstacle): the frames below may still be held, for nothing is copied in vain; or
  * CMA_EAGAIN (the holder of obstacle is just freeing it or has just got it: read the event before

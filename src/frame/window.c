@@ -18,12 +18,12 @@
 #include "runs.h"
 #include "word.h"
 
-/* The part of [pfn, last] that lies in the block of pfn. */
-static uint32_t window_part(const struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t last)
+/* How many of npages frames from `pfn` on lie in the block of `pfn`. */
+static uint32_t window_part(const struct cma_frames *frames, cma_pfn_t pfn, uint32_t npages)
 {
-    cma_pfn_t block_last = pfn | span_block_mask(frames);
+    uint32_t left = cma__block_left(frames, pfn);
 
-    return (uint32_t)(bits_min(last, block_last) - pfn) + 1;
+    return left < npages ? left : npages;
 }
 
 static bool window_is_empty(const struct cma_block *block)
@@ -38,23 +38,24 @@ static bool window_is_empty(const struct cma_block *block)
 static void window_cost_empty(const struct cma_frames *frames, const struct cma_span *span,
                               cma_pfn_t pfn, uint32_t npages, struct cma_window_cost *cost)
 {
-    uint32_t number = cma__span_block_of(frames, span, pfn);
-    uint32_t bit = span_bit(frames, span, pfn);
+    uint32_t base = span_bit(frames, span, span->pfn);
+    uint32_t bit = base + (uint32_t)(pfn - span->pfn);
     uint32_t taken = cma__bitmap_highest(frames->idle, bit, bit + (npages - 1), false);
-    cma_pfn_t first;
-    uint32_t block_npages, block_bit, end;
+    uint32_t last = bit | span_block_mask(frames);
+    uint32_t end;
 
     if (taken == CMA__BIT_NONE) {
         cost->idle += npages;
         return;
     }
-    cma__span_block_range(frames, span, number, &first, &block_npages);
-    block_bit = span_bit(frames, span, first);
-    end = cma__bitmap_lowest(frames->idle, taken, block_bit + (block_npages - 1), true);
-    if (end == CMA__BIT_NONE) {
-        end = block_bit + block_npages;
+    if (last - base >= span->npages) {
+        last = base + (span->npages - 1);
     }
-    cost->obstacle = first + (end - 1 - block_bit);
+    end = cma__bitmap_lowest(frames->idle, taken, last, true);
+    if (end == CMA__BIT_NONE) {
+        end = last + 1;
+    }
+    cost->obstacle = span->pfn + (end - 1 - base);
     cost->obstacle_claimed = true;
     cost->obstacle_passes = atom_load(&span->passing) != 0;
 }
@@ -106,24 +107,19 @@ static void window_cost_part(const struct cma_frames *frames, const struct cma_s
 void cma__window_cost(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                       uint32_t npages, struct cma_window_cost *cost)
 {
-    cma_pfn_t last = pfn + (npages - 1);
-    struct cma_span *lane;
-
     *cost = (struct cma_window_cost){.kept_paddr_last = CMA_PADDR_MAX, .obstacle = CMA_PFN_NONE};
     /* From the top: the highest obstacle saves looking at all windows below it. */
-    for (;;) {
-        cma_pfn_t block_first = last & ~(cma_pfn_t)span_block_mask(frames);
-        cma_pfn_t first = bits_max(block_first, pfn);
+    while (npages != 0 && cost->obstacle == CMA_PFN_NONE) {
+        uint32_t part = (((uint32_t)pfn + (npages - 1)) & span_block_mask(frames)) + 1;
+        struct cma_span *lane;
         uintptr_t state;
 
-        lane = cma__span_from(span, first);
+        part = part < npages ? part : npages;
+        npages -= part;
+        lane = cma__span_from(span, pfn + npages);
         state = cma__span_lock(frames, lane);
-        window_cost_part(frames, lane, first, (uint32_t)(last - first) + 1, cost);
+        window_cost_part(frames, lane, pfn + npages, part, cost);
         cma__span_unlock(frames, lane, state);
-        if (first == pfn || cost->obstacle != CMA_PFN_NONE) {
-            return;
-        }
-        last = first - 1;
     }
 }
 
@@ -214,7 +210,7 @@ int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pf
 
     span = cma__span_from(span, pfn);
     state = cma__span_lock(frames, span);
-    cma__assert(npages == window_part(frames, pfn, pfn + (npages - 1)));
+    cma__assert(npages == window_part(frames, pfn, npages));
     error = window_isolate_part(frames, span, pfn, npages, obstacle);
     if (error == CMA_OK) {
         runs_changed(frames, span, pfn, npages, false);
@@ -241,22 +237,32 @@ static void window_restore_part(struct cma_frames *frames, struct cma_span *span
     window_set_idle(frames, span, pfn, npages, true);
 }
 
-void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                         uint32_t npages)
+/* Frames that are nobody's, all of them with `empty`, are idle again, and no frame is isolated. */
+static void window_put_back(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                            uint32_t npages, bool empty)
 {
-    cma_pfn_t end = pfn + npages;
-
-    while (pfn < end) {
-        uint32_t part = window_part(frames, pfn, end - 1);
+    while (npages != 0) {
+        uint32_t part = window_part(frames, pfn, npages);
         uintptr_t state;
 
         span = cma__span_from(span, pfn);
         state = cma__span_lock(frames, span);
-        window_restore_part(frames, span, pfn, part);
+        if (empty) {
+            cma__account_idle(frames, span, pfn, part, true);
+        } else {
+            window_restore_part(frames, span, pfn, part);
+        }
         runs_changed(frames, span, pfn, part, true);
         cma__span_unlock(frames, span, state);
         pfn += part;
+        npages -= part;
     }
+}
+
+void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                         uint32_t npages)
+{
+    window_put_back(frames, span, pfn, npages, false);
     cma__frames_signal(frames);
 }
 
@@ -340,7 +346,7 @@ int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pf
                         uint64_t npages, uint32_t owner)
 {
     struct cma_frame_record *record = span_record(frames, span, pfn);
-    cma_pfn_t end = pfn + npages;
+    cma_pfn_t last = pfn + (npages - 1);
     uintptr_t state;
     int error;
 
@@ -350,23 +356,14 @@ int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pf
     if (error == CMA_OK) {
         /* The buffer is no more; until all of its blocks are idle, who sees one of them waits. */
         atom_store(&record->word, 0);
-        window_pass(span, end - 1, 1);
+        window_pass(span, last, 1);
     }
     cma__span_unlock(frames, span, state);
     if (error != CMA_OK) {
         return error;
     }
-    for (cma_pfn_t at = pfn; at < end;) {
-        uint32_t part = window_part(frames, at, end - 1);
-        struct cma_span *lane = cma__span_from(span, at);
-
-        state = cma__span_lock(frames, lane);
-        cma__account_idle(frames, lane, at, part, true);
-        runs_changed(frames, lane, at, part, true);
-        cma__span_unlock(frames, lane, state);
-        at += part;
-    }
-    window_pass(span, end - 1, UINT32_MAX);
+    window_put_back(frames, span, pfn, (uint32_t)npages, true);
+    window_pass(span, last, UINT32_MAX);
     cma__frames_signal(frames);
     return CMA_OK;
 }

@@ -42,16 +42,14 @@ static struct cma_block *area_block(const struct cma_area *area, uint32_t block)
 int cma_area_init(struct cma_area *area, struct cma_frames *frames, const struct cma_pages_ops *ops,
                   cma_paddr_t base, const struct cma_area_config *config)
 {
-    uint32_t shift;
-    cma_pfn_t pfn;
+    cma_pfn_t pfn, last;
     struct cma_span *span;
 
     if (area == NULL || frames == NULL || config == NULL || config->name == NULL ||
         config->lend_class > CMA_LEND_SLOT) {
         return CMA_EINVAL;
     }
-    shift = frames->port->page_shift;
-    pfn = (base >> shift) + ((base & ((UINT32_C(1) << shift) - 1)) != 0);
+    (void)cma__pages_within(frames->port, base, CMA_PADDR_MAX, &pfn, &last);
     span = cma__span_of(frames, pfn);
     if (span == NULL || !span->is_area || span->pfn != pfn || span->lane != 0) {
         return CMA_ENOENT;
@@ -261,8 +259,8 @@ int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint
 
 void cma_area_stats(struct cma_area *area, struct cma_area_stats *stats)
 {
+    uint32_t idle = 0, kept = 0, droppable = 0, lent = 0;
     uintptr_t state = area_lock(area);
-    uint32_t block;
 
     *stats = area->stats;
     area_unlock(area, state);
@@ -271,14 +269,19 @@ void cma_area_stats(struct cma_area *area, struct cma_area_stats *stats)
     }
     stats->npages = area->npages;
     stats->nblocks = area_nblocks(area);
-    for (block = 0; block < stats->nblocks; block++) {
+    /* An area has fewer than 2^29 frames. */
+    for (uint32_t block = 0; block < (uint32_t)stats->nblocks; block++) {
         const struct cma_block *counts = area_block(area, block);
 
-        stats->idle_npages += atom_peek16(&counts->idle);
-        stats->kept_npages += atom_peek16(&counts->kept);
-        stats->droppable_npages += atom_peek16(&counts->droppable);
-        stats->lent_blocks += (atom_peek16(&counts->flags) & CMA_BLOCK_LENT) != 0;
+        idle += atom_peek16(&counts->idle);
+        kept += atom_peek16(&counts->kept);
+        droppable += atom_peek16(&counts->droppable);
+        lent += (atom_peek16(&counts->flags) & CMA_BLOCK_LENT) != 0;
     }
+    stats->idle_npages = idle;
+    stats->kept_npages = kept;
+    stats->droppable_npages = droppable;
+    stats->lent_blocks = lent;
 }
 
 /* Who has `pfn`, and how many frames from there on certainly have the same holder. */

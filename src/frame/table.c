@@ -34,19 +34,17 @@ struct table_plan {
 
 /* --- layout -------------------------------------------------------------------------------- */
 
-/* The whole pages inside [base, last]. False when there are none. */
-static bool table_whole_pages(cma_paddr_t base, cma_paddr_t last, uint32_t shift,
-                              cma_pfn_t *first_pfn, cma_pfn_t *last_pfn)
+bool cma__pages_within(const struct cma_port *port, cma_paddr_t base, cma_paddr_t last,
+                       cma_pfn_t *first_pfn, cma_pfn_t *last_pfn)
 {
+    uint32_t shift = port->page_shift;
     uint32_t mask = (UINT32_C(1) << shift) - 1;
-    uint64_t end = (last >> shift) + ((last & mask) == mask ? 1 : 0);
+    /* 2^64 >> shift still fits. */
+    cma_pfn_t end = (last >> shift) + ((((uint32_t)last & mask) + 1) >> shift);
 
-    *first_pfn = (base >> shift) + ((base & mask) != 0 ? 1 : 0);
-    if (end <= *first_pfn) {
-        return false;
-    }
+    *first_pfn = (base >> shift) + ((((uint32_t)base & mask) + mask) >> shift);
     *last_pfn = end - 1;
-    return true;
+    return end > *first_pfn;
 }
 
 /* The zone of a frame, and the last frame that this zone has. A page that a zone's end cuts belongs
@@ -54,18 +52,17 @@ static bool table_whole_pages(cma_paddr_t base, cma_paddr_t last, uint32_t shift
 static uint32_t table_zone_of(const struct cma_frames_config *config, cma_pfn_t pfn,
                               cma_pfn_t *last_pfn)
 {
-    uint32_t shift = config->port->page_shift;
     uint32_t zone = 0;
     cma_pfn_t first;
 
     /* The last zone has no end, and where no zones are told there is one. */
     for (; zone + 1 < config->nzones; zone++) {
-        if (table_whole_pages(0, config->zones[zone].last, shift, &first, last_pfn) &&
+        if (cma__pages_within(config->port, 0, config->zones[zone].last, &first, last_pfn) &&
             pfn <= *last_pfn) {
             return zone;
         }
     }
-    *last_pfn = CMA_PADDR_MAX >> shift;
+    *last_pfn = CMA_PFN_NONE;
     return zone;
 }
 
@@ -79,8 +76,8 @@ static bool table_next_piece(const struct cma_map *map, const struct cma_frames_
     while (cma_map_next(map, cursor, &piece)) {
         *is_area = piece.kind == CMA_RANGE_AREA;
         if ((*is_area || (piece.kind == CMA_RANGE_MEMORY && !config->areas_only)) &&
-            table_whole_pages(piece.base, piece.base + (piece.nbytes - 1), config->port->page_shift,
-                              first, last)) {
+            cma__pages_within(config->port, piece.base, piece.base + (piece.nbytes - 1), first,
+                              last)) {
             return true;
         }
     }
@@ -323,7 +320,7 @@ bool cma__frames_last_pfn(const struct cma_frames *frames, cma_paddr_t paddr_las
 {
     cma_pfn_t first;
 
-    return table_whole_pages(0, paddr_last, frames->port->page_shift, &first, last);
+    return cma__pages_within(frames->port, 0, paddr_last, &first, last);
 }
 
 bool cma__span_is_emptied(const struct cma_span *span)

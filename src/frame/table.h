@@ -38,6 +38,9 @@ void cma__span_unlock(struct cma_frames *frames, struct cma_span *span, uintptr_
 /* Changes the event and wakes who waits for it. No lock held. */
 void cma__frames_signal(struct cma_frames *frames);
 
+/* The whole pages inside [base, last]; false when there are none. */
+bool cma__pages_within(const struct cma_port *port, cma_paddr_t base, cma_paddr_t last,
+                       cma_pfn_t *first_pfn, cma_pfn_t *last_pfn);
 /* The last frame all of whose bytes lie up to paddr_last; false when there is none. */
 bool cma__frames_last_pfn(const struct cma_frames *frames, cma_paddr_t paddr_last, cma_pfn_t *last);
 

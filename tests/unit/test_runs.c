@@ -14,6 +14,7 @@
 
 #include "../support/machine.h"
 
+#include <sched.h>
 #include <string.h>
 
 #define RUNS_AREA_MAX 4000u
@@ -187,9 +188,13 @@ static struct buffer runs_get(uint32_t npages, uint32_t flags)
 static void runs_step_claim(void)
 {
     static const uint32_t flags[] = {0, 0, CMA_CLAIM_LONG, CMA_CLAIM_SHORT};
-    struct cma_area_request request = {.flags = CMA_CLAIM_NOWAIT | flags[runs_below(4)]};
+    struct cma_area_request request = {.flags = flags[runs_below(4)]};
     cma_paddr_t base = runs.area->pfn << 12;
 
+    /* Nobody else would end what it waited for. */
+    if (runs.destination_npages != 0 || runs_below(4) == 0) {
+        request.flags |= CMA_CLAIM_NOWAIT;
+    }
     request.npages = 1 + runs_below(runs_below(3) == 0 ? runs.area_npages / 3 : 40);
     if (runs_below(3) == 0) {
         request.align_npages = UINT64_C(1) << runs_below(10);
@@ -496,6 +501,220 @@ static void long_lived_buffers_leave_one_run(void **state)
     }
 }
 
+/* Somebody borrows frame `at` of the area, which is lent. */
+static void runs_borrow(uint32_t index, uint32_t at)
+{
+    struct machine_object *object = &runs.machine.objects[index];
+    struct cma_holder holder = {CMA_KIND_MOVABLE, runs.machine.numbers[index % 2], index + 1};
+
+    while (cma_area_lend(runs.area, CMA_KIND_MOVABLE)) {
+    }
+    object->live = true;
+    object->kind = CMA_KIND_MOVABLE;
+    object->pfn = runs.area->pfn + at;
+    object->stamp = index;
+    machine_fill(&runs.machine, object->pfn, object->stamp);
+    assert_int_equal(cma_frame_publish(&runs.machine.table, object->pfn, &holder), 0);
+}
+
+/* Many runs are of the right length and lie wrong: the one that doesn't is found. */
+static void the_only_aligned_run_is_found(void **state)
+{
+    struct cma_area_request request = {.npages = 4, .align_npages = 4};
+    uint32_t at = 0;
+    struct buffer buffer;
+
+    (void)state;
+    runs_open(1200, 1, 0, 7, 1);
+    /* The area begins 3 behind a multiple of 4, so frame 1 is one. */
+    for (uint32_t i = 0; i < 1200; i++) {
+        (void)runs_get(1, 0);
+    }
+    for (uint32_t i = 0; i < 100; i++) {
+        at = i == 77 ? i * 12 + 1 : i * 12 + 2;
+        for (uint32_t j = 0; j < 4; j++) {
+            buffer = (struct buffer){at + j, 1, runs.shadow[at + j]};
+            runs_release(&buffer);
+        }
+    }
+    assert_true(runs_claim(&request, &buffer));
+    assert_int_equal(buffer.at, 77 * 12 + 1);
+    assert_false(runs_claim(&request, &buffer));
+    runs_check();
+    machine_end(&runs.machine);
+}
+
+/* "No" was said, and is not said for longer than it is true. */
+static void an_unpinned_frame_is_open_again(void **state)
+{
+    struct cma_area_request request = {.npages = 1};
+    struct buffer buffer;
+    cma_pfn_t pfn;
+
+    (void)state;
+    runs_open(64, 1, 0, 5, 1);
+    runs_borrow(0, 20);
+    pfn = runs.area->pfn + 20;
+    assert_int_equal(cma_frame_pin_in_place(&runs.machine.table, pfn), 0);
+    runs_mark(20, 1, 0, RUNS_PINNED);
+    while (runs_claim(&request, &buffer)) {
+    }
+    assert_int_equal(runs.claimed, 63);
+    assert_false(runs_claim(&request, &buffer));
+    assert_int_equal(cma_frame_unpin(&runs.machine.table, pfn), 0);
+    runs_mark(20, 1, RUNS_PINNED, 0);
+    assert_true(runs_claim(&request, &buffer));
+    assert_int_equal(buffer.at, 20);
+    assert_int_equal(runs.machine.moved, 1);
+    runs_close();
+}
+
+/* A refill is no reason to overlook what was borrowed meanwhile, or the request's alignment. */
+static void a_refill_must_suit(void **state)
+{
+    struct cma_area_request aligned = {.npages = 16, .align_npages = 16};
+    struct buffer buffer, again;
+
+    (void)state;
+    runs_open(128, 1, 0, 5, 1);
+    buffer = runs_get(16, 0);
+    runs_release(&buffer);
+    runs_borrow(0, buffer.at + 5);
+    again = runs_get(16, 0);
+    assert_true(again.at > buffer.at + 5 || again.at + 16 <= buffer.at + 5);
+    assert_int_equal(runs.machine.moved, 0);
+    runs_release(&again);
+    assert_true((runs.area->pfn + again.at) % 16 != 0);
+    assert_true(runs_claim(&aligned, &again));
+    assert_int_equal((runs.area->pfn + again.at) % 16, 0);
+    runs_close();
+}
+
+/* A claim that is between two steps has its window, though nobody has marked it yet. */
+static void a_booked_window_is_left_alone(void **state)
+{
+    struct cma_area_request request = {.npages = 32, .owner = 900, .flags = CMA_CLAIM_NOWAIT};
+    struct cma_area_stats stats;
+    struct cma_claim claim;
+    struct buffer other;
+    cma_pfn_t booked;
+
+    (void)state;
+    runs_open(64, 1, 0, 5, 1);
+    assert_int_equal(cma_claim_start(&claim, runs.area, &request), 0);
+    assert_int_equal(cma_claim_step(&claim, 1), 1);
+    assert_int_equal(claim.state, CMA_CLAIM_ISOLATE);
+    booked = claim.pfn;
+    other = runs_get(32, CMA_CLAIM_NOWAIT);
+    assert_int_not_equal(runs.area->pfn + other.at, booked);
+    assert_int_equal(cma_area_alloc(runs.area, &request, &booked, NULL), CMA_EAGAIN);
+    booked = claim.pfn;
+    while (claim.state != CMA_CLAIM_DONE) {
+        assert_true(cma_claim_step(&claim, 7) >= 0);
+    }
+    assert_true(claim.pfn == booked);
+    cma_area_stats(runs.area, &stats);
+    assert_int_equal(stats.windows_left, 0);
+    assert_int_equal(stats.claimed_npages, 64);
+    runs_close();
+}
+
+/* What is nobody's for a moment is no reason to say that all is claimed. */
+static void a_destination_is_waited_for(void **state)
+{
+    const struct cma_pages_ops *ops = &runs.machine.ops;
+    struct cma_destination want = {.npages = 4};
+    struct cma_area_request request = {.npages = 4, .owner = 1, .flags = CMA_CLAIM_NOWAIT};
+    struct buffer buffer;
+    cma_pfn_t pfn, got;
+    int taken;
+
+    (void)state;
+    runs_open(64, 1, 0, 5, 1);
+    while (cma_area_lend(runs.area, CMA_KIND_MOVABLE)) {
+    }
+    want.paddr_last = ((runs.area->pfn + 64) << 12) - 1;
+    taken = ops->destination(ops->ctx, &want, &pfn);
+    assert_true(taken > 0);
+    runs_mark((uint32_t)(pfn - runs.area->pfn), (uint32_t)taken, 0, RUNS_PASSING);
+    for (uint32_t i = 0; i < 64 - (uint32_t)taken; i++) {
+        buffer = runs_get(1, 0);
+    }
+    request.npages = (uint32_t)taken;
+    assert_int_equal(cma_area_alloc(runs.area, &request, &got, NULL), CMA_EAGAIN);
+    ops->destination_put(ops->ctx, pfn, (uint32_t)taken);
+    assert_int_equal(cma_area_alloc(runs.area, &request, &got, NULL), 0);
+    assert_true(got == pfn);
+    assert_int_equal(cma_area_alloc(runs.area, &request, &got, NULL), CMA_ENOMEM);
+    (void)buffer;
+    machine_end(&runs.machine);
+}
+
+/* --- waiting --------------------------------------------------------------------------------- */
+
+static uint32_t wait_at_freeze, wait_go; /* atomic */
+
+static int wait_freeze(void *ctx, cma_pfn_t pfn, uint32_t cookie)
+{
+    (void)ctx;
+    (void)pfn;
+    (void)cookie;
+    __atomic_store_n(&wait_at_freeze, 1, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&wait_go, __ATOMIC_ACQUIRE) == 0) {
+        sched_yield();
+    }
+    return runs.machine.movers[1].freeze(ctx, pfn, cookie);
+}
+
+static void *wait_claim(void *arg)
+{
+    struct cma_area_request request = {.npages = 32, .owner = 5};
+    cma_pfn_t *pfn = arg;
+    int error = cma_area_alloc(runs.area, &request, pfn, NULL);
+
+    MACHINE_REQUIRE(error == 0, "a claim that may wait: %s", cma_strerror(error));
+    return NULL;
+}
+
+/* All is claimed, or being claimed by one whose mover takes its time. A second claim waits for
+ * that; but a buffer that is released in one step serves it before. */
+static void a_quick_release_wakes_a_claim(void **state)
+{
+    struct buffer low, high;
+    cma_pfn_t slow_pfn = 0, pfn = 0;
+    pthread_t slow, waiting;
+
+    (void)state;
+    wait_at_freeze = wait_go = 0;
+    runs_open(96, 1, 0, 5, 1);
+    low = runs_get(32, 0);
+    high = runs_get(32, 0);
+    for (uint32_t at = 0; at < 96; at++) {
+        if (runs.shadow[at] == 0) {
+            runs_borrow(0, at);
+            break;
+        }
+    }
+    runs.machine.movers[0].freeze = wait_freeze;
+    runs.machine.movers[0].freeze_many = NULL;
+    assert_int_equal(pthread_create(&slow, NULL, wait_claim, &slow_pfn), 0);
+    while (__atomic_load_n(&wait_at_freeze, __ATOMIC_ACQUIRE) == 0) {
+        sched_yield();
+    }
+    assert_int_equal(pthread_create(&waiting, NULL, wait_claim, &pfn), 0);
+    while (__atomic_load_n(&runs.machine.table.waiters, __ATOMIC_ACQUIRE) == 0) {
+        sched_yield();
+    }
+    runs_release(&high);
+    assert_int_equal(pthread_join(waiting, NULL), 0);
+    assert_true(pfn == runs.area->pfn + high.at);
+    __atomic_store_n(&wait_go, 1, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_join(slow, NULL), 0);
+    assert_true(slow_pfn != pfn);
+    runs_release(&low);
+    runs_close();
+}
+
 static void what_alignment_wastes_is_told(void **state)
 {
     struct cma_area_request request = {.npages = 3, .align_npages = 32};
@@ -531,6 +750,12 @@ int main(void)
         cmocka_unit_test(a_released_place_is_refilled),
         cmocka_unit_test(streams_do_not_fragment_each_other),
         cmocka_unit_test(equal_buffers_fill_an_area),
+        cmocka_unit_test(the_only_aligned_run_is_found),
+        cmocka_unit_test(an_unpinned_frame_is_open_again),
+        cmocka_unit_test(a_refill_must_suit),
+        cmocka_unit_test(a_booked_window_is_left_alone),
+        cmocka_unit_test(a_destination_is_waited_for),
+        cmocka_unit_test(a_quick_release_wakes_a_claim),
         cmocka_unit_test(long_lived_buffers_leave_one_run),
         cmocka_unit_test(what_alignment_wastes_is_told),
     };

@@ -119,9 +119,7 @@ static int glue_free(void *ctx, cma_pfn_t pfn, uint32_t npages, uint32_t owner)
     struct glue *glue = ctx;
     uint32_t order = host_order(glue->host, pfn);
 
-    if (npages > 1u << order || !host_free(glue->host, pfn, order, owner))
-        return CMA_EBADF;
-    return 0;
+    return npages <= 1u << order && host_free(glue->host, pfn, order, owner) ? 0 : CMA_EBADF;
 }
 
 /* --- pages for movers --------------------------------------------------------------------------

@@ -212,11 +212,14 @@ static void place_consider(const struct runs_view *view, struct place_search *se
     }
 }
 
-/* The window fills its run, or nearly: no other can be much better. */
-static bool place_is_exact(const struct place_search *search)
+/* The window fills its run, or nearly: no other can be much better. Where nobody asks for small
+ * runs, all rests of less than a unit are alike. */
+static bool place_is_exact(const struct runs_view *view, const struct place_search *search)
 {
+    uint32_t rest = view->index->small < PLACE_SMALL ? RUNS_UNIT - 1 : search->npages / 16;
+
     return search->found && !search->priced && !search->want->from_top &&
-           search->end - search->begin - search->npages <= search->npages / 16;
+           search->end - search->begin - search->npages <= rest;
 }
 
 /* The last run of a block, if it begins there and has this class. */
@@ -259,7 +262,7 @@ static bool place_visit_all(const struct runs_view *view, struct place_search *s
         if (runs_class_of(view, at, stop) == class) {
             named = true;
             place_consider(view, search, at, stop);
-            if (place_is_exact(search)) {
+            if (place_is_exact(view, search)) {
                 break;
             }
         }
@@ -283,10 +286,10 @@ static void place_visit(const struct runs_view *view, struct place_search *searc
 }
 
 /* Enough was compared, or nothing better can come. */
-static bool place_enough(const struct place_search *search)
+static bool place_enough(const struct runs_view *view, const struct place_search *search)
 {
     return !search->want->from_top &&
-           (place_is_exact(search) ||
+           (place_is_exact(view, search) ||
             (search->found && search->fits >= (search->priced ? PLACE_FITS_PRICED : PLACE_FITS)));
 }
 
@@ -316,7 +319,7 @@ static void place_search_class(const struct runs_view *view, struct place_search
     search->misfits = 0;
     while (number != CMA__BIT_NONE) {
         place_visit(view, search, class, number);
-        if (place_enough(search) || (search->want->from_top && search->fits != fits)) {
+        if (place_enough(view, search) || (search->want->from_top && search->fits != fits)) {
             return;
         }
         if (limit && search->misfits >= PLACE_MISFITS) {
@@ -352,7 +355,7 @@ static void place_search(const struct runs_view *view, struct place_search *sear
     for (;;) {
         uint32_t class = place_next_class(view, effort == CMA__RUNS_LOOSE ? own + 2 : own);
 
-        while (class < RUNS_CLASSES_MAX && !place_enough(search)) {
+        while (class < RUNS_CLASSES_MAX && !place_enough(view, search)) {
             if (effort == CMA__RUNS_TIGHT && class > own + 1) {
                 search->cut = true;
                 return;

@@ -104,25 +104,23 @@ static bool area_find_lendable(const struct cma_area *area, uint32_t *block)
 
 /* Gives the idle frames of [pfn, pfn + npages) to the host, run by run. Returns false if it took
  * none because it could not. */
-static bool area_lend_host(struct cma_area *area, cma_pfn_t pfn, uint64_t npages)
+static bool area_lend_host(struct cma_area *area, cma_pfn_t pfn, uint32_t npages)
 {
     const struct cma_pages_ops *ops = area->ops;
-    cma_pfn_t last = pfn + (npages - 1);
     bool any = false, failed = false;
     struct cma_frame_info info;
+    uint32_t end;
 
-    while (pfn <= last && !failed) {
-        cma_pfn_t end = pfn;
-
-        while (end <= last && cma_frame_info(area->frames, end, &info) == 0 && info.idle) {
+    for (uint32_t at = 0; at < npages && !failed; at = end + 1) {
+        end = at;
+        while (end < npages && cma_frame_info(area->frames, pfn + end, &info) == 0 && info.idle) {
             end++;
         }
-        if (end > pfn) {
-            failed = ops->lend(ops->ctx, pfn, (uint32_t)(end - pfn),
-                               (enum cma_lend_class)area->lend_class) != 0;
+        if (end > at) {
+            failed =
+                ops->lend(ops->ctx, pfn + at, end - at, (enum cma_lend_class)area->lend_class) != 0;
             any = any || !failed;
         }
-        pfn = end + 1;
     }
     return any || !failed;
 }
@@ -235,7 +233,7 @@ int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint
     uintptr_t state;
     int error;
 
-    if (pfn < area->pfn || pfn - area->pfn >= area->npages) {
+    if (pfn - area->pfn >= area->npages) {
         return CMA_ENOENT;
     }
     error = area->engine != NULL ? area->engine->release(area, pfn, npages, owner) : CMA__QUICK_NO;
@@ -245,8 +243,9 @@ int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint
             state = area_lock(area);
             area->stats.claimed_npages -= npages;
             area->stats.released++;
+            area->generation++;
             area_unlock(area, state);
-            cma__area_changed(area);
+            cma__frames_signal(area->frames);
         }
     }
     if (error == 0) {

@@ -51,6 +51,13 @@ static inline uint32_t span_bit(const struct cma_frames *frames, const struct cm
            (uint32_t)(pfn - span->pfn);
 }
 
+/* The block that a frame lies in. */
+static inline struct cma_block *span_block_at(const struct cma_frames *frames,
+                                              const struct cma_span *span, cma_pfn_t pfn)
+{
+    return &frames->blocks[span_bit(frames, span, pfn) >> frames->block_order];
+}
+
 /* Is there a frame behind `pfn` that belongs to an allocation which began before it? As last seen,
  * and for good where the allocation of `pfn` can't go away. */
 static inline bool frame_goes_on(const struct cma_frames *frames, const struct cma_span *span,

@@ -59,9 +59,7 @@ int cma_frame_info(const struct cma_frames *frames, cma_pfn_t pfn, struct cma_fr
         .kind = word_kind(word),
         .idle = bitmap_test(frames->idle, span_bit(frames, span, pfn)),
         .in_area = span->is_area != 0,
-        .lent =
-            (atom_peek16(&span_block(frames, span, cma__span_block_of(frames, span, pfn))->flags) &
-             CMA_BLOCK_LENT) != 0,
+        .lent = (atom_peek16(&span_block_at(frames, span, pfn)->flags) & CMA_BLOCK_LENT) != 0,
     };
     if (info->kind == CMA_KIND_NONE) {
         return CMA_OK;

@@ -440,8 +440,7 @@ static uint32_t evacuate_gather(struct evacuate *evacuate, cma_pfn_t *pfn, uint3
 
     while (at <= evacuate->last && n < room) {
         const struct cma_span *span = cma__span_of(frames, at);
-        const struct cma_block *block =
-            span_block(frames, span, cma__span_block_of(frames, span, at));
+        const struct cma_block *block = span_block_at(frames, span, at);
         cma_pfn_t block_last = bits_min(span_last(span), at | span_block_mask(frames));
         cma_pfn_t block_end = bits_min(evacuate->last, block_last) + 1;
 

@@ -68,7 +68,7 @@ static int hold_may_leave(uint32_t word)
 static int hold_publish(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                         const struct cma_holder *holder)
 {
-    const struct cma_block *block = span_block(frames, span, cma__span_block_of(frames, span, pfn));
+    const struct cma_block *block = span_block_at(frames, span, pfn);
 
     if (!bitmap_test(frames->idle, span_bit(frames, span, pfn))) {
         /* Nobody's and not idle: a claim has it. */
@@ -104,7 +104,7 @@ static int hold_release(struct cma_frames *frames, struct cma_span *span, cma_pf
 {
     struct cma_frame_record *record = span_record(frames, span, pfn);
     uint32_t word = atom_load(&record->word);
-    const struct cma_block *block = span_block(frames, span, cma__span_block_of(frames, span, pfn));
+    const struct cma_block *block = span_block_at(frames, span, pfn);
     bool lent = span->is_area == 0 || (block->flags & CMA_BLOCK_LENT) != 0;
     int error;
 

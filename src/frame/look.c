@@ -118,8 +118,7 @@ bool cma__look_may_leave(struct cma_frames *frames, const struct cma_span *span,
 
     while (pfn < end) {
         cma_pfn_t part_end = bits_min(end - 1, pfn | span_block_mask(frames)) + 1;
-        const struct cma_block *block =
-            span_block(frames, span, cma__span_block_of(frames, span, pfn));
+        const struct cma_block *block = span_block_at(frames, span, pfn);
 
         if (atom_peek16(&block->kept) == 0 && atom_peek16(&block->droppable) == 0) {
             pfn = part_end;
@@ -140,8 +139,7 @@ void cma__look_kept(const struct cma_frames *frames, const struct cma_span *span
 
     while (pfn < end) {
         cma_pfn_t part_end = bits_min(end - 1, pfn | span_block_mask(frames)) + 1;
-        const struct cma_block *block =
-            span_block(frames, span, cma__span_block_of(frames, span, pfn));
+        const struct cma_block *block = span_block_at(frames, span, pfn);
 
         if (atom_peek16(&block->kept) == 0) {
             pfn = part_end;

@@ -310,8 +310,7 @@ int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npag
     evacuation->obstacle = CMA_PFN_NONE;
     while (offset < npages) {
         cma_pfn_t at = pfn + offset;
-        const struct cma_block *block =
-            span_block(frames, span, cma__span_block_of(frames, span, at));
+        const struct cma_block *block = span_block_at(frames, span, at);
 
         if (atom_peek16(&block->kept) == 0 && atom_peek16(&block->droppable) == 0) {
             /* Nobody has anything in this block. */

@@ -480,7 +480,7 @@ void cma__frame_enter(struct cma_frames *frames, struct cma_span *span, cma_pfn_
                       uint32_t word, uint32_t cookie)
 {
     struct cma_frame_record *record = span_record(frames, span, pfn);
-    struct cma_block *block = span_block(frames, span, cma__span_block_of(frames, span, pfn));
+    struct cma_block *block = span_block_at(frames, span, pfn);
 
     cma__assert(word_is_held(word));
     cma__assert(atom_peek(&record->word) == 0);

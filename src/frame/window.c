@@ -88,10 +88,9 @@ static void window_cost_frame(const struct cma_frames *frames, const struct cma_
 static void window_cost_part(const struct cma_frames *frames, const struct cma_span *span,
                              cma_pfn_t pfn, uint32_t npages, struct cma_window_cost *cost)
 {
-    uint32_t number = cma__span_block_of(frames, span, pfn);
     uint32_t bit = span_bit(frames, span, pfn);
 
-    if (window_is_empty(span_block(frames, span, number))) {
+    if (window_is_empty(span_block_at(frames, span, pfn))) {
         window_cost_empty(frames, span, pfn, npages, cost);
         return;
     }
@@ -181,7 +180,7 @@ static int window_isolate_part(struct cma_frames *frames, struct cma_span *span,
 {
     uint32_t base = span_bit(frames, span, pfn);
 
-    if (window_is_empty(span_block(frames, span, cma__span_block_of(frames, span, pfn)))) {
+    if (window_is_empty(span_block_at(frames, span, pfn))) {
         return window_isolate_empty(frames, span, pfn, npages, obstacle);
     }
     for (uint32_t i = 0; i < npages; i++) {
@@ -222,7 +221,7 @@ int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pf
 static void window_restore_part(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                                 uint32_t npages)
 {
-    if (window_is_empty(span_block(frames, span, cma__span_block_of(frames, span, pfn)))) {
+    if (window_is_empty(span_block_at(frames, span, pfn))) {
         cma__account_idle(frames, span, pfn, npages, true);
         return;
     }

@@ -285,12 +285,13 @@ static void place_visit(const struct runs_view *view, struct place_search *searc
     }
 }
 
-/* Enough was compared, or nothing better can come. */
+/* Enough was compared, or nothing better can come. Where somebody has something in all of these
+ * places, he has in others too: they are for the long way. */
 static bool place_enough(const struct runs_view *view, const struct place_search *search)
 {
     return !search->want->from_top &&
            (place_is_exact(view, search) ||
-            (search->found && search->fits >= (search->priced ? PLACE_FITS_PRICED : PLACE_FITS)));
+            search->fits >= (search->priced ? PLACE_FITS_PRICED : PLACE_FITS));
 }
 
 /* The next block of a class's tree, upwards or downwards; CMA__BIT_NONE: there is none. `number` is

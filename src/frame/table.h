@@ -48,7 +48,7 @@ bool cma__frames_last_pfn(const struct cma_frames *frames, cma_paddr_t paddr_las
  * behind the last one is of the area's next span. */
 uint32_t cma__span_block_of(const struct cma_frames *frames, const struct cma_span *span,
                             cma_pfn_t pfn);
-/* Frames from `pfn` to the end of its block, cut or not: blocks begin at multiples of their size. */
+/* Frames from `pfn` to the end of its block, cut or not. */
 static inline uint32_t cma__block_left(const struct cma_frames *frames, cma_pfn_t pfn)
 {
     return (~(uint32_t)pfn & ((UINT32_C(1) << frames->block_order) - 1)) + 1;

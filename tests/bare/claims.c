@@ -93,14 +93,18 @@ static int claims_log_alloc(cma_paddr_t paddr, uint64_t nbytes, uint64_t copied)
         claims.flushes++;
         while (at < bare_log.count && bare_log.entries[at].op == BARE_OP_COPY) {
             const struct bare_entry *entry = &bare_log.entries[at++];
-            if (entry->nbytes != BARE_PAGE || entry->paddr - paddr >= nbytes ||
-                entry->to - paddr < nbytes)
+            /* One page or a run of them, out of the buffer as a whole. */
+            if (entry->nbytes == 0 || entry->nbytes % BARE_PAGE != 0 || entry->nbytes > nbytes ||
+                entry->paddr - paddr > nbytes - entry->nbytes ||
+                (entry->to < paddr + nbytes && paddr < entry->to + entry->nbytes))
                 return claims_log_wrong("claim", at - 1);
-            batch++;
+            batch += (uint32_t)(entry->nbytes / BARE_PAGE);
         }
         if (!batch)
             return claims_log_wrong("claim", at);
         seen += batch;
+        if (seen > copied)
+            return claims_log_wrong("claim", at);
     }
     if (!logged(&at, BARE_OP_ZERO, paddr, nbytes, 0) ||
         !logged(&at, BARE_OP_CLEAN, paddr, nbytes, lines) ||

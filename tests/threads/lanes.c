@@ -81,8 +81,7 @@ static struct cma_area_request lanes_wish(struct lanes *lanes)
         .npages = sizes[lanes_below(lanes, 10)],
         .align_npages = lanes_below(lanes, 3) == 0 ? 1u << lanes_below(lanes, 7) : 0,
         .owner = lanes->owner,
-        .flags = lives[lanes_below(lanes, 5)] |
-                 (lanes_below(lanes, 4) == 0 ? CMA_CLAIM_NOWAIT : 0),
+        .flags = lives[lanes_below(lanes, 5)] | (lanes_below(lanes, 4) == 0 ? CMA_CLAIM_NOWAIT : 0),
     };
 }
 

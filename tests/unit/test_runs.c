@@ -328,6 +328,7 @@ static void runs_step(void)
 static void any_open_window_is_found(void **state)
 {
     uint32_t claimed = 0, refused = 0;
+    struct cma_area_stats stats;
 
     (void)state;
     for (uint64_t seed = 1; seed <= 72; seed++) {
@@ -341,6 +342,10 @@ static void any_open_window_is_found(void **state)
             runs_step();
             runs_check();
         }
+        cma_area_stats(runs.area, &stats);
+        assert_int_equal(stats.claims, runs.claimed);
+        assert_int_equal(stats.refused, runs.refused);
+        assert_int_equal(stats.claims - stats.released, runs.nheld);
         claimed += runs.claimed;
         refused += runs.refused;
         machine_end(&runs.machine);

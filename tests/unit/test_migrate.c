@@ -507,6 +507,26 @@ static void test_cost_naively(void **state)
     plain_destroy(plain);
 }
 
+/* What is taken up to the area's end stands in the way up to there, and no further: the block is
+ * cut.
+ */
+static void test_cost_at_the_end(void **state)
+{
+    const struct plain_area ends[] = {{50, 85}};
+    struct plain *plain = plain_create(320, ends, 1);
+    struct cma_span *span = plain_area_span(plain, 0);
+    struct cma_window_cost cost;
+    cma_pfn_t obstacle;
+
+    (void)state;
+    assert_int_equal(plain_isolate(plain, span, span->pfn + 75, 10, &obstacle), 0);
+    cma__window_claim(&plain->frames, span, span->pfn + 75, 10, 1);
+    cma__window_cost(&plain->frames, span, span->pfn + 70, 12, &cost);
+    assert_int_equal(cost.obstacle, span->pfn + 84);
+    assert_true(cost.obstacle_claimed);
+    plain_destroy(plain);
+}
+
 /* The lowest limit among the movers of kept frames; droppable ones need no place. */
 static void test_cost_knows_limits(void **state)
 {
@@ -778,6 +798,7 @@ int main(void)
         cmocka_unit_test(test_keep_while_isolated),
         cmocka_unit_test(test_obstacles),
         cmocka_unit_test(test_cost_naively),
+        cmocka_unit_test(test_cost_at_the_end),
         cmocka_unit_test(test_cost_knows_limits),
         cmocka_unit_test(test_pin_moves_out),
         cmocka_unit_test(test_pin_refused),

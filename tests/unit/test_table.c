@@ -188,6 +188,39 @@ static void test_too_much_memory(void **state)
     area.nbytes = UINT64_C(1) << 40;
     assert_int_equal(cma_map_reserve(&map, &area, NULL), 0);
     assert_true(cma_frames_size(&map, &config) > (UINT64_C(1) << 30) * 8);
+    /* 8 TiB in two pieces are all that there are numbers for. */
+    assert_int_equal(cma_map_init(&map, memory, 2, reserved, 2), 0);
+    assert_int_equal(cma_map_add_memory(&map, 0, UINT64_C(5) << 40, NULL), 0);
+    assert_int_equal(cma_map_add_memory(&map, UINT64_C(6) << 40, UINT64_C(3) << 40, NULL), 0);
+    assert_true(cma_frames_size(&map, &config) > (UINT64_C(1) << 31) * 8);
+    assert_int_equal(cma_map_init(&map, memory, 2, reserved, 2), 0);
+    assert_int_equal(cma_map_add_memory(&map, 0, UINT64_C(5) << 40, NULL), 0);
+    assert_int_equal(
+        cma_map_add_memory(&map, UINT64_C(6) << 40, (UINT64_C(3) << 40) + PLAIN_PAGE, NULL), 0);
+    assert_int_equal(cma_frames_size(&map, &config), 0);
+}
+
+/* Blocks take bits for all of their frames: with large ones, single pages use the numbers up. */
+static void test_too_many_blocks(void **state)
+{
+    const uint32_t npieces = UINT32_C(1) << 20;
+    struct cma_range *memory = malloc(npieces * sizeof(*memory)), reserved[1];
+    struct plain plain = {0};
+    struct cma_frames_config config = {.port = &plain.port, .block_order = 12};
+    struct cma_map map;
+
+    (void)state;
+    assert_non_null(memory);
+    plain_port_init(&plain);
+    assert_int_equal(cma_map_init(&map, memory, npieces, reserved, 1), 0);
+    for (uint64_t i = 0; i < npieces; i++) {
+        if (i == npieces - 1) {
+            assert_true(cma_frames_size(&map, &config) > (UINT64_C(1) << 32) / 8);
+        }
+        assert_int_equal(cma_map_add_memory(&map, i << (12 + PLAIN_SHIFT), PLAIN_PAGE, NULL), 0);
+    }
+    assert_int_equal(cma_frames_size(&map, &config), 0);
+    free(memory);
 }
 
 /* At most 8.25 bytes a page on boards from 32 MiB, with a few reserved ranges in between. */
@@ -314,8 +347,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_zones_split_spans), cmocka_unit_test(test_ends_of_the_world),
         cmocka_unit_test(test_partial_pages),     cmocka_unit_test(test_bad_configs),
-        cmocka_unit_test(test_too_much_memory),   cmocka_unit_test(test_metadata_size),
-        cmocka_unit_test(test_find_runs_naively), cmocka_unit_test(test_find_in_areas),
+        cmocka_unit_test(test_too_much_memory),   cmocka_unit_test(test_too_many_blocks),
+        cmocka_unit_test(test_metadata_size),     cmocka_unit_test(test_find_runs_naively),
+        cmocka_unit_test(test_find_in_areas),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,12 +6,13 @@
  * Its idle frames are lent, block by block and on demand, to movable and droppable requests, and
  * come back when a block empties. A device's request becomes a *claim*:
  *
- *     choose    the lowest window (aligned, in reach, crossing no boundary) that no pinned,
- *               referenced or claimed frame lies in and whose kept frames fit elsewhere
+ *     choose    a window (aligned, in reach, crossing no boundary) that no pinned, referenced or
+ *               claimed frame lies in and whose kept frames fit elsewhere: the one that spoils
+ *               least and is cheap to empty, by the area's engine, or else the lowest
  *     isolate   mark its frames, under the area's lock, block by block; nobody gets them any more.
  *               What changed since the choice is seen here, BEFORE the first copy: choose again
  *     evacuate  discard droppable frames, move kept ones out, in batches, without the lock;
- *               a mover that refuses sends the claim to the next window behind that frame
+ *               a mover that refuses sends the claim to a window without that frame
  *     hand over one record is written, and the window is the device's
  * or everything is put back. Claims of several threads run side by side, each in a window of its
  * own. One that finds no window while another is at work, or while a short reference or a move that
@@ -21,7 +22,8 @@
  * with CMA_CLAIM_NOWAIT), then the answer is CMA_EAGAIN, as it is where waiting is impossible.
  *
  * What a claim costs: at most one copy a kept frame of its window, one discard a droppable one; and
- * one look at the block counters of each window that it passes over.
+ * a few looks at an index, or, where that has no answer, one look at the block counters of each
+ * window that it passes over.
  */
 #ifndef CMA_AREA_H
 #define CMA_AREA_H

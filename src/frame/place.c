@@ -362,6 +362,11 @@ static void place_search(const struct runs_view *view, struct place_search *sear
                 return;
             }
             place_search_class(view, search, class, limit);
+            /* Longer runs have more to lose; where rests of a unit or two are lost, not always. */
+            if (search->found && !search->priced && !search->want->from_top &&
+                view->index->small >= PLACE_SMALL) {
+                return;
+            }
             class = place_next_class(view, class + 1);
         }
         if (!limit || search->found || !search->cut || effort != CMA__RUNS_ANY) {

@@ -120,9 +120,8 @@ static void long_windows(void **state)
     want.last--;
     assert_false(cma__window_next(&want, 0, &pfn));
     assert_false(cma__window_prev(&want, &pfn));
-    want = (struct cma_window_want){.npages = UINT64_C(1) << 63,
-                                    .align_npages = UINT64_C(1) << 63,
-                                    .last = UINT64_MAX};
+    want = (struct cma_window_want){
+        .npages = UINT64_C(1) << 63, .align_npages = UINT64_C(1) << 63, .last = UINT64_MAX};
     assert_true(cma__window_prev(&want, &pfn));
     assert_true(pfn == UINT64_C(1) << 63);
     assert_true(cma__window_next(&want, 1, &pfn));

@@ -145,15 +145,15 @@ static bool runs_claim(const struct cma_area_request *wish, struct buffer *buffe
     error = cma_area_alloc(runs.area, &request, &pfn, NULL);
     if ((error == 0) != expected) {
         fail_msg("%u pages, align %u, flags %u: %s, and there is %s window", (unsigned)wish->npages,
-                 (unsigned)wish->align_npages, wish->flags, error == 0 ? "had" : cma_strerror(error),
-                 expected ? "a" : "no");
+                 (unsigned)wish->align_npages, wish->flags,
+                 error == 0 ? "had" : cma_strerror(error), expected ? "a" : "no");
     }
     if (error != 0) {
         runs.refused++;
         return false;
     }
-    *buffer = (struct buffer){(uint32_t)(pfn - runs.area->pfn), (uint32_t)request.npages,
-                              request.owner};
+    *buffer =
+        (struct buffer){(uint32_t)(pfn - runs.area->pfn), (uint32_t)request.npages, request.owner};
     assert_true(runs_would(&request, buffer->at));
     runs_mark(buffer->at, buffer->npages, 0, buffer->owner);
     runs.claimed++;
@@ -283,8 +283,8 @@ static void runs_step_free(void)
 static void runs_step_destination(void)
 {
     const struct cma_pages_ops *ops = &runs.machine.ops;
-    struct cma_destination want = {
-        .paddr_last = ((runs.area->pfn + runs.area_npages) << 12) - 1, .npages = 1 + runs_below(9)};
+    struct cma_destination want = {.paddr_last = ((runs.area->pfn + runs.area_npages) << 12) - 1,
+                                   .npages = 1 + runs_below(9)};
 
     if (runs.destination_npages != 0) {
         ops->destination_put(ops->ctx, runs.destination, runs.destination_npages);
@@ -467,8 +467,8 @@ static uint32_t runs_longest(uint32_t *open)
 }
 
 /* Long-lived buffers that come at any time, while short-lived ones come and go in up to a quarter
- * of the area: when these are gone, all that is open is one run. (When short-lived ones fill most of
- * it, some come to lie high up, and a long-lived one that comes then lies below them.) */
+ * of the area: when these are gone, all that is open is one run. (When short-lived ones fill most
+ * of it, some come to lie high up, and a long-lived one that comes then lies below them.) */
 static void long_lived_buffers_leave_one_run(void **state)
 {
     (void)state;
@@ -498,8 +498,8 @@ static void long_lived_buffers_leave_one_run(void **state)
             runs_release(&runs.held[--runs.nheld]);
         }
         if (runs_longest(&open) != open) {
-            fail_msg("seed %u: %u open pages of %u, and the longest run is %u", (unsigned)seed, open,
-                     npages, runs_longest(&open));
+            fail_msg("seed %u: %u open pages of %u, and the longest run is %u", (unsigned)seed,
+                     open, npages, runs_longest(&open));
         }
         (void)runs_get(open, 0);
         runs_close();

@@ -478,7 +478,8 @@ static void place_take(const struct runs_view *view, const struct place_search *
     if (end < search->end) {
         cma__runs_name(view, end, search->end);
     }
-    view->index->skipped_npages += search->at - search->begin;
+    /* On the other side lies what is left of the run. */
+    view->index->skipped_npages += bits_min(search->at - search->begin, search->end - end);
     place_hand_over(view, search->at, npages, owner, stamp);
 }
 

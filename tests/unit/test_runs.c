@@ -720,31 +720,51 @@ static void a_quick_release_wakes_a_claim(void **state)
     runs_close();
 }
 
+/* Pages between a buffer and the nearer end of the run that it was cut from. */
+static uint32_t runs_skipped(const struct buffer *buffer)
+{
+    uint32_t end = buffer->at + buffer->npages;
+    uint32_t below = 0, above = 0;
+
+    while (below < buffer->at && runs.shadow[buffer->at - below - 1] == 0) {
+        below++;
+    }
+    while (end + above < runs.area_npages && runs.shadow[end + above] == 0) {
+        above++;
+    }
+    return below < above ? below : above;
+}
+
 static void what_alignment_wastes_is_told(void **state)
 {
-    struct cma_area_request request = {.npages = 3, .align_npages = 32};
-    struct cma_area_stats stats;
-    struct buffer first, second;
+    uint64_t skipped = 0;
 
     (void)state;
-    runs_open(128, 1, 0, 5, 1);
-    /* The area begins 7 frames behind a multiple of 32. */
-    assert_true(runs_claim(&request, &first));
-    cma_area_stats(runs.area, &stats);
-    assert_int_equal(stats.skipped_npages, first.at);
-    assert_true(runs_claim(&request, &second));
-    cma_area_stats(runs.area, &stats);
-    assert_int_equal(stats.skipped_npages,
-                     first.at + (second.at > first.at ? second.at - (first.at + 3) : second.at));
-    assert_int_equal(stats.claims, 2);
-    assert_int_equal(stats.claimed_npages, 6);
-    runs_release(&first);
-    request.align_npages = 0;
-    assert_true(runs_claim(&request, &first));
-    assert_int_equal(first.at % 32, 25);
-    cma_area_stats(runs.area, &stats);
-    assert_int_equal(stats.claims, 3);
-    assert_int_equal(stats.released, 1);
+    runs_open(1100, 1, 0, 6, 1);
+    for (uint32_t i = 0; i < 2000; i++) {
+        struct cma_area_request request = {.npages = 1 + runs_below(50)};
+        struct cma_area_stats before, after;
+
+        request.align_npages = i % 3 == 0 ? 0 : UINT64_C(1) << runs_below(7);
+        request.flags = i % 5 == 0 ? CMA_CLAIM_LONG : i % 5 == 1 ? CMA_CLAIM_SHORT : 0;
+        if (runs_below(2) == 0) {
+            runs_step_release();
+            continue;
+        }
+        cma_area_stats(runs.area, &before);
+        if (runs.nheld < RUNS_BUFFERS && runs_claim(&request, &runs.held[runs.nheld])) {
+            uint32_t skips = runs_skipped(&runs.held[runs.nheld++]);
+
+            cma_area_stats(runs.area, &after);
+            skipped += skips;
+            /* A refill is cut from nothing. */
+            assert_true(after.skipped_npages - before.skipped_npages == skips ||
+                        after.skipped_npages == before.skipped_npages);
+            assert_true(request.align_npages > 1 || after.skipped_npages == before.skipped_npages);
+            skipped -= skips - (after.skipped_npages - before.skipped_npages);
+        }
+    }
+    assert_true(skipped > 100);
     runs_close();
 }
 

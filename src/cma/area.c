@@ -6,8 +6,8 @@
  * record at the head of each claimed buffer, the records of lent frames. The area adds the list of
  * claims in progress (claim.c) and counters.
  *
- * Blocks are lent from the top of the area downwards, and claims take the lowest window that would
- * do: so the memory that devices ask for first is the memory that was lent last. A block that a
+ * Blocks are lent from the top of the area downwards. Claims that walk take the lowest window that
+ * would do, so the memory that they ask for first is the memory that was lent last. A block that a
  * claim takes wholly is not lent any more when it comes back; it is lent again when somebody asks.
  */
 #include "../base/atomic.h"

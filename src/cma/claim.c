@@ -2,11 +2,12 @@
 /*
  * claim.c - the resumable claim: choose, isolate, evacuate, hand over; or put everything back
  *
- * A claim looks for the lowest window that would do, from a cursor upwards, without a lock: what
- * cma__window_cost says is a hint. Then it *books* the window under the area's lock, and a window
- * that overlaps a booked one can't be booked. So two claims never isolate parts of each other's
- * windows, and where windows of one size fill an area exactly, claims side by side fill it exactly:
- * who meets another's window goes on behind its end, not somewhere inside of it.
+ * A claim asks its area's engine for windows, and then looks for the lowest that would do, from a
+ * cursor upwards, without a lock: what cma__window_cost says is a hint. Then it *books* the window
+ * under the area's lock, and a window that overlaps a booked one can't be booked. So two claims
+ * never isolate parts of each other's windows, and where windows of one size fill an area exactly,
+ * claims side by side fill it exactly: who meets another's window goes on behind its end, not
+ * somewhere inside of it.
  *
  * What stands in the way is noted while the search goes on. At the end of a search that found
  * nothing, things that will end by themselves (another claim that is at work, a short reference, a

@@ -4,7 +4,8 @@
  *
  *     windows [--ops N] [--seed S]
  *
- * N / 8 claims and releases a thread, each after a few operations on pages.
+ * N / 16 claims and releases a thread, each after a few operations on pages, with the area in one
+ * lane, and as many with two.
  *
  * An area of exactly as many windows as four threads want together: each thread may hold four of
  * sixteen. Whatever the others do at that moment, a window is free or will be handed over or given
@@ -97,20 +98,45 @@ static uint64_t windows_number(const char *text)
     return number;
 }
 
-int main(int argc, char **argv)
+/* All threads at once. Returns the claims that they made. */
+static uint64_t windows_try(uint64_t ops, uint64_t seed, uint32_t lanes)
 {
     /* The area begins at a multiple of 32 pages (the machine begins at 7 of 32). Outside of it are
      * 560 pages: fewer than all objects want, so the area is lent, and many more than there can be
      * pages that must be kept, so a lack of room is never the reason. */
-    static const struct machine_config config = {
+    struct machine_config config = {
         .npages = 560 + WINDOWS_THREADS * WINDOWS_HELD * WINDOWS_NPAGES,
         .areas = {{25, WINDOWS_THREADS * WINDOWS_HELD * WINDOWS_NPAGES}},
         .nareas = 1,
         .nobjects = 1600,
         .refusal_percent = 0,
+        .lanes = lanes,
+        .lane_npages = 128,
     };
     static struct machine machine;
     static struct windows threads[WINDOWS_THREADS];
+    uint64_t claimed = 0;
+
+    machine_make(&machine, &config);
+    for (uint32_t i = 0; i < WINDOWS_THREADS; i++) {
+        threads[i] = (struct windows){
+            .machine = &machine, .ops = ops, .random = seed * 1000 + i, .owner = i + 1};
+        if (pthread_create(&threads[i].thread, NULL, windows_run, &threads[i]) != 0)
+            exit(2);
+    }
+    for (uint32_t i = 0; i < WINDOWS_THREADS; i++) {
+        pthread_join(threads[i].thread, NULL);
+        claimed += threads[i].claimed;
+    }
+    machine_check(&machine);
+    printf("lanes %u: %llu claims side by side, none refused; %u pages moved, %u dropped\n", lanes,
+           (unsigned long long)claimed, machine.moved, machine.dropped);
+    machine_end(&machine);
+    return claimed;
+}
+
+int main(int argc, char **argv)
+{
     uint64_t ops = 40000, seed = 1, claimed = 0;
 
     for (int i = 1; i + 1 < argc; i += 2) {
@@ -121,20 +147,7 @@ int main(int argc, char **argv)
         else
             return 2;
     }
-    machine_make(&machine, &config);
-    for (uint32_t i = 0; i < WINDOWS_THREADS; i++) {
-        threads[i] = (struct windows){
-            .machine = &machine, .ops = ops / 8, .random = seed * 1000 + i, .owner = i + 1};
-        if (pthread_create(&threads[i].thread, NULL, windows_run, &threads[i]) != 0)
-            return 2;
-    }
-    for (uint32_t i = 0; i < WINDOWS_THREADS; i++) {
-        pthread_join(threads[i].thread, NULL);
-        claimed += threads[i].claimed;
-    }
-    machine_check(&machine);
-    printf("%llu claims side by side, none refused; %u pages moved, %u dropped\n",
-           (unsigned long long)claimed, machine.moved, machine.dropped);
-    machine_end(&machine);
-    return 0;
+    for (uint32_t lanes = 1; lanes <= 2; lanes++)
+        claimed += windows_try(ops / 16, seed, lanes);
+    return claimed > 0 ? 0 : 1;
 }

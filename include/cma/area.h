@@ -77,8 +77,8 @@ struct cma_area_stats {
     uint64_t lent_blocks, nblocks;
     uint64_t claims, refused, released; /* requests that ended well, ended in "no"; buffers back */
     uint64_t copied_npages, dropped_npages;
-    uint64_t wasted_copies;  /* copies of claims that then gave their window up */
-    uint64_t windows_left;   /* windows given up because somebody was in the way after all */
+    uint64_t wasted_copies; /* copies of claims that then gave their window up */
+    uint64_t windows_left;  /* windows given up because somebody was in the way after all */
     /* Between windows and the nearer end of the run that they were cut from, for alignment, limits
      * or a boundary: a sum over claims in one step (area with engine and index). */
     uint64_t skipped_npages;

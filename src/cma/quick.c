@@ -31,35 +31,6 @@ static bool quick_is_busy(const struct cma_area *area)
     return busy != 0;
 }
 
-/* Is there a run across the border of two lanes that could serve the request? As last seen. */
-static bool quick_fits_border(const struct cma_area *area, const struct cma_window_want *want)
-{
-    struct cma_frames *frames = area->frames;
-
-    for (uint32_t i = 0; i + 1 < area->nspans; i++) {
-        struct cma_span *lane = &area->span[i];
-        struct cma_window_want part = *want;
-        cma_pfn_t border = lane->pfn + lane->npages;
-        uint32_t tail = cma__runs_tail(frames, lane);
-        uint32_t front = tail == 0 ? 0 : cma__runs_front(frames, lane + 1);
-        cma_pfn_t pfn;
-
-        if (tail == 0 || front == 0) {
-            continue;
-        }
-        if (front == lane[1].npages && i + 2 < area->nspans) {
-            /* A lane that is open as a whole: the run goes on. */
-            return true;
-        }
-        part.first = part.first > border - tail ? part.first : border - tail;
-        part.last = part.last < border + front - 1 ? part.last : border + front - 1;
-        if (part.first <= part.last && cma__window_next(&part, part.first, &pfn)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The lane where this processor begins. */
 static uint32_t quick_home(const struct cma_area *area)
 {
@@ -165,8 +136,10 @@ int cma__quick_claim(struct cma_area *area, const struct cma_area_request *reque
     if (result == CMA_OK) {
         return CMA_OK;
     }
-    if (result == CMA_EBUSY || explained || quick_is_busy(area) ||
-        !cma__window_next(&want, 0, &any) || quick_fits_border(area, &want)) {
+    /* Lanes are asked one after the other: what was released meanwhile in one of them, or lies
+     * across a border, only the long way sees. */
+    if (result == CMA_EBUSY || explained || area->nspans > 1 || quick_is_busy(area) ||
+        !cma__window_next(&want, 0, &any)) {
         return CMA__QUICK_NO;
     }
     quick_count_refused(area);

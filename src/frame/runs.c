@@ -243,27 +243,6 @@ static void runs_note(const struct cma_frames *frames, const struct cma_span *sp
     }
 }
 
-uint32_t cma__runs_tail(struct cma_frames *frames, struct cma_span *span)
-{
-    struct runs_view view = runs_view(frames, span);
-    uintptr_t state = cma__span_lock(frames, span);
-    uint32_t last = span->npages - 1;
-    uint32_t length = runs_is_open(&view, last) ? span->npages - runs_down(&view, last) : 0;
-
-    cma__span_unlock(frames, span, state);
-    return length;
-}
-
-uint32_t cma__runs_front(struct cma_frames *frames, struct cma_span *span)
-{
-    struct runs_view view = runs_view(frames, span);
-    uintptr_t state = cma__span_lock(frames, span);
-    uint32_t length = cma__runs_up(&view, 0);
-
-    cma__span_unlock(frames, span, state);
-    return length;
-}
-
 /* --- check --------------------------------------------------------------------------------- */
 
 static bool runs_has(const struct runs_view *view, uint32_t tree, uint32_t number)

@@ -94,8 +94,4 @@ bool cma__runs_refill(struct cma_frames *frames, struct cma_span *span, uint32_t
 int cma__runs_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                       uint32_t npages, uint32_t owner);
 
-/* Length of the run that ends with the span's last frame, of the one that begins with its first. */
-uint32_t cma__runs_tail(struct cma_frames *frames, struct cma_span *span);
-uint32_t cma__runs_front(struct cma_frames *frames, struct cma_span *span);
-
 #endif

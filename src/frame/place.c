@@ -212,11 +212,11 @@ static void place_consider(const struct runs_view *view, struct place_search *se
     }
 }
 
-/* The window fills its run, or nearly: no other can be much better. Where nobody asks for small
- * runs, all rests of less than a unit are alike. */
+/* The window fills its run: no other can be better. Where nobody asks for small runs, all rests of
+ * less than a unit are alike. */
 static bool place_is_exact(const struct runs_view *view, const struct place_search *search)
 {
-    uint32_t rest = view->index->small < PLACE_SMALL ? RUNS_UNIT - 1 : search->npages / 16;
+    uint32_t rest = view->index->small < PLACE_SMALL ? RUNS_UNIT - 1 : 0;
 
     return search->found && !search->priced && !search->want->from_top &&
            search->end - search->begin - search->npages <= rest;

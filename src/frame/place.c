@@ -399,8 +399,6 @@ static void place_account(const struct runs_view *view, uint32_t at, uint32_t np
         atom_poke16(&block->idle, (uint16_t)(block->idle + (idle ? part : 0 - part)));
         if (!idle) {
             cma__bittree_set(runs_tree(view, RUNS_TREE_BROKEN), view->span->nblocks, number);
-        } else if (whole) {
-            cma__bittree_clear(runs_tree(view, RUNS_TREE_BROKEN), view->span->nblocks, number);
         }
         if ((block->flags & CMA_BLOCK_LENT) != 0) {
             if (whole && !idle) {

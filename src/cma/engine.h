@@ -8,7 +8,6 @@
 #include <cma/area.h>
 
 #include "../frame/fit.h"
-
 #include "../frame/table.h"
 
 /* The short way has no answer: the long way is to be gone. */

@@ -58,6 +58,25 @@ static inline struct cma_block *span_block_at(const struct cma_frames *frames,
     return &frames->blocks[span_bit(frames, span, pfn) >> frames->block_order];
 }
 
+/* Has somebody data in the block? In an area: has somebody borrowed from it? */
+static inline bool block_is_borrowed(const struct cma_block *block)
+{
+    return atom_peek16(&block->kept) != 0 || atom_peek16(&block->droppable) != 0;
+}
+
+/* A destination may come into a block of an area that was given back meanwhile: it is lent again.
+ */
+static inline void block_lend_again(struct cma_block *block)
+{
+    atom_poke16(&block->flags, (uint16_t)(block->flags | CMA_BLOCK_LENT));
+}
+
+/* The mover of a movable or droppable frame with this word. */
+static inline const struct cma_mover *frame_mover(const struct cma_frames *frames, uint32_t word)
+{
+    return frames->movers[word_mover(word) - 1];
+}
+
 /* Is there a frame behind `pfn` that belongs to an allocation which began before it? As last seen,
  * and for good where the allocation of `pfn` can't go away. */
 static inline bool frame_goes_on(const struct cma_frames *frames, const struct cma_span *span,
@@ -88,6 +107,10 @@ void cma__account_idle(struct cma_frames *frames, struct cma_span *span, cma_pfn
 /* A held frame with this word is there from now on, or not any more. */
 void cma__account_held(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                        uint32_t word, bool there);
+/* The same for several frames of a block, by how many they change its counts and the zone's (modulo
+ * 2^32): movable, droppable ones, and those that a destination can be made of. */
+void cma__account_counts(struct cma_frames *frames, struct cma_span *span, uint32_t number,
+                         uint32_t kept, uint32_t droppable, uint32_t spare);
 /* A held frame's word has changed: kind or pins. */
 void cma__account_change(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                          uint32_t before, uint32_t after);

@@ -54,11 +54,6 @@ static uint32_t evacuate_word(const struct evacuate *evacuate, cma_pfn_t pfn)
     return atom_load(&evacuate_source(evacuate, pfn)->word);
 }
 
-static const struct cma_mover *evacuate_mover(const struct cma_frames *frames, uint32_t word)
-{
-    return frames->movers[word_mover(word) - 1];
-}
-
 /* --- books, a block at a time -------------------------------------------------------------- */
 
 /* Which side of a move, and what becomes of it. */
@@ -84,29 +79,6 @@ static uint32_t evacuate_record(struct cma_frame_record *record, const struct cm
     }
     atom_store(&record->word, publish);
     return word;
-}
-
-/* Frames of a block come or go (numbers modulo 2^32): its counts, the zone's and the trees. */
-static void evacuate_account(struct cma_frames *frames, struct cma_span *span, uint32_t number,
-                             uint32_t kept, uint32_t droppable, uint32_t spare)
-{
-    struct cma_block *block = span_block(frames, span, number);
-
-    if (span->is_area != 0) {
-        /* Of ordinary memory they are not counted, see cma__account_held. */
-        atom_poke16(&block->kept, (uint16_t)(block->kept + kept));
-    }
-    atom_poke16(&block->droppable, (uint16_t)(block->droppable + droppable));
-    if (span->is_area == 0) {
-        frames->zone_droppable[span->zone] += (uint64_t)(int64_t)(int32_t)spare;
-    } else if ((int32_t)(kept + droppable) > 0) {
-        /* A destination may come into a block that was given back meanwhile: it is lent again. */
-        atom_poke16(&block->flags, (uint16_t)(block->flags | CMA_BLOCK_LENT));
-    } else if (block->kept == 0 && block->droppable == 0 &&
-               (frames->ops == NULL || frames->ops->take_back == NULL)) {
-        atom_poke16(&block->flags, (uint16_t)(block->flags & ~CMA_BLOCK_LENT));
-    }
-    cma__account_refresh(frames, span, number);
 }
 
 /* As many moves from the first as lie in one block of a span; the lock is held. */
@@ -142,12 +114,15 @@ static uint32_t evacuate_block(const struct evacuate *evacuate, struct cma_span 
     }
     if (comes) {
         (void)atom_sub(&span->passing, n);
-        evacuate_account(frames, span, block, kept, droppable, spare);
+        if (span->is_area != 0) {
+            block_lend_again(span_block(frames, span, block));
+        }
+        cma__account_counts(frames, span, block, kept, droppable, spare);
     } else {
         if (change == EVACUATE_UNPUBLISH) {
             (void)atom_add(&span->passing, n);
         }
-        evacuate_account(frames, span, block, 0 - kept, 0 - droppable, 0 - spare);
+        cma__account_counts(frames, span, block, 0 - kept, 0 - droppable, 0 - spare);
     }
     return n;
 }
@@ -366,7 +341,7 @@ static uint32_t evacuate_together(const struct evacuate *evacuate, const struct 
     uint32_t n = 1;
 
     while (mover->commit_many != NULL && n < nmoves &&
-           evacuate_mover(evacuate->frames, evacuate_word(evacuate, moves[n].from)) == mover) {
+           frame_mover(evacuate->frames, evacuate_word(evacuate, moves[n].from)) == mover) {
         n++;
     }
     return n;
@@ -394,7 +369,7 @@ static void evacuate_finish(struct evacuate *evacuate)
     }
     for (uint32_t i = 0, n; i < count; i += n) {
         uint32_t word = evacuate_word(evacuate, moves[i].from);
-        const struct cma_mover *mover = evacuate_mover(frames, word);
+        const struct cma_mover *mover = frame_mover(frames, word);
 
         n = evacuate_together(evacuate, mover, moves + i, count - i);
         evacuate_commit(evacuate, mover, moves + i, n);
@@ -416,7 +391,7 @@ static void evacuate_undo(struct evacuate *evacuate)
     evacuate_put(frames, moves, evacuate->count);
     for (uint32_t i = 0; i < evacuate->count; i++) {
         uint32_t word = evacuate_word(evacuate, moves[i].from);
-        const struct cma_mover *mover = evacuate_mover(frames, word);
+        const struct cma_mover *mover = frame_mover(frames, word);
 
         mover->abort(mover->ctx, moves[i].from, moves[i].cookie);
     }
@@ -444,7 +419,7 @@ static uint32_t evacuate_gather(struct evacuate *evacuate, cma_pfn_t *pfn, uint3
         cma_pfn_t block_last = bits_min(span_last(span), at | span_block_mask(frames));
         cma_pfn_t block_end = bits_min(evacuate->last, block_last) + 1;
 
-        if (atom_peek16(&block->kept) == 0 && atom_peek16(&block->droppable) == 0) {
+        if (!block_is_borrowed(block)) {
             /* Nobody has anything in this block. */
             at = block_end;
             continue;
@@ -473,7 +448,7 @@ static uint32_t evacuate_gather(struct evacuate *evacuate, cma_pfn_t *pfn, uint3
  * first frame that is neither. */
 static int evacuate_group(struct evacuate *evacuate, uint32_t nmoves, uint32_t word, cma_pfn_t *pfn)
 {
-    const struct cma_mover *mover = evacuate_mover(evacuate->frames, word);
+    const struct cma_mover *mover = frame_mover(evacuate->frames, word);
     struct cma_move *moves = &evacuate->moves[evacuate->count];
     uint32_t before = evacuate->count, done;
     int error;

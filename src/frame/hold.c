@@ -155,7 +155,7 @@ static int hold_set_kind(struct cma_frames *frames, struct cma_span *span, cma_p
         if ((word & WORD_FROZEN) != 0) {
             return CMA_EAGAIN;
         }
-        if (kind == CMA_KIND_DROPPABLE && frames->movers[word_mover(word) - 1]->discard == NULL) {
+        if (kind == CMA_KIND_DROPPABLE && frame_mover(frames, word)->discard == NULL) {
             return CMA_EINVAL;
         }
         after = (word & ~WORD_KIND) | (uint32_t)kind;

@@ -19,7 +19,7 @@ static bool look_is_doubtful(const struct cma_frames *frames, uint32_t word)
 {
     return word_is_lendable(word) &&
            (word & (WORD_FROZEN | WORD_ISOLATED | WORD_PINS | WORD_REFS)) == 0 &&
-           (frames->movers[word_mover(word) - 1]->flags & CMA_MOVER_MAY_REFUSE) != 0;
+           (frame_mover(frames, word)->flags & CMA_MOVER_MAY_REFUSE) != 0;
 }
 
 /* Judges a frame that is not idle. False: it is not in the way. */
@@ -81,7 +81,7 @@ static bool look_ask(struct cma_frames *frames, const struct cma_span *span, cma
         cma__frame_freeze(record, false, &word) != CMA_OK) {
         return true;
     }
-    mover = frames->movers[word_mover(word) - 1];
+    mover = frame_mover(frames, word);
     error = mover->freeze(mover->ctx, pfn, atom_peek(&record->cookie));
     if (error == CMA_OK) {
         mover->abort(mover->ctx, pfn, atom_peek(&record->cookie));
@@ -120,7 +120,7 @@ bool cma__look_may_leave(struct cma_frames *frames, const struct cma_span *span,
         cma_pfn_t part_end = bits_min(end - 1, pfn | span_block_mask(frames)) + 1;
         const struct cma_block *block = span_block_at(frames, span, pfn);
 
-        if (atom_peek16(&block->kept) == 0 && atom_peek16(&block->droppable) == 0) {
+        if (!block_is_borrowed(block)) {
             pfn = part_end;
         }
         for (; pfn < part_end; pfn++) {

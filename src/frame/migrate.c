@@ -83,11 +83,6 @@ void cma__frame_thaw(struct cma_frame_record *record)
     (void)atom_and(&record->word, ~WORD_FROZEN);
 }
 
-static const struct cma_mover *migrate_mover(const struct cma_frames *frames, uint32_t word)
-{
-    return frames->movers[word_mover(word) - 1];
-}
-
 /* --- one frame ----------------------------------------------------------------------------- */
 
 /* Inline: it stands in the deepest chain of calls. */
@@ -147,7 +142,7 @@ static int migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_p
     if (error != CMA_OK) {
         return error;
     }
-    want.paddr_last = migrate_mover(frames, word)->paddr_last;
+    want.paddr_last = frame_mover(frames, word)->paddr_last;
     if (frames->ops == NULL || frames->ops->destination(frames->ops->ctx, &want, to) < 1) {
         return CMA_ENOMEM;
     }
@@ -159,7 +154,7 @@ static int migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_p
     }
     if (error == CMA_OK) {
         cookie = atom_peek(&record->cookie);
-        error = migrate_mover(frames, word)->freeze(migrate_mover(frames, word)->ctx, from, cookie);
+        error = frame_mover(frames, word)->freeze(frame_mover(frames, word)->ctx, from, cookie);
         if (error == CMA_OK) {
             word = (word & (WORD_KIND | WORD_MOVER)) | WORD_HEAD | WORD_FROZEN;
             migrate_publish(frames, *to, word | (pinned ? WORD_PIN : 0), cookie);
@@ -176,7 +171,7 @@ static void migrate_undo(struct cma_frames *frames, struct cma_span *span, cma_p
                          cma_pfn_t to)
 {
     struct cma_frame_record *record = span_record(frames, span, from);
-    const struct cma_mover *mover = migrate_mover(frames, atom_peek(&record->word));
+    const struct cma_mover *mover = frame_mover(frames, atom_peek(&record->word));
 
     migrate_unpublish(frames, to);
     mover->abort(mover->ctx, from, atom_peek(&record->cookie));
@@ -189,7 +184,7 @@ static void migrate_finish(struct cma_frames *frames, struct cma_span *span, cma
 {
     const struct cma_port *port = frames->port;
     struct cma_frame_record *record = span_record(frames, span, from);
-    const struct cma_mover *mover = migrate_mover(frames, atom_peek(&record->word));
+    const struct cma_mover *mover = frame_mover(frames, atom_peek(&record->word));
     struct cma_span *span_to = cma__span_of(frames, to);
 
     port->copy(port->ctx, to << port->page_shift, from << port->page_shift,
@@ -218,7 +213,7 @@ static int migrate_discard(struct cma_frames *frames, struct cma_span *span, cma
     }
     error = CMA_EBADF;
     if (word_kind(word) == CMA_KIND_DROPPABLE) {
-        mover = migrate_mover(frames, word);
+        mover = frame_mover(frames, word);
         error = mover->discard(mover->ctx, pfn, atom_peek(&record->cookie));
     }
     if (error == CMA_OK) {
@@ -312,7 +307,7 @@ int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npag
         cma_pfn_t at = pfn + offset;
         const struct cma_block *block = span_block_at(frames, span, at);
 
-        if (atom_peek16(&block->kept) == 0 && atom_peek16(&block->droppable) == 0) {
+        if (!block_is_borrowed(block)) {
             /* Nobody has anything in this block. */
             offset = (uint32_t)((at | span_block_mask(frames)) + 1 - pfn);
             continue;
@@ -411,7 +406,7 @@ static uint32_t migrate_reclaim_below(struct cma_frames *frames, struct cma_span
 {
     uint32_t n = 0;
 
-    while (n<npages && * pfn> first &&
+    while (*pfn > first && n != npages &&
            word_kind(atom_load(&span_record(frames, span, *pfn - 1)->word)) == CMA_KIND_DROPPABLE &&
            migrate_discard(frames, span, *pfn - 1, false) == CMA_OK) {
         (*pfn)--;

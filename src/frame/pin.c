@@ -73,27 +73,6 @@ static int pin_in_place(struct cma_frames *frames, struct cma_span *span, cma_pf
     return CMA_OK;
 }
 
-int cma_frame_pin(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *pinned)
-{
-    struct cma_span *span = cma__span_of(frames, pfn);
-    uintptr_t state;
-    int error;
-
-    if (span == NULL) {
-        return CMA_ENOENT;
-    }
-    if (span->is_area != 0) {
-        return cma__frame_move_pinned(frames, span, pfn, pinned);
-    }
-    state = cma__span_lock(frames, span);
-    error = pin_in_place(frames, span, pfn);
-    cma__span_unlock(frames, span, state);
-    if (error == CMA_OK) {
-        *pinned = pfn;
-    }
-    return error;
-}
-
 int cma_frame_pin_in_place(struct cma_frames *frames, cma_pfn_t pfn)
 {
     struct cma_span *span = cma__span_of(frames, pfn);
@@ -109,6 +88,21 @@ int cma_frame_pin_in_place(struct cma_frames *frames, cma_pfn_t pfn)
     state = cma__span_lock(frames, span);
     error = pin_in_place(frames, span, pfn);
     cma__span_unlock(frames, span, state);
+    return error;
+}
+
+int cma_frame_pin(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *pinned)
+{
+    struct cma_span *span = cma__span_of(frames, pfn);
+    int error;
+
+    if (span != NULL && span->is_area != 0) {
+        return cma__frame_move_pinned(frames, span, pfn, pinned);
+    }
+    error = cma_frame_pin_in_place(frames, pfn);
+    if (error == CMA_OK) {
+        *pinned = pfn;
+    }
     return error;
 }
 

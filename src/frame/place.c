@@ -76,6 +76,12 @@ static int64_t place_value_coarse(uint32_t units)
     return units == 0 ? 0 : units <= PLACE_COARSE ? -48 : 16 * ((int64_t)units - PLACE_COARSE - 1);
 }
 
+/* Does nobody ask for less than PLACE_COARSE units, of late? */
+static bool place_is_coarse(const struct runs_view *view)
+{
+    return view->index->small < PLACE_SMALL;
+}
+
 /* The value of frames [begin, end) of the lane. */
 static int64_t place_value_of(const struct runs_view *view, uint32_t begin, uint32_t end)
 {
@@ -84,7 +90,7 @@ static int64_t place_value_of(const struct runs_view *view, uint32_t begin, uint
     uint32_t last = (end + odd) / RUNS_UNIT;
     uint32_t units = last > first ? last - first : 0;
 
-    return view->index->small < PLACE_SMALL ? place_value_coarse(units) : place_value(units);
+    return place_is_coarse(view) ? place_value_coarse(units) : place_value(units);
 }
 
 /* Keeps the share of small requests, of the last hundred or so. */
@@ -123,26 +129,36 @@ static uint64_t place_copies(const struct runs_view *view, uint32_t at, uint32_t
     return eighths / 8;
 }
 
+/* What a place spoils, the less the better. */
+static int64_t place_score(const struct runs_view *view, const struct place_search *search,
+                           uint32_t begin, uint32_t end, uint32_t at)
+{
+    uint32_t left = end - begin - search->npages;
+    int64_t lost;
+
+    if (search->want->from_top) {
+        return (int64_t)view->span->npages - at;
+    }
+    lost = place_value_of(view, begin, end) - place_value_of(view, begin, at) -
+           place_value_of(view, at + search->npages, end);
+    if (search->priced) {
+        /* Where copies count, what is left of a run counts for less. */
+        return (lost + left / 54) * PLACE_COPIES_A_VALUE +
+               (int64_t)place_copies(view, at, search->npages);
+    }
+    return lost + (place_is_coarse(view) ? left / 1024 : left / 8);
+}
+
 /* Looks at one place in a run. */
 static void place_judge(const struct runs_view *view, struct place_search *search, uint32_t begin,
                         uint32_t end, uint32_t at)
 {
-    uint32_t left = end - begin - search->npages;
-    int64_t score = place_value_of(view, begin, end) - place_value_of(view, begin, at) -
-                    place_value_of(view, at + search->npages, end);
+    int64_t score;
 
     if (search->priced && search->avoid - at < search->npages) {
         return;
     }
-    if (search->want->from_top) {
-        score = (int64_t)view->span->npages - at;
-    } else if (search->priced) {
-        /* Where copies count, what is left of a run counts for less. */
-        score = (score + left / 54) * PLACE_COPIES_A_VALUE +
-                (int64_t)place_copies(view, at, search->npages);
-    } else {
-        score += view->index->small < PLACE_SMALL ? left / 1024 : left / 8;
-    }
+    score = place_score(view, search, begin, end, at);
     if (search->found && score >= search->score) {
         return;
     }
@@ -216,7 +232,7 @@ static void place_consider(const struct runs_view *view, struct place_search *se
  * less than a unit are alike. */
 static bool place_is_exact(const struct runs_view *view, const struct place_search *search)
 {
-    uint32_t rest = view->index->small < PLACE_SMALL ? RUNS_UNIT - 1 : 0;
+    uint32_t rest = place_is_coarse(view) ? RUNS_UNIT - 1 : 0;
 
     return search->found && !search->priced && !search->want->from_top &&
            search->end - search->begin - search->npages <= rest;
@@ -364,7 +380,7 @@ static void place_search(const struct runs_view *view, struct place_search *sear
             place_search_class(view, search, class, limit);
             /* Longer runs have more to lose; where rests of a unit or two are lost, not always. */
             if (search->found && !search->priced && !search->want->from_top &&
-                view->index->small >= PLACE_SMALL) {
+                !place_is_coarse(view)) {
                 return;
             }
             class = place_next_class(view, class + 1);
@@ -520,13 +536,14 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
         cma__runs_catch_up(&view);
         place_search(&view, &search, effort);
         none = !search.found && !search.cut && !search.occupied && effort != CMA__RUNS_LOOSE;
+        if (none && search.plain) {
+            view.index->full_npages = search.npages;
+            view.index->full_align_npages = (uint32_t)want->align_npages;
+        }
     }
     if (search.found) {
         place_take(&view, &search, owner, stamp);
         *pfn = span->pfn + search.at;
-    } else if (none && search.plain) {
-        view.index->full_npages = search.npages;
-        view.index->full_align_npages = (uint32_t)want->align_npages;
     }
     cma__span_unlock(frames, span, state);
     if (search.found) {

@@ -77,9 +77,7 @@ static inline uint32_t runs_block_end(const struct runs_view *view, uint32_t num
 
 static inline bool runs_block_borrowed(const struct runs_view *view, uint32_t number)
 {
-    const struct cma_block *block = span_block(view->frames, view->span, number);
-
-    return (block->kept | block->droppable) != 0;
+    return block_is_borrowed(span_block(view->frames, view->span, number));
 }
 
 static inline bool runs_is_open(const struct runs_view *view, uint32_t at)

@@ -443,29 +443,33 @@ bool cma__frame_is_spare(const struct cma_frames *frames, const struct cma_span 
            cma__mover_is_sure(frames, word_mover(word));
 }
 
+void cma__account_counts(struct cma_frames *frames, struct cma_span *span, uint32_t number,
+                         uint32_t kept, uint32_t droppable, uint32_t spare)
+{
+    struct cma_block *block = span_block(frames, span, number);
+
+    atom_poke16(&block->droppable, (uint16_t)(block->droppable + droppable));
+    if (span->is_area == 0) {
+        /* Nobody asks what moving ordinary memory would cost, and caches have no lock for it. */
+        frames->zone_droppable[span->zone] += (uint64_t)(int64_t)(int32_t)spare;
+    } else {
+        atom_poke16(&block->kept, (uint16_t)(block->kept + kept));
+        if (!block_is_borrowed(block) && (frames->ops == NULL || frames->ops->take_back == NULL)) {
+            atom_poke16(&block->flags, (uint16_t)(block->flags & ~CMA_BLOCK_LENT));
+        }
+    }
+    cma__account_refresh(frames, span, number);
+}
+
 void cma__account_held(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                        uint32_t word, bool there)
 {
-    uint32_t number = cma__span_block_of(frames, span, pfn);
-    struct cma_block *block = span_block(frames, span, number);
     uint32_t one = there ? 1 : UINT32_MAX;
 
-    if (word_kind(word) == CMA_KIND_MOVABLE) {
-        /* Nobody asks what moving ordinary memory would cost, and caches have no lock for it. */
-        if (span->is_area != 0) {
-            atom_poke16(&block->kept, (uint16_t)(block->kept + one));
-        }
-    } else if (word_kind(word) == CMA_KIND_DROPPABLE) {
-        atom_poke16(&block->droppable, (uint16_t)(block->droppable + one));
-    }
-    if (cma__frame_is_spare(frames, span, word)) {
-        frames->zone_droppable[span->zone] += there ? 1 : UINT64_MAX;
-    }
-    if (span->is_area != 0 && block->kept == 0 && block->droppable == 0 &&
-        (frames->ops == NULL || frames->ops->take_back == NULL)) {
-        atom_poke16(&block->flags, (uint16_t)(block->flags & ~CMA_BLOCK_LENT));
-    }
-    cma__account_refresh(frames, span, number);
+    cma__account_counts(frames, span, cma__span_block_of(frames, span, pfn),
+                        word_kind(word) == CMA_KIND_MOVABLE ? one : 0,
+                        word_kind(word) == CMA_KIND_DROPPABLE ? one : 0,
+                        cma__frame_is_spare(frames, span, word) ? one : 0);
 }
 
 void cma__account_change(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
@@ -480,15 +484,13 @@ void cma__frame_enter(struct cma_frames *frames, struct cma_span *span, cma_pfn_
                       uint32_t word, uint32_t cookie)
 {
     struct cma_frame_record *record = span_record(frames, span, pfn);
-    struct cma_block *block = span_block_at(frames, span, pfn);
 
     cma__assert(word_is_held(word));
     cma__assert(atom_peek(&record->word) == 0);
     atom_poke(&record->cookie, cookie);
     atom_store(&record->word, word);
     if (span->is_area != 0) {
-        /* A destination may come into a block that was given back meanwhile: it is lent again. */
-        atom_poke16(&block->flags, (uint16_t)(block->flags | CMA_BLOCK_LENT));
+        block_lend_again(span_block_at(frames, span, pfn));
     }
     cma__account_held(frames, span, pfn, word, true);
 }

@@ -26,11 +26,6 @@ static uint32_t window_part(const struct cma_frames *frames, cma_pfn_t pfn, uint
     return left < npages ? left : npages;
 }
 
-static bool window_is_empty(const struct cma_block *block)
-{
-    return atom_peek16(&block->kept) == 0 && atom_peek16(&block->droppable) == 0;
-}
-
 /* --- what it costs ------------------------------------------------------------------------- */
 
 /* Frames that nobody's data is in: idle, or taken. The taken run that ends the search is followed
@@ -74,7 +69,7 @@ static void window_cost_frame(const struct cma_frames *frames, const struct cma_
         } else {
             cost->kept++;
             cost->kept_paddr_last =
-                bits_min(cost->kept_paddr_last, frames->movers[word_mover(word) - 1]->paddr_last);
+                bits_min(cost->kept_paddr_last, frame_mover(frames, word)->paddr_last);
         }
         return;
     }
@@ -90,7 +85,7 @@ static void window_cost_part(const struct cma_frames *frames, const struct cma_s
 {
     uint32_t bit = span_bit(frames, span, pfn);
 
-    if (window_is_empty(span_block_at(frames, span, pfn))) {
+    if (!block_is_borrowed(span_block_at(frames, span, pfn))) {
         window_cost_empty(frames, span, pfn, npages, cost);
         return;
     }
@@ -180,7 +175,7 @@ static int window_isolate_part(struct cma_frames *frames, struct cma_span *span,
 {
     uint32_t base = span_bit(frames, span, pfn);
 
-    if (window_is_empty(span_block_at(frames, span, pfn))) {
+    if (!block_is_borrowed(span_block_at(frames, span, pfn))) {
         return window_isolate_empty(frames, span, pfn, npages, obstacle);
     }
     for (uint32_t i = 0; i < npages; i++) {
@@ -221,7 +216,7 @@ int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pf
 static void window_restore_part(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                                 uint32_t npages)
 {
-    if (window_is_empty(span_block_at(frames, span, pfn))) {
+    if (!block_is_borrowed(span_block_at(frames, span, pfn))) {
         cma__account_idle(frames, span, pfn, npages, true);
         return;
     }

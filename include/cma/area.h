@@ -62,15 +62,31 @@ struct cma_area_request {
 struct cma_area_engine; /* private: src/cma/engine.h */
 extern const struct cma_area_engine cma_area_engine;
 
+/*
+ * A size class: requests for up to npages_max pages go to a part of the area that is theirs alone,
+ * so that small buffers never lie between large ones. Parts lie one behind the other from the
+ * area's low end, in the order of the classes, which is ascending by npages_max; what is left is
+ * for requests that are larger than the last class. A request whose part is full is refused: the
+ * rest of the area is what the others were told is theirs. Slots of guarantees follow the same
+ * rule.
+ */
+struct cma_size_class {
+    uint32_t npages_max; /* of one request, 1 up */
+    uint32_t npages;     /* of the part, npages_max up */
+};
+
 struct cma_area_config {
     const char *name; /* lives as long as the area */
     enum cma_lend_class lend_class;
     const struct cma_area_engine *engine; /* &cma_area_engine; NULL: without */
+    const struct cma_size_class *classes; /* lives as long as the area; NULL: none */
+    uint32_t nclasses;
 };
 
 struct cma_area_stats {
     uint64_t npages;
     uint64_t claimed_npages;   /* in devices' hands */
+    uint64_t slot_npages;      /* in slots of guarantees, in devices' hands or not */
     uint64_t idle_npages;      /* nobody's */
     uint64_t kept_npages;      /* lent and movable */
     uint64_t droppable_npages; /* lent and droppable */
@@ -97,6 +113,8 @@ struct cma_area {
     const char *name;
     const struct cma_area_engine *engine;
     uint32_t lend_class;
+    uint32_t nclasses;
+    const struct cma_size_class *classes;
     uint32_t active;
     uint32_t generation;      /* how many windows were given up, handed over or released */
     struct cma_claim *claims; /* begun and not ended */
@@ -106,7 +124,8 @@ struct cma_area {
 /*
  * Starts an area on the table's area span that begins with the first whole page at or above `base`.
  * It is not active yet. `ops` may be NULL: then kept frames have nowhere to go.
- * Returns 0, CMA_ENOENT (no area span begins there), CMA_EINVAL. One thread, at boot.
+ * Returns 0, CMA_ENOENT (no area span begins there), CMA_EINVAL (config malformed; size classes not
+ * ascending, or larger than the area together). One thread, at boot.
  */
 CMA_MUST_CHECK int cma_area_init(struct cma_area *area, struct cma_frames *frames,
                                  const struct cma_pages_ops *ops, cma_paddr_t base,
@@ -142,7 +161,8 @@ CMA_MUST_CHECK int cma_area_alloc(struct cma_area *area, const struct cma_area_r
 /*
  * Gives back exactly what one claim got. Returns 0, CMA_ENOENT (not in this area), CMA_EBADF
  * (nothing claimed begins there: double release, inner address), CMA_EINVAL (other length),
- * CMA_EPERM (other owner); a call that fails changes nothing. Sleeps: no.
+ * CMA_EPERM (other owner, or a block of a guarantee); a call that fails changes nothing. Sleeps:
+ * no.
  */
 CMA_MUST_CHECK int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages,
                                     uint32_t owner);
@@ -219,6 +239,7 @@ struct cma_area_holder {
     uint32_t owner;     /* tag or cookie */
     bool lent;          /* idle runs: in a lent block */
     bool in_progress;   /* being claimed right now */
+    bool slot;          /* in a slot (guarantee.h): lent from it, or idle in it */
     uint64_t age_ns;    /* CLAIMED: since it was handed over, to a millisecond (buffers of one page:
                          * to 8), modulo 52 days; 0 where the port has no time_ns */
 };

@@ -14,10 +14,12 @@
  * and back again at free, so that no second mapping with other attributes ever exists.
  *
  * Where a coherent allocation comes from, in this order:
- *     1. the device's area; 2. where it has none (or with CMA_DEVICE_TRY_DEFAULT, when its own
- *     refuses): the default area; 3. unless CMA_DEVICE_AREA_ONLY: the page allocator, within reach.
+ *     - what the device was promised (cma_device_admit), the smallest blocks that serve it first;
+ *     - the device's area;
+ *     - where it has none (or with CMA_DEVICE_TRY_DEFAULT, when its own refuses): the default area;
+ *     - unless CMA_DEVICE_AREA_ONLY: the page allocator, within reach.
  * Each source is asked only for what the device can reach, so nothing is taken and given back.
- * A device with an area of its own falls to 3 like the others; Linux does so too.
+ * A device with an area of its own falls to the last like the others; Linux does so too.
  * Alignment and boundary are those of the device's address. Where a bus shifts addresses by an
  * offset that is no multiple of them, areas search with the offset (cma_area_request.bus_offset),
  * and the page allocator is not asked, for it knows physical addresses only. Where the offset is
@@ -26,7 +28,7 @@
 #ifndef CMA_DMA_H
 #define CMA_DMA_H
 
-#include <cma/area.h>
+#include <cma/guarantee.h>
 #include <cma/pages.h>
 
 #ifdef __cplusplus
@@ -60,13 +62,18 @@ struct cma_device_config {
     uint32_t nwindows;
     struct cma_area *area; /* its own; NULL: none */
     uint32_t flags;        /* CMA_DEVICE_* */
+    /* Pages of areas in its hands at most, blocks of its guarantees not counted, so that it can't
+     * drain an area that others share; 0: no limit. */
+    uint32_t quota_npages;
 };
 
 struct cma_device {
     /* private */
     struct cma_dma *dma;
     struct cma_device_config config;
-    uint32_t live_npages; /* atomic: coherent memory in its hands */
+    uint32_t live_npages;                /* atomic: coherent memory in its hands */
+    uint32_t area_npages;                /* atomic: of these, from areas, guarantees left out */
+    struct cma_device_promise *promises; /* smallest blocks first */
 };
 
 /*
@@ -95,20 +102,62 @@ CMA_MUST_CHECK int cma_device_from_bus(const struct cma_device *device, cma_dadd
 CMA_MUST_CHECK int cma_device_reach(const struct cma_device *device, cma_daddr_t mask,
                                     uint32_t index, cma_paddr_t *first, cma_paddr_t *last);
 
+/*
+ * Coherent memory that a device is promised (guarantee.h): `count` buffers of up to nbytes, always
+ * there. Alignment and boundary are those of the device's address.
+ */
+struct cma_promise_request {
+    uint64_t nbytes; /* of one buffer, 1 up */
+    uint32_t count;
+    uint32_t max_moves;    /* pages that may be copied for one buffer; 0: none */
+    uint64_t align_nbytes; /* as in struct cma_coherent_request */
+    uint64_t boundary_nbytes;
+    struct cma_guarantee_group *group; /* devices that are never open together; NULL: none */
+};
+struct cma_device_promise {
+    /* private */
+    struct cma_device_promise *next;
+    struct cma_guarantee guarantee;
+    uint64_t align_nbytes, boundary_nbytes;
+};
+/*
+ * Admits it, on the device's area or else the default area, for addresses under its coherent mask
+ * in one of the parts that it reaches. From then on cma_dma_alloc_coherent serves requests of the
+ * device that such a block fits, and can't fail for them while fewer than `count` are out: hooks
+ * that can fail are called here. `promise` is the caller's and lives until it is revoked. Returns 0
+ * or as cma_guarantee_admit, or
+ *   CMA_EOVERFLOW    nbytes near 2^64
+ *   CMA_ENOENT       there is no area
+ *   CMA_EOPNOTSUPP   the memory has no CPU address, so that it would have to be mapped when it is
+ *                    taken, or its attributes can't be changed in place, and the device does not
+ *                    snoop (CMA_REASON_MAPPING)
+ * One thread at a time a device, and no allocation of it meanwhile. May sleep.
+ */
+CMA_MUST_CHECK int cma_device_admit(struct cma_device *device, struct cma_guarantees *guarantees,
+                                    struct cma_device_promise *promise,
+                                    const struct cma_promise_request *request,
+                                    struct cma_admission *why);
+/* Ends it. Returns 0, CMA_EBUSY (buffers of it are out) or CMA_EBADF (not the device's). The same
+ * context. */
+CMA_MUST_CHECK int cma_device_revoke(struct cma_device *device, struct cma_device_promise *promise);
+
 /* Where coherent memory came from. */
 enum cma_source {
     CMA_SOURCE_NONE = 0,
     CMA_SOURCE_AREA, /* the device's own */
     CMA_SOURCE_DEFAULT_AREA,
-    CMA_SOURCE_PAGES
+    CMA_SOURCE_PAGES,
+    CMA_SOURCE_GUARANTEE
 };
 
 struct cma_coherent_request {
     uint64_t nbytes;          /* 1 up; whole pages are taken */
     uint64_t align_nbytes;    /* power of two, of daddr; 0: a page. Only as large as asked */
     uint64_t boundary_nbytes; /* of daddr; power of two; 0: none */
-    uint32_t flags;           /* CMA_CLAIM_NOWAIT, CMA_CLAIM_LONG, CMA_CLAIM_SHORT (area.h) */
+    uint32_t flags;           /* CMA_CLAIM_NOWAIT, CMA_CLAIM_LONG, CMA_CLAIM_SHORT (area.h), or: */
 };
+/* Not from a guarantee: for what was not counted when that was admitted. (Beside CMA_CLAIM_*.) */
+#define CMA_COHERENT_UNPROMISED (1u << 16)
 
 /* A coherent buffer. The caller keeps it until it is freed. */
 struct cma_coherent {
@@ -124,9 +173,10 @@ struct cma_coherent {
  * Coherent memory for a device, zeroed to the end of its last page. Returns 0 and fills *buffer, or
  * CMA_EINVAL (malformed: a boundary shorter than the buffer; coherent_mask 0), CMA_EOVERFLOW
  * (nbytes near 2^64), CMA_ERANGE (no memory of any source is in reach), CMA_ENOMEM, CMA_ENOSPC,
- * CMA_EBUSY, CMA_EAGAIN (as cma_area_alloc), CMA_EOPNOTSUPP (the port can't map this memory, or
- * can't change its attributes for a device that does not snoop), or what port->map returned. The
- * refusal is that of the last source that was in reach; *buffer is untouched then. May sleep.
+ * CMA_EBUSY, CMA_EAGAIN (as cma_area_alloc; CMA_ENOMEM with CMA_REASON_QUOTA: the device has as
+ * much of the areas as it may), CMA_EOPNOTSUPP (the port can't map this memory, or can't change its
+ * attributes for a device that does not snoop), or what port->map returned. The refusal is that of
+ * the last source that was in reach; *buffer is untouched then. May sleep.
  */
 CMA_MUST_CHECK int cma_dma_alloc_coherent(struct cma_device *device,
                                           const struct cma_coherent_request *request,

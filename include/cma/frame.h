@@ -128,11 +128,49 @@ struct cma_mover {
 #define CMA_MOVER_MAY_REFUSE (1u << 0)   /* freeze and discard may answer CMA_EBUSY */
 #define CMA_MOVER_NEEDS_MEMORY (1u << 1) /* its callbacks allocate: never under a guarantee */
 
-/* Lend classes of an area. */
+/* Lend classes: of an area, and of a slot inside of one (guarantee.h). */
 enum cma_lend_class {
     CMA_LEND_NONE = 0, /* kept aside */
     CMA_LEND_ORDINARY, /* to movers of any kind */
     CMA_LEND_SLOT      /* only to movers that never refuse and need no memory */
+};
+
+/*
+ * A slot: a run of an area's frames that a device was promised (guarantee.h). To claims, to the
+ * index and to everybody else who looks for free frames it is a window that somebody has isolated.
+ * Its frames that nobody has are neither idle nor held, those that it lends are held and isolated.
+ */
+#define CMA_SLOTS_MAX 65535u
+struct cma_guarantee;
+struct cma_slot {
+    /* private */
+    cma_pfn_t pfn;
+    uint32_t npages;
+    uint32_t state;              /* atomic: enum cma_slot_state in src/frame/slot.h */
+    uint32_t lent;               /* atomic: frames with somebody's data */
+    uint32_t kept;               /* atomic: of these, booked as not droppable; at most max_moves */
+    uint32_t hint;               /* atomic: no frame before this one is free, as far as is known */
+    uint32_t max_moves;          /* the least of those who share it */
+    struct cma_span *span;       /* the first of its area's */
+    struct cma_guarantee *first; /* who was promised it first */
+    struct cma_guarantee *taker; /* who has its block, or NULL */
+    cma_pfn_t block_pfn;         /* where that begins */
+};
+
+struct cma_slots_ops; /* private: src/frame/slot.h */
+
+/* All slots of a table. */
+struct cma_slots {
+    /* private */
+    const struct cma_slots_ops *ops;
+    struct cma_frames *frames;
+    struct cma_slot *slots; /* the caller's */
+    uint32_t nslots;        /* how many there can be */
+    uint32_t nsorted;       /* atomic: of the first so many numbers in `sorted` */
+    uint32_t turn;          /* atomic: odd while `sorted` is being changed */
+    uint32_t next;          /* atomic: where who borrows begins to look, a hint */
+    uint32_t busy;          /* an admission or a revocation is in progress; under the lock */
+    struct cma_lock lock;   /* of states, takers and `busy` */
 };
 
 /* private: 8 bytes a frame */
@@ -199,6 +237,9 @@ struct cma_destination {
     uint32_t npages;        /* at most so many, 1 up */
 };
 #define CMA_DESTINATION_PINNED (1u << 0) /* will be pinned there: outside of all areas */
+/* For kept frames of slots, one booked frame each: a frame of ordinary memory is there for it, and
+ * is taken together with the booking. Never asked of a host. */
+#define CMA_DESTINATION_PROMISED (1u << 1)
 struct cma_pages_request;
 struct cma_pages_ops {
     void *ctx;
@@ -222,8 +263,9 @@ struct cma_pages_ops {
     void (*take_back)(void *ctx, cma_pfn_t pfn, uint32_t npages);
     /*
      * Frames that data of an area can move to: outside of areas that are being emptied, in the
-     * highest zone that paddr_last allows, below floors too, droppable data being discarded for
-     * one when nothing is free. They count as neither free nor held until the data has moved or
+     * highest zone that paddr_last allows, below floors too, but not those that guarantees need
+     * (except with CMA_DESTINATION_PROMISED), droppable data being discarded for one when nothing
+     * is free. They count as neither free nor held until the data has moved or
      * they are put back; from a host they are ones that the table doesn't track.
      * Returns how many it gave, 1 to want->npages, side by side from *pfn up (one is always right;
      * more where it costs nothing), or CMA_ENOMEM. May sleep. Never NULL.
@@ -269,7 +311,12 @@ struct cma_frames {
     uint32_t nzones;
     uint64_t zone_idle[CMA_ZONES_MAX];      /* idle frames of ordinary spans; under `lock` */
     uint64_t zone_droppable[CMA_ZONES_MAX]; /* of these spans, not pinned, by sure movers */
-    struct cma_lock lock;                   /* of all ordinary spans */
+    /* Frames up to the end of this zone that kept frames of slots need: atomic, each raised under
+     * `lock`, where there is that much; for a moment it can be below 0. */
+    uint32_t zone_promised[CMA_ZONES_MAX];
+    uint32_t promised_passing; /* atomic: of these, destinations that are just being put back */
+    struct cma_slots *slots;   /* NULL: no guarantees */
+    struct cma_lock lock;      /* of all ordinary spans */
     const struct cma_mover *movers[CMA_MOVERS_MAX];
     uint32_t nmovers;
     const struct cma_pages_ops *ops;
@@ -332,11 +379,20 @@ CMA_MUST_CHECK int cma_frame_release(struct cma_frames *frames, cma_pfn_t pfn);
 /*
  * A droppable frame is about to get dirty: it becomes movable; and the reverse, once its contents
  * are safe elsewhere. Returns 0 (also when it is so already), CMA_EAGAIN (being discarded or
- * moved), CMA_EBADF (neither movable nor droppable), CMA_EINVAL (its mover can't discard),
- * CMA_ENOENT. Sleeps: no.
+ * moved), CMA_EBUSY (keep only: it lies in a slot and can't stay there: cma_frame_move_out, then
+ * look up and try again), CMA_EBADF (neither movable nor droppable), CMA_EINVAL (its mover can't
+ * discard), CMA_ENOENT. Sleeps: no.
  */
 CMA_MUST_CHECK int cma_frame_keep(struct cma_frames *frames, cma_pfn_t pfn);
 CMA_MUST_CHECK int cma_frame_allow_drop(struct cma_frames *frames, cma_pfn_t pfn);
+
+/*
+ * Moves a frame of a slot out of it, to where it can be kept, referenced and stay: *to. A frame
+ * that is in no slot stays: *to is pfn. Call it without the lock that the mover's callbacks take.
+ * Returns 0, CMA_EAGAIN (being moved: look up again), CMA_ENOMEM (nowhere to move to that is not
+ * promised), CMA_EBADF (not held), CMA_ENOENT; on failure nothing has changed. May sleep.
+ */
+CMA_MUST_CHECK int cma_frame_move_out(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *to);
 
 /*
  * Pins a frame where it is, or, when it is in an area, moves it out and pins it there: *pinned is
@@ -370,6 +426,7 @@ int cma_frame_unref(struct cma_frames *frames, cma_pfn_t pfn);
 struct cma_frame_info {
     enum cma_kind kind; /* NONE when idle or inside a claimed buffer */
     bool idle, frozen, isolated, in_area, lent;
+    bool slot; /* in a slot, lent or not; `isolated` is false then */
     uint32_t mover, cookie, pins, refs;
     uint32_t npages; /* of the buffer or allocation that begins here; 0 otherwise */
 };

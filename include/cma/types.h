@@ -93,6 +93,9 @@ enum cma_reason {
     CMA_REASON_MAPPING,     /* the port's map hook failed with `code` */
     CMA_REASON_BUDGET,      /* the caller's budget ended first; continue or cancel */
     CMA_REASON_INACTIVE,    /* the area is not active */
+    CMA_REASON_PROMISED, /* slots of guarantees leave no window; or all that was promised is out */
+    CMA_REASON_GROUP,    /* another member of the group is open */
+    CMA_REASON_QUOTA,    /* the device has as much as it may have */
     CMA_REASON_COUNT
 };
 

@@ -56,6 +56,9 @@ const char *cma_reason_name(enum cma_reason reason)
     case CMA_REASON_MAPPING: return "mapping failed";
     case CMA_REASON_BUDGET: return "budget used up";
     case CMA_REASON_INACTIVE: return "area not active";
+    case CMA_REASON_PROMISED: return "promised to others";
+    case CMA_REASON_GROUP: return "another of the group is open";
+    case CMA_REASON_QUOTA: return "quota used up";
     case CMA_REASON_COUNT: break;
     }
     return "unknown reason";

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * slot.h - frames that a device was promised, and who has data in them meanwhile
+ *
+ * What src/frame and src/buddy call when the table has slots. Behind a struct of functions, so that
+ * a program without guarantees does not carry the code. `pfn` is a frame of an area.
+ */
+#ifndef CMA_FRAME_SLOT_H
+#define CMA_FRAME_SLOT_H
+
+#include "../base/atomic.h"
+#include "table.h"
+
+enum cma_slot_state {
+    CMA__SLOT_UNUSED = 0, /* no slot */
+    CMA__SLOT_PLANNED,    /* a place for one; not in `sorted` yet */
+    CMA__SLOT_LENT,       /* in no device's hands: frames come and go */
+    CMA__SLOT_TAKING,     /* nobody borrows any more; is being emptied */
+    CMA__SLOT_TAKEN,      /* its block is a device's */
+    CMA__SLOT_RETURNING   /* given back, but the device is not quiet yet */
+};
+
+struct cma_run_want;
+struct cma_slots_ops {
+    /* The slot that pfn lies in, or NULL. Any lock may be held. */
+    struct cma_slot *(*find)(const struct cma_slots *slots, cma_pfn_t pfn);
+    /*
+     * A frame that its slot lends and nobody has becomes the holder's, who fits (cma__holder_check,
+     * a sure mover). Returns 0, CMA_EAGAIN (the slot is being taken), CMA_EBADF (somebody has it),
+     * CMA_ENOMEM (kept data, and no more of it may be there). No lock held.
+     */
+    int (*publish)(struct cma_slots *slots, struct cma_slot *slot, cma_pfn_t pfn,
+                   const struct cma_holder *holder);
+    /* The same for any free frame in [want->first, want->last]: 0 and *pfn, or CMA_ENOMEM. */
+    int (*borrow)(struct cma_slots *slots, const struct cma_run_want *want,
+                  const struct cma_holder *holder, cma_pfn_t *pfn);
+    /* As cma_frame_keep and cma_frame_allow_drop, for a frame of this slot. No lock held. */
+    int (*set_kind)(struct cma_slots *slots, struct cma_slot *slot, cma_pfn_t pfn,
+                    enum cma_kind kind);
+    /* The holder of a frame of this slot, whose word this is, is about to let it go, or it has left
+     * the slot for ordinary memory (`moved`). Returns true if the slot lends it again. */
+    bool (*left)(struct cma_slots *slots, struct cma_slot *slot, cma_pfn_t pfn, uint32_t word,
+                 bool moved);
+};
+extern const struct cma_slots_ops cma__slots_ops;
+
+/* The slot that a frame lies in, or NULL. */
+static inline struct cma_slot *slot_find(const struct cma_frames *frames, cma_pfn_t pfn)
+{
+    return frames->slots == NULL ? NULL : frames->slots->ops->find(frames->slots, pfn);
+}
+
+/* --- what is promised of ordinary memory --------------------------------------------------- */
+
+/* The highest zone that data with this limit reaches the whole of; nzones: none. A frame that is
+ * booked for it is one up to the end of that zone. */
+uint32_t cma__promise_zone(const struct cma_frames *frames, cma_paddr_t paddr_last);
+/* Frames of `zone` that may be taken without breaking a promise: for each zone from it up, idle
+ * ones up to there less those that are promised up to there. Locked (ordinary memory). */
+uint64_t cma__promise_spare(const struct cma_frames *frames, uint32_t zone);
+/* One more frame up to the end of `zone` stays free, if there is one. No lock held. */
+bool cma__promise_book(struct cma_frames *frames, uint32_t zone);
+/* Fewer. Any lock may be held. */
+static inline void promise_drop(struct cma_frames *frames, uint32_t zone, uint32_t npages)
+{
+    (void)atom_sub(&frames->zone_promised[zone], npages);
+}
+/* Destinations of booked frames go back unused, and the frames are booked again: in this order,
+ * nobody can get in between. No lock held. */
+void cma__promise_put(struct cma_frames *frames, cma_paddr_t paddr_last, cma_pfn_t pfn,
+                      uint32_t npages);
+/* No promise is broken. Locked, of checked builds. */
+bool cma__promise_holds(const struct cma_frames *frames);
+
+/* --- for src/cma --------------------------------------------------------------------------- */
+
+/* A slot begins: its frames, a buffer that `owner` has just claimed, are its own now, and lent.
+ * Only during an admission. */
+void cma__slot_open(struct cma_slots *slots, struct cma_slot *slot, uint32_t owner);
+/* It ends: its frames are ordinary frames of the area, with whoever is in them. Its state is
+ * TAKING. Only during a revocation. */
+void cma__slot_close(struct cma_slots *slots, struct cma_slot *slot);
+/* Who was borrowing a frame when the slot's state changed has done so now. */
+void cma__slot_settle(struct cma_slots *slots, const struct cma_slot *slot);
+/* All frames of a slot being taken were evacuated. */
+void cma__slot_emptied(struct cma_slot *slot);
+/* The block's buffer is no more: the slot's frames are its own again. */
+void cma__slot_retake(struct cma_slots *slots, const struct cma_slot *slot);
+
+#endif

@@ -346,7 +346,8 @@ static bool table_begin(struct self *self, uint64_t ordinary_nbytes, uint64_t ar
 static bool area_begin(struct self *self, const struct cma_pages_ops *ops,
                        enum cma_lend_class lend_class)
 {
-    struct cma_area_config config = {"area", lend_class, &cma_area_engine};
+    struct cma_area_config config = {
+        .name = "area", .lend_class = lend_class, .engine = &cma_area_engine};
 
     return cma_area_init(&self->area, &self->frames, ops, AREA_PADDR, &config) == 0 &&
            cma_area_activate(&self->area) == 0;

@@ -29,8 +29,9 @@ void board_make(struct board *board, const struct board_config *config)
                              "camera",
                              0};
     struct cma_frames_config frames = {.block_order = config->block_order, .areas_only = true};
-    struct cma_area_config lent = {"camera", CMA_LEND_ORDINARY,
-                                   config->simple ? NULL : &cma_area_engine};
+    struct cma_area_config lent = {.name = "camera",
+                                   .lend_class = CMA_LEND_ORDINARY,
+                                   .engine = config->simple ? NULL : &cma_area_engine};
     uint64_t area_end = config->area_first + config->area_npages, nbytes;
     cma_paddr_t limit = CMA_PADDR_MAX;
 

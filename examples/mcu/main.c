@@ -86,7 +86,7 @@ static void bring_up(void)
     struct cma_range range = {MCU_AREA, MCU_AREA_NPAGES * MCU_PAGE, CMA_RANGE_AREA, 0, "display",
                               0};
     struct cma_frames_config config = {.port = &mcu_port, .block_order = 5, .areas_only = true};
-    struct cma_area_config lent = {"display", CMA_LEND_ORDINARY, NULL};
+    struct cma_area_config lent = {.name = "display", .lend_class = CMA_LEND_ORDINARY};
 
     require(cma_map_init(&map, memory, 1, reserved, 1) == 0 &&
                 cma_map_add_memory(&map, MCU_HEAP, (MCU_HEAP_NPAGES + MCU_AREA_NPAGES) * MCU_PAGE,

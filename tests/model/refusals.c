@@ -252,7 +252,8 @@ static void make_table(void)
             "the table");
     make_movers();
     for (uint32_t i = 0; i < board.nareas; i++) {
-        struct cma_area_config area = {"area", CMA_LEND_ORDINARY, &cma_area_engine};
+        struct cma_area_config area = {
+            .name = "area", .lend_class = CMA_LEND_ORDINARY, .engine = &cma_area_engine};
 
         require(cma_area_init(&board.areas[i], &board.frames, cma_pages_ops(&board.pages),
                               (board.base + board.area_first[i]) << SHIFT, &area) == 0 &&

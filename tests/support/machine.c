@@ -606,8 +606,9 @@ static void machine_areas(struct machine *machine, const struct machine_config *
 {
     machine->nareas = config->nareas;
     for (uint32_t i = 0; i < config->nareas; i++) {
-        struct cma_area_config area = {"area", CMA_LEND_ORDINARY,
-                                       i % 2 == 0 ? &cma_area_engine : NULL};
+        struct cma_area_config area = {.name = "area",
+                                       .lend_class = CMA_LEND_ORDINARY,
+                                       .engine = i % 2 == 0 ? &cma_area_engine : NULL};
         int error = cma_area_init(&machine->areas[i], &machine->table, &machine->ops,
                                   (machine->base + config->areas[i].first) << MACHINE_SHIFT, &area);
 

@@ -285,8 +285,10 @@ static void board_start_areas(struct model *model)
 
     for (uint32_t i = 0; i < model->nareas; i++) {
         struct model_area *area = &model->areas[i];
-        struct cma_area_config config = {"area", area->lend_class,
-                                         model_chance(model, 60) ? &cma_area_engine : NULL};
+        struct cma_area_config config = {.name = "area",
+                                         .lend_class = area->lend_class,
+                                         .engine =
+                                             model_chance(model, 60) ? &cma_area_engine : NULL};
         cma_pfn_t pfn;
         struct cma_area_request request = {.npages = 1, .owner = 1};
         int error = cma_area_init(&area->area, &model->table, ops,

@@ -184,7 +184,7 @@ static void test_malformed_requests(void **state)
 static void test_init_and_activate(void **state)
 {
     struct board *board = board_create(&small);
-    struct cma_area_config config = {"x", CMA_LEND_ORDINARY, NULL};
+    struct cma_area_config config = {.name = "x", .lend_class = CMA_LEND_ORDINARY};
     struct cma_area_request request = {.npages = 1};
     cma_paddr_t base = area_pfn(board, 0) * BOARD_PAGE;
     const struct cma_pages_ops *ops = cma_pages_ops(&board->system.pages);

@@ -6,7 +6,7 @@
  *     run_boot.c    map -> simulator -> libcma -> devices
  *     run_load.c    who holds the memory: programs and the page cache; how much of an area is lent
  *     run_stream.c  the devices: six buffers each, pictures in and out, stop and start again
- *     run_linux.c   where their buffers come from under --policy linux (policy_linux.c)
+ *     run_linux.c   where their buffers come from under --policy linux (linux_area.c)
  *     oracle.c      a second opinion on each refusal
  *     report.c      what is printed, report_json.c as JSON, report_compare.c for two runs
  *
@@ -55,12 +55,12 @@ struct run_samples {
 /* When an area was drawn. */
 enum run_moment { RUN_BEFORE, RUN_DURING, RUN_AFTER, RUN_MOMENTS };
 
-struct run_linux;
+struct linux_area;
 struct json;
 struct run_area {
     struct cma_area *area;
-    struct run_linux *linux_policy; /* NULL under libcma's own policy */
-    const struct cma_range *range;  /* of the map */
+    struct linux_area *linux_policy; /* NULL under libcma's own policy */
+    const struct cma_range *range;   /* of the map */
     char pictures[RUN_MOMENTS][RUN_PICTURE + 1];
     uint64_t claimed_npages[RUN_MOMENTS], kept_npages[RUN_MOMENTS], droppable_npages[RUN_MOMENTS];
     /* frames times nanoseconds, while there is demand */
@@ -175,6 +175,7 @@ void run_stream(void *arg);
 
 /* run_linux.c. Asking and giving back as cma_dma_alloc_coherent and _free_coherent do. */
 void run_linux_boot(struct run *run);
+void run_linux_count(struct run *run); /* into the result */
 void run_linux_free(struct run *run);
 int run_linux_ask(struct run_device *device, struct run_buffer *buffer,
                   struct cma_refusal *refusal);

@@ -515,6 +515,8 @@ void run_verify(struct run *run)
         run->result.bytes_lost += run->devices[i].bytes_wrong;
     if (run->options.policy == RUN_LIBCMA)
         load_count_wasted(run);
+    else
+        run_linux_count(run);
     load_check(run);
     run->result.trace = sim_trace_hash(run->sim);
     progress_end(&run->progress);

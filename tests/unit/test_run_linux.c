@@ -22,7 +22,7 @@ static int test_policy_alloc(struct policy_linux *policy, const struct linux_mem
                              uint64_t npages, uint32_t order, uint64_t *page);
 
 #define policy_linux_alloc test_policy_alloc
-#include "../../tool/run_linux.c"
+#include "../../tool/linux_area.c"
 #undef policy_linux_alloc
 
 #include "../../tool/verbs.h"
@@ -51,8 +51,7 @@ static struct cma_frame_info test_info(void *ctx, uint64_t page)
     struct linux_attempt *attempt = test_attempt(ctx);
     struct cma_frame_info info;
 
-    assert_int_equal(
-        cma_frame_info(&attempt->device->run->system.frames, linux_pfn(attempt, page), &info), 0);
+    assert_int_equal(cma_frame_info(attempt->area->frames, linux_pfn(attempt, page), &info), 0);
     return info;
 }
 

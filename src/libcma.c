@@ -37,6 +37,7 @@
 #include "frame/migrate.c"
 #include "frame/evacuate.c"
 #include "frame/window.c"
+#include "frame/slot.c"
 #include "frame/look.c"
 #include "frame/check.c"
 
@@ -51,6 +52,8 @@
 #include "cma/quick.c"
 #include "cma/explain.c"
 #include "cma/engine.c"
+#include "cma/admit.c"
+#include "cma/guarantee.c"
 
 /* dma: what a device sees and the memory that it gets. */
 #include "dma/device.c"

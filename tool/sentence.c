@@ -125,6 +125,15 @@ static void sentence_reason(struct sentence *sentence, const struct cma_refusal 
         break;
     case CMA_REASON_BUDGET: sentence_add(sentence, "the budget for it ended first"); break;
     case CMA_REASON_INACTIVE: sentence_add(sentence, "the area is not in use yet"); break;
+    case CMA_REASON_PROMISED:
+        sentence_add(sentence, "what is left was promised to other devices");
+        break;
+    case CMA_REASON_GROUP:
+        sentence_add(sentence, "a device that shares its promised memory is open");
+        break;
+    case CMA_REASON_QUOTA:
+        sentence_add(sentence, "the device has as much as its quota allows");
+        break;
     default: sentence_add(sentence, "%s", cma_strerror(refusal->code)); break;
     }
 }

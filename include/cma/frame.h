@@ -145,11 +145,13 @@ struct cma_guarantee;
 struct cma_slot {
     /* private */
     cma_pfn_t pfn;
-    uint32_t npages;
+    uint32_t npages;             /* atomic */
+    uint32_t record;             /* atomic: index of its first frame's record */
+    uint32_t sorted;             /* atomic: the number of the slot at this place in address order */
     uint32_t state;              /* atomic: enum cma_slot_state in src/frame/slot.h */
     uint32_t lent;               /* atomic: frames with somebody's data */
     uint32_t kept;               /* atomic: of these, booked as not droppable; at most max_moves */
-    uint32_t hint;               /* atomic: no frame before this one is free, as far as is known */
+    uint32_t hint;               /* atomic: where who borrows begins to look */
     uint32_t max_moves;          /* the least of those who share it */
     struct cma_span *span;       /* the first of its area's */
     struct cma_guarantee *first; /* who was promised it first */
@@ -166,9 +168,9 @@ struct cma_slots {
     struct cma_frames *frames;
     struct cma_slot *slots; /* the caller's */
     uint32_t nslots;        /* how many there can be */
-    uint32_t nsorted;       /* atomic: of the first so many numbers in `sorted` */
-    uint32_t turn;          /* atomic: odd while `sorted` is being changed */
-    uint32_t next;          /* atomic: where who borrows begins to look, a hint */
+    uint32_t nsorted;       /* atomic: how many there are */
+    uint32_t turn;          /* atomic: odd while their order is being changed */
+    uint32_t next;          /* atomic: where who borrows begins to look, by address order */
     uint32_t busy;          /* an admission or a revocation is in progress; under the lock */
     struct cma_lock lock;   /* of states, takers and `busy` */
 };

@@ -7,7 +7,8 @@
  * instead, when it is asked for. Once admitted, taking one of its blocks cannot fail, and costs at
  * most
  *     max_moves       pages copied                      (0: none)
- *     npages          pages discarded, whose data exists elsewhere
+ *     npages          pages discarded, whose data exists elsewhere (in a group: of the slot, which
+ *                     may be longer than the block)
  *     npages          pages zeroed and cleaned          (by the DMA layer, for a device)
  *     npages          attributes changed, in place      (the same)
  *     one TLB flush   for each CMA_GUARANTEE_BATCH copies, and one more
@@ -72,12 +73,15 @@ CMA_MUST_CHECK int cma_guarantees_init(struct cma_guarantees *guarantees, struct
  * Devices that are never open together, whose guarantees may share slots. Zeroed by the caller
  * before first use, and kept as long as a guarantee is in it. A member is *open* while it has a
  * block; meanwhile the others can't take one. Who needs the largest blocks is admitted first: the
- * others then fit into its slots.
+ * others then fit into its slots. These keep no more data that must be copied than the least
+ * max_moves of any member allows.
  */
 struct cma_guarantee_group {
     /* private */
     struct cma_guarantee *open;
+    struct cma_area *area;
     uint32_t nmembers;
+    uint32_t max_moves; /* the least of its members */
 };
 
 struct cma_guarantee_request {
@@ -194,7 +198,7 @@ struct cma_slot_info {
     bool returning; /* given back, and the device is not quiet yet */
     uint64_t lent_npages, kept_npages;
 };
-int cma_guarantees_slot(const struct cma_guarantees *guarantees, uint32_t index,
+int cma_guarantees_slot(struct cma_guarantees *guarantees, uint32_t index,
                         struct cma_slot_info *info);
 
 /*

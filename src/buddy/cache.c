@@ -32,6 +32,7 @@
 #include "../base/bits.h"
 #include "../base/guard.h"
 #include "../frame/account.h"
+#include "../frame/slot.h"
 #include "../frame/table.h"
 #include "../frame/word.h"
 
@@ -124,7 +125,10 @@ static uint32_t cache_allowance(const struct cma_pages *pages)
     for (uint32_t i = 0; i < frames->nzones; i++) {
         idle += frames->zone_idle[i];
         if (i >= pages->cache_zone) {
-            allowed = bits_min(allowed, idle - bits_min(idle, pages->floor_npages[i]));
+            uint64_t spare =
+                frames->slots == NULL ? idle : cma__promise_spare(frames, i, frames->nzones);
+
+            allowed = bits_min(allowed, spare - bits_min(spare, pages->floor_npages[i]));
         }
     }
     return (uint32_t)bits_min(allowed,

@@ -22,6 +22,12 @@
  * A floor keeps frames for destinations: floor_npages[z] of all idle frames up to the end of zone
  * z. What is taken in a zone is missing in all sums from this zone up, so each of these is looked
  * at.
+ *
+ * What slots of guarantees need for their kept data is promised (frame/slot.h): nobody takes these
+ * frames, destinations of others included, but who evacuates a slot, together with the promise.
+ *
+ *      droppable     free frames of slots, first of all
+ *      movable       free frames of slots, before areas lend a further block
  */
 #include <cma/pages.h>
 
@@ -31,8 +37,11 @@
 #include "../base/bittree.h"
 #include "../base/guard.h"
 #include "../base/range.h"
+#include "../frame/slot.h"
 #include "../frame/table.h"
 #include "cache.h"
+
+#define PAGES_TRIES 1000u
 
 /* A request in frames. */
 struct pages_want {
@@ -147,6 +156,22 @@ static uint64_t pages_idle_up_to(const struct cma_frames *frames, uint32_t zone)
     return npages;
 }
 
+/* Does every floor hold, on top of what is promised, when npages of this zone are gone? Locked. */
+static CMA__APART bool pages_promises_hold(const struct cma_pages *pages, uint32_t zone,
+                                           uint64_t npages)
+{
+    const struct cma_frames *frames = pages->frames;
+
+    for (uint32_t i = zone; i < frames->nzones; i++) {
+        uint64_t spare = cma__promise_spare(frames, i, frames->nzones);
+
+        if (spare < npages || spare - npages < pages->floor_npages[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Does every floor hold when npages of this zone are gone? Locked. */
 static bool pages_floor_holds(const struct cma_pages *pages, uint32_t zone, uint64_t npages)
 {
@@ -159,7 +184,7 @@ static bool pages_floor_holds(const struct cma_pages *pages, uint32_t zone, uint
             return false;
         }
     }
-    return true;
+    return frames->slots == NULL || pages_promises_hold(pages, zone, npages);
 }
 
 /* What lies in caches, and what is freed into them, is to bring a floor up again first. Locked. */
@@ -249,6 +274,17 @@ static bool pages_try_lent(struct cma_pages *pages, struct pages_want *want, cma
     return false;
 }
 
+/* Slots of guarantees, to whom they may be lent. */
+static bool pages_try_slots(struct cma_pages *pages, struct pages_want *want, cma_pfn_t *pfn)
+{
+    struct cma_slots *slots = pages->frames->slots;
+    const struct cma_pages_request *request = want->request;
+
+    return slots != NULL && (request->flags & (CMA_PAGES_NO_LENT | CMA_PAGES_REF)) == 0 &&
+           request->align_npages <= 1 &&
+           slots->ops->borrow(slots, &want->run, &request->holder, pfn) == CMA_OK;
+}
+
 /* Could any area's frame be for this request? */
 static bool pages_areas_suit(const struct cma_frames *frames, struct pages_want *want)
 {
@@ -289,10 +325,10 @@ static bool pages_try(struct cma_pages *pages, struct pages_want *want, cma_pfn_
     case CMA_KIND_UNMOVABLE: return pages_try_ordinary(pages, want, pfn);
     case CMA_KIND_MOVABLE:
         return pages_try_ordinary(pages, want, pfn) || pages_try_lent(pages, want, pfn) ||
-               pages_try_lenders(pages, want, pfn);
+               pages_try_slots(pages, want, pfn) || pages_try_lenders(pages, want, pfn);
     default:
-        return pages_try_lent(pages, want, pfn) || pages_try_ordinary(pages, want, pfn) ||
-               pages_try_lenders(pages, want, pfn);
+        return pages_try_slots(pages, want, pfn) || pages_try_lent(pages, want, pfn) ||
+               pages_try_ordinary(pages, want, pfn) || pages_try_lenders(pages, want, pfn);
     }
 }
 
@@ -485,22 +521,44 @@ void cma_pages_stats(struct cma_pages *pages, struct cma_pages_stats *stats)
 
 /* --- what areas and devices ask for -------------------------------------------------------- */
 
-/* A run of idle frames of one block, at most npages, as high as there is one: it ends where single
- * frames would be taken first. Returns its length, 0: there is none. */
+/* Frames of this zone that these destinations may take. What is booked gives its promise back, so
+ * it only may not take from below what others need there; there is some above it then, that came
+ * after the look. Locked. */
+static uint64_t pages_spare_for(const struct cma_frames *frames, uint32_t zone,
+                                const struct cma_destination *want)
+{
+    uint32_t end = frames->nzones;
+
+    if ((want->flags & CMA_DESTINATION_PROMISED) != 0) {
+        end = cma__promise_zone(frames, want->paddr_last);
+    }
+    return cma__promise_spare(frames, zone, end);
+}
+
+/* A run of idle frames of one block, at most want->npages, as high as there is one: it ends where
+ * single frames would be taken first. Returns its length, 0: there is none. */
 static uint32_t pages_take(struct cma_pages *pages, struct cma_span *span, cma_pfn_t first,
-                           cma_pfn_t last, uint32_t npages, cma_pfn_t *pfn)
+                           cma_pfn_t last, const struct cma_destination *want, cma_pfn_t *pfn)
 {
     struct cma_frames *frames = pages->frames;
     struct cma_run_want run = {
         .npages = 1, .align_npages = 1, .first = first, .last = last, .from_top = true};
+    bool promised = (want->flags & CMA_DESTINATION_PROMISED) != 0;
+    uint64_t npages = want->npages;
     uintptr_t state = cma__span_lock(frames, span);
     uint32_t taken = 0;
 
+    if (span->is_area == 0 && frames->slots != NULL) {
+        npages = bits_min(npages, pages_spare_for(frames, span->zone, want));
+    }
     /* A claim counts itself before it isolates, so with the lock held this is the truth. */
-    if ((span->is_area == 0 || !cma__span_is_emptied(span)) &&
+    if (npages != 0 && (span->is_area == 0 || !cma__span_is_emptied(span)) &&
         cma__span_find_idle(frames, span, &run, pfn)) {
-        taken = cma__span_idle_below(frames, span, first, *pfn, npages);
+        taken = cma__span_idle_below(frames, span, first, *pfn, (uint32_t)npages);
         *pfn -= taken - 1;
+        if (promised) {
+            promise_drop(frames, cma__promise_zone(frames, want->paddr_last), taken);
+        }
         cma__span_take(frames, span, *pfn, taken);
         if (span->is_area == 0) {
             pages_judge_floors(pages);
@@ -511,7 +569,7 @@ static uint32_t pages_take(struct cma_pages *pages, struct cma_span *span, cma_p
 }
 
 static uint32_t pages_take_ordinary(struct cma_pages *pages, cma_pfn_t first, cma_pfn_t last,
-                                    uint32_t npages, cma_pfn_t *pfn)
+                                    const struct cma_destination *want, cma_pfn_t *pfn)
 {
     struct cma_frames *frames = pages->frames;
     uint32_t taken = 0;
@@ -519,7 +577,7 @@ static uint32_t pages_take_ordinary(struct cma_pages *pages, cma_pfn_t first, cm
     /* Spans are in address order: from the top is from the highest zone. */
     for (uint32_t i = frames->nspans; i-- > 0 && taken == 0;) {
         if (frames->spans[i].is_area == 0) {
-            taken = pages_take(pages, &frames->spans[i], first, last, npages, pfn);
+            taken = pages_take(pages, &frames->spans[i], first, last, want, pfn);
         }
     }
     return taken;
@@ -547,23 +605,24 @@ static int pages_destination_within(struct cma_pages *pages, cma_pfn_t first, cm
                                     const struct cma_destination *want, cma_pfn_t *pfn)
 {
     struct cma_frames *frames = pages->frames;
-    bool pinned = (want->flags & CMA_DESTINATION_PINNED) != 0;
-    uint32_t taken = pages_take_ordinary(pages, first, last, want->npages, pfn);
+    /* Of a promise the whole of it is in ordinary memory. */
+    bool ordinary = want->flags != 0;
+    uint32_t taken = pages_take_ordinary(pages, first, last, want, pfn);
     int reclaimed;
     uintptr_t state;
 
     if (taken == 0 && pages_drained(pages)) {
-        taken = pages_take_ordinary(pages, first, last, want->npages, pfn);
+        taken = pages_take_ordinary(pages, first, last, want, pfn);
     }
-    for (uint32_t i = frames->nspans; i-- > 0 && taken == 0 && !pinned;) {
+    for (uint32_t i = frames->nspans; i-- > 0 && taken == 0 && !ordinary;) {
         struct cma_span *span = &frames->spans[i];
 
         if (span->is_area != 0 && span->lend_class == CMA_LEND_ORDINARY) {
-            taken = pages_take(pages, span, first, last, want->npages, pfn);
+            taken = pages_take(pages, span, first, last, want, pfn);
         }
     }
-    if (taken != 0) {
-        return (int)taken;
+    if (taken != 0 || (want->flags & CMA_DESTINATION_PROMISED) != 0) {
+        return taken != 0 ? (int)taken : CMA_ENOMEM;
     }
     reclaimed = cma__frames_reclaim(frames, first, last, want->npages, pfn);
     if (reclaimed > 0) {
@@ -574,9 +633,9 @@ static int pages_destination_within(struct cma_pages *pages, cma_pfn_t first, cm
     return reclaimed;
 }
 
-static int pages_destination(void *ctx, const struct cma_destination *want, cma_pfn_t *pfn)
+static int pages_destination_once(struct cma_pages *pages, const struct cma_destination *want,
+                                  cma_pfn_t *pfn)
 {
-    struct cma_pages *pages = ctx;
     const struct cma_frames *frames = pages->frames;
     cma_paddr_t limit = want->paddr_last;
     cma_pfn_t last, lower_last;
@@ -603,6 +662,19 @@ static int pages_destination(void *ctx, const struct cma_destination *want, cma_
     return CMA_ENOMEM;
 }
 
+static int pages_destination(void *ctx, const struct cma_destination *want, cma_pfn_t *pfn)
+{
+    struct cma_pages *pages = ctx;
+    uint32_t tries = (want->flags & CMA_DESTINATION_PROMISED) != 0 ? PAGES_TRIES : 1;
+    int taken = CMA_ENOMEM;
+
+    /* What is promised is there, if not where it was looked for while others took and freed. */
+    while (tries-- != 0 && taken < 0) {
+        taken = pages_destination_once(pages, want, pfn);
+    }
+    return taken;
+}
+
 static void pages_destination_put(void *ctx, cma_pfn_t pfn, uint32_t npages)
 {
     struct cma_pages *pages = ctx;
@@ -615,15 +687,31 @@ static void pages_destination_put(void *ctx, cma_pfn_t pfn, uint32_t npages)
     cma__frames_signal(frames);
 }
 
+/* Frames up to `last` of the ordinary spans from zone `cut` up, block by block. */
+static uint64_t pages_cut_room(const struct cma_frames *frames, uint32_t cut, cma_pfn_t last)
+{
+    uint64_t npages = 0;
+
+    for (uint32_t i = 0; i < frames->nspans; i++) {
+        const struct cma_span *span = &frames->spans[i];
+
+        if (span->is_area == 0 && span->zone >= cut && span->pfn <= last) {
+            npages += cma__span_count_spare(frames, span, last);
+        }
+    }
+    return npages;
+}
+
 /*
  * Zones that end within the limit are read from their counts; the one that the limit cuts is
- * counted block by block.
+ * counted block by block. What is promised up to the end of a zone from there up is nobody's, so
+ * it is taken off what is idle; when all of that is, what was counted besides is left.
  */
 static uint64_t pages_room(void *ctx, cma_paddr_t paddr_last)
 {
     struct cma_pages *pages = ctx;
     struct cma_frames *frames = pages->frames;
-    uint64_t npages = 0;
+    uint64_t npages = 0, idle = 0, spare = UINT64_MAX;
     uint32_t cut = 0;
     uintptr_t state;
     cma_pfn_t last;
@@ -636,18 +724,16 @@ static uint64_t pages_room(void *ctx, cma_paddr_t paddr_last)
         npages = pages->cache_ops->count(pages, last);
     }
     while (cut < frames->nzones && frames->zones[cut].last <= paddr_last) {
-        npages += frames->zone_idle[cut] + frames->zone_droppable[cut];
+        npages += frames->zone_droppable[cut];
+        idle += frames->zone_idle[cut];
         cut++;
     }
-    guard_unlock(frames->port, &frames->lock, state);
-    for (uint32_t i = 0; i < frames->nspans; i++) {
-        struct cma_span *span = &frames->spans[i];
-
-        if (span->is_area == 0 && span->zone >= cut && span->pfn <= last) {
-            npages += cma__span_count_spare(frames, span, last);
-        }
+    if (frames->slots != NULL) {
+        spare = cma__promise_spare(frames, cut != 0 ? cut - 1 : 0, frames->nzones);
     }
-    return npages + pages_lent_idle(pages, last, true);
+    guard_unlock(frames->port, &frames->lock, state);
+    idle += pages_cut_room(frames, cut, last);
+    return npages + bits_min(idle, spare) + pages_lent_idle(pages, last, true);
 }
 
 static int pages_floor(void *ctx, cma_paddr_t paddr_last, uint64_t npages)

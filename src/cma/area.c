@@ -12,6 +12,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/guard.h"
+#include "../frame/slot.h"
 #include "../frame/table.h"
 #include "claim.h"
 #include "engine.h"
@@ -236,6 +237,9 @@ int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint
     if (pfn - area->pfn >= area->npages) {
         return CMA_ENOENT;
     }
+    if (slot_find(area->frames, area->span, pfn) != NULL) {
+        return CMA_EPERM;
+    }
     error = area->engine != NULL ? area->engine->release(area, pfn, npages, owner) : CMA__QUICK_NO;
     if (error == CMA__QUICK_NO) {
         error = cma__window_release(area->frames, area->span, pfn, npages, owner);
@@ -293,6 +297,7 @@ static void area_holder(struct cma_area *area, cma_pfn_t pfn, struct cma_area_ho
         return;
     }
     holder->kind = info.kind;
+    holder->slot = info.slot;
     holder->mover = info.mover;
     holder->owner = info.cookie;
     if (info.kind == CMA_KIND_CLAIMED) {
@@ -304,7 +309,7 @@ static void area_holder(struct cma_area *area, cma_pfn_t pfn, struct cma_area_ho
         holder->lent = info.lent;
         holder->owner = 0;
         holder->mover = 0;
-    } else if (info.kind == CMA_KIND_NONE || info.isolated) {
+    } else if ((info.kind == CMA_KIND_NONE && !info.slot) || info.isolated) {
         holder->in_progress = true;
     }
 }
@@ -315,7 +320,7 @@ static bool area_same_holder(const struct cma_area_holder *holder,
 {
     return holder->kind == next->kind && holder->kind != CMA_KIND_CLAIMED &&
            holder->mover == next->mover && holder->lent == next->lent &&
-           holder->in_progress == next->in_progress;
+           holder->slot == next->slot && holder->in_progress == next->in_progress;
 }
 
 void cma_area_walk(struct cma_area *area,

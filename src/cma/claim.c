@@ -233,10 +233,13 @@ static int claim_refuse(struct cma_claim *claim, int code, enum cma_reason reaso
     claim->refusal.code = code;
     claim->refusal.reason = reason;
     claim->refusal.pfn = pfn;
-    if (pfn != CMA_PFN_NONE && cma_frame_info(area->frames, pfn, &info) == 0 &&
-        (info.kind == CMA_KIND_MOVABLE || info.kind == CMA_KIND_DROPPABLE)) {
-        claim->refusal.mover = info.mover;
-        claim->refusal.owner = info.cookie;
+    if (pfn != CMA_PFN_NONE && cma_frame_info(area->frames, pfn, &info) == 0) {
+        if (info.slot && reason == CMA_REASON_CLAIMED) {
+            claim->refusal.reason = CMA_REASON_PROMISED;
+        } else if (info.kind == CMA_KIND_MOVABLE || info.kind == CMA_KIND_DROPPABLE) {
+            claim->refusal.mover = info.mover;
+            claim->refusal.owner = info.cookie;
+        }
     }
     if (area->engine != NULL && reason != CMA_REASON_INACTIVE &&
         (claim->flags & CMA__CLAIM_UNEXPLAINED) == 0) {
@@ -680,7 +683,7 @@ static inline int claim_evacuate_part(struct cma_area *area, cma_pfn_t pfn, uint
 static CMA__APART int claim_evacuate(struct cma_claim *claim, uint64_t *budget)
 {
     struct cma_area *area = claim->area;
-    struct cma_evacuation evacuation = {CMA_PFN_NONE, 0, 0};
+    struct cma_evacuation evacuation = {.obstacle = CMA_PFN_NONE};
     uint32_t npages = claim_npages(claim) - claim->evacuated;
     uint32_t event = cma_frames_event(area->frames);
     uintptr_t state;

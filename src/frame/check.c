@@ -12,6 +12,7 @@
 #include "../base/bittree.h"
 #include "account.h"
 #include "runs.h"
+#include "slot.h"
 #include "word.h"
 
 const char *cma_kind_name(enum cma_kind kind)
@@ -61,6 +62,7 @@ int cma_frame_info(const struct cma_frames *frames, cma_pfn_t pfn, struct cma_fr
         .in_area = span->is_area != 0,
         .lent = (atom_peek16(&span_block_at(frames, span, pfn)->flags) & CMA_BLOCK_LENT) != 0,
     };
+    info->slot = slot_find(frames, span, pfn) != NULL;
     if (info->kind == CMA_KIND_NONE) {
         return CMA_OK;
     }
@@ -70,7 +72,7 @@ int cma_frame_info(const struct cma_frames *frames, cma_pfn_t pfn, struct cma_fr
         return CMA_OK;
     }
     info->frozen = (word & WORD_FROZEN) != 0;
-    info->isolated = (word & WORD_ISOLATED) != 0;
+    info->isolated = (word & WORD_ISOLATED) != 0 && !info->slot;
     info->mover = word_mover(word);
     info->pins = (word & WORD_PINS) / WORD_PIN;
     info->refs = (word & WORD_REFS) / WORD_REF;
@@ -104,7 +106,7 @@ static bool check_that(struct check_walk *walk, bool holds, const char *what)
 }
 
 /* Counts a held frame and judges its word. */
-static bool check_held(struct check_walk *walk, uint32_t word, uint32_t cookie)
+static bool check_held(struct check_walk *walk, cma_pfn_t pfn, uint32_t word, uint32_t cookie)
 {
     const struct cma_frames *frames = walk->frames;
     const struct cma_span *span = walk->span;
@@ -129,7 +131,10 @@ static bool check_held(struct check_walk *walk, uint32_t word, uint32_t cookie)
                     span->is_area == 0 || (word & WORD_PINS) == 0 || walk->pinned++ < span->pinned,
                     "a pinned frame lies in an area") ||
         !check_that(walk, walk->busy || (word & WORD_FROZEN) == 0, "a frame is left frozen") ||
-        !check_that(walk, walk->busy || (word & WORD_ISOLATED) == 0, "a frame is left isolated") ||
+        !check_that(walk,
+                    walk->busy ||
+                        ((word & WORD_ISOLATED) != 0) == (slot_find(frames, span, pfn) != NULL),
+                    "a frame is left isolated, or is not and lies in a slot") ||
         !check_that(walk, span->is_area != 0 || (word & WORD_ISOLATED) == 0,
                     "a frame outside of areas is isolated") ||
         !check_that(walk, (word & WORD_FROZEN) == 0 || (word & WORD_REFS) == 0,
@@ -172,9 +177,11 @@ static bool check_frame(struct check_walk *walk, cma_pfn_t pfn, uint32_t offset)
                check_that(walk, word == 0, "a frame inside a buffer has a holder");
     } else if (idle) {
         walk->idle++;
-        good = check_that(walk, word == 0, "an idle frame has a holder");
+        good = check_that(walk, word == 0, "an idle frame has a holder") &&
+               check_that(walk, slot_find(walk->frames, walk->span, pfn) == NULL,
+                          "a frame of a slot is idle");
     } else if (word_is_held(word)) {
-        good = check_held(walk, word, cookie);
+        good = check_held(walk, pfn, word, cookie);
     } else if (word == WORD_CACHED) {
         walk->cached++;
         good = check_that(walk, walk->span->is_area == 0, "a cached frame lies in an area");
@@ -187,7 +194,8 @@ static bool check_frame(struct check_walk *walk, cma_pfn_t pfn, uint32_t offset)
         walk->claimed = good ? word_npages(word) - 1 : 0;
     } else {
         good = check_that(walk, word == 0, "no such kind of frame") &&
-               check_that(walk, walk->busy, "a frame is lost: neither idle nor anybody's");
+               check_that(walk, walk->busy || slot_find(walk->frames, walk->span, pfn) != NULL,
+                          "a frame is lost: neither idle nor anybody's");
     }
     walk->previous = word;
     walk->previous_cookie = cookie;

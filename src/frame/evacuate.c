@@ -28,6 +28,7 @@
 #include "../base/guard.h"
 #include "account.h"
 #include "runs.h"
+#include "slot.h"
 #include "word.h"
 
 /* A frame in a batch is 24 bytes of stack. */
@@ -153,14 +154,17 @@ static void evacuate_books(const struct evacuate *evacuate, const struct cma_mov
 
 /* Destinations for the first moves, in the order in which they come. Returns how many. */
 static uint32_t evacuate_destinations(struct cma_frames *frames, struct cma_move *moves,
-                                      uint32_t nmoves, const struct cma_mover *mover)
+                                      uint32_t nmoves, const struct cma_mover *mover,
+                                      struct cma_slot *slot)
 {
     const struct cma_pages_ops *ops = frames->ops;
     uint32_t count = 0;
 
     while (ops != NULL && count < nmoves) {
-        struct cma_destination want = {
-            .paddr_last = mover->paddr_last, .from = moves[count].from, .npages = nmoves - count};
+        struct cma_destination want = {.paddr_last = mover->paddr_last,
+                                       .from = moves[count].from,
+                                       .npages = nmoves - count,
+                                       .flags = slot != NULL ? CMA_DESTINATION_PROMISED : 0};
         cma_pfn_t to;
         int n = ops->destination(ops->ctx, &want, &to);
 
@@ -168,6 +172,9 @@ static uint32_t evacuate_destinations(struct cma_frames *frames, struct cma_move
             break;
         }
         cma__assert((uint32_t)n <= want.npages);
+        if (slot != NULL) {
+            (void)atom_sub(&slot->kept, (uint32_t)n);
+        }
         while (n-- > 0) {
             moves[count++].to = to++;
         }
@@ -187,11 +194,19 @@ static uint32_t evacuate_run(const struct cma_move *moves, uint32_t nmoves, bool
     return n;
 }
 
-static void evacuate_put(struct cma_frames *frames, const struct cma_move *moves, uint32_t nmoves)
+/* Unused destinations of moves of one mover go back; those of kept frames of a slot are booked
+ * again. */
+static void evacuate_put(struct cma_frames *frames, const struct cma_move *moves, uint32_t nmoves,
+                         const struct cma_mover *mover, struct cma_slot *slot)
 {
     for (uint32_t i = 0, n; i < nmoves; i += n) {
         n = evacuate_run(moves + i, nmoves - i, false);
-        frames->ops->destination_put(frames->ops->ctx, moves[i].to, n);
+        if (slot != NULL) {
+            (void)atom_add(&slot->kept, n);
+            cma__promise_put(frames, mover->paddr_last, moves[i].to, n);
+        } else {
+            frames->ops->destination_put(frames->ops->ctx, moves[i].to, n);
+        }
     }
 }
 
@@ -292,11 +307,13 @@ static int evacuate_discard(struct evacuate *evacuate, const struct cma_mover *m
 }
 
 /* From free destinations to both sides frozen, for as many as there are destinations. */
-static int evacuate_begin(struct evacuate *evacuate, const struct cma_mover *mover, uint32_t nmoves)
+static int evacuate_begin(struct evacuate *evacuate, const struct cma_mover *mover, uint32_t nmoves,
+                          bool kept)
 {
     struct cma_frames *frames = evacuate->frames;
     struct cma_move *moves = &evacuate->moves[evacuate->count];
-    uint32_t found = evacuate_destinations(frames, moves, nmoves, mover);
+    struct cma_slot *slot = kept ? evacuate->evacuation->slot : NULL;
+    uint32_t found = evacuate_destinations(frames, moves, nmoves, mover, slot);
     uint32_t frozen;
     int error;
 
@@ -305,7 +322,7 @@ static int evacuate_begin(struct evacuate *evacuate, const struct cma_mover *mov
     }
     frozen = evacuate_freeze(evacuate, mover, moves, found, false, &error);
     evacuate_books(evacuate, moves, frozen, EVACUATE_PUBLISH);
-    evacuate_put(frames, moves + frozen, found - frozen);
+    evacuate_put(frames, moves + frozen, found - frozen, mover, slot);
     evacuate->count += frozen;
     return error;
 }
@@ -356,6 +373,7 @@ static void evacuate_finish(struct evacuate *evacuate)
 
     if (count != 0 || evacuate->flush) {
         guard_tlb_flush(port);
+        evacuate->evacuation->flushes++;
     }
     evacuate->count = 0;
     evacuate->flush = false;
@@ -388,11 +406,12 @@ static void evacuate_undo(struct evacuate *evacuate)
         guard_tlb_flush(frames->port);
     }
     evacuate_books(evacuate, moves, evacuate->count, EVACUATE_UNPUBLISH);
-    evacuate_put(frames, moves, evacuate->count);
     for (uint32_t i = 0; i < evacuate->count; i++) {
         uint32_t word = evacuate_word(evacuate, moves[i].from);
         const struct cma_mover *mover = frame_mover(frames, word);
+        bool kept = word_kind(word) == CMA_KIND_MOVABLE;
 
+        evacuate_put(frames, moves + i, 1, mover, kept ? evacuate->evacuation->slot : NULL);
         mover->abort(mover->ctx, moves[i].from, moves[i].cookie);
     }
     evacuate_thaw(evacuate, moves, evacuate->count);
@@ -464,7 +483,7 @@ static int evacuate_group(struct evacuate *evacuate, uint32_t nmoves, uint32_t w
         *pfn = done + 1 < nmoves ? moves[done + 1].from : *pfn;
         nmoves = 1;
     }
-    error = evacuate_begin(evacuate, mover, nmoves);
+    error = evacuate_begin(evacuate, mover, nmoves, word_kind(word) == CMA_KIND_MOVABLE);
     done = evacuate->count - before;
     if (done < nmoves) {
         *pfn = moves[done].from;

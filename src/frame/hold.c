@@ -14,6 +14,7 @@
 #include "../base/guard.h"
 #include "account.h"
 #include "runs.h"
+#include "slot.h"
 #include "word.h"
 
 int cma_mover_register(struct cma_frames *frames, const struct cma_mover *mover)
@@ -84,6 +85,7 @@ static int hold_publish(struct cma_frames *frames, struct cma_span *span, cma_pf
 int cma_frame_publish(struct cma_frames *frames, cma_pfn_t pfn, const struct cma_holder *holder)
 {
     struct cma_span *span = cma__span_of(frames, pfn);
+    struct cma_slot *slot;
     uintptr_t state;
     int error;
 
@@ -93,10 +95,26 @@ int cma_frame_publish(struct cma_frames *frames, cma_pfn_t pfn, const struct cma
     if (cma__holder_check(frames, span, holder) != CMA_OK) {
         return CMA_EINVAL;
     }
+    slot = slot_find(frames, span, pfn);
+    if (slot != NULL) {
+        return cma__mover_is_sure(frames, holder->mover)
+                   ? frames->slots->ops->publish(frames->slots, slot, pfn, holder)
+                   : CMA_EINVAL;
+    }
     state = cma__span_lock(frames, span);
     error = hold_publish(frames, span, pfn, holder);
     cma__span_unlock(frames, span, state);
     return error;
+}
+
+/* Its holder lets an isolated frame go: a claim has it then, or its slot. Returns true if that
+ * lends it again. */
+static bool hold_left(struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
+                      uint32_t word)
+{
+    struct cma_slot *slot = (word & WORD_ISOLATED) != 0 ? slot_find(frames, span, pfn) : NULL;
+
+    return slot != NULL && frames->slots->ops->left(frames->slots, slot, pfn, word, false);
 }
 
 static int hold_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
@@ -118,8 +136,9 @@ static int hold_release(struct cma_frames *frames, struct cma_span *span, cma_pf
         }
         /* Frozen by us, nobody adds a reference any more. */
     } while (!atom_swap_if(&record->word, &word, word | WORD_FROZEN));
+    lent = hold_left(frames, span, pfn, word) || (lent && (word & WORD_ISOLATED) == 0);
     *isolated = cma__frame_leave(frames, span, pfn, false);
-    return lent && !*isolated ? 1 : 0;
+    return lent ? 1 : 0;
 }
 
 int cma_frame_release(struct cma_frames *frames, cma_pfn_t pfn)
@@ -169,11 +188,16 @@ static int hold_set_kind(struct cma_frames *frames, struct cma_span *span, cma_p
 static int hold_set_kind_locked(struct cma_frames *frames, cma_pfn_t pfn, enum cma_kind kind)
 {
     struct cma_span *span = cma__span_of(frames, pfn);
+    struct cma_slot *slot;
     uintptr_t state;
     int error;
 
     if (span == NULL) {
         return CMA_ENOENT;
+    }
+    slot = slot_find(frames, span, pfn);
+    if (slot != NULL) {
+        return frames->slots->ops->set_kind(frames->slots, slot, pfn, kind);
     }
     state = cma__span_lock(frames, span);
     error = hold_set_kind(frames, span, pfn, kind);
@@ -294,6 +318,7 @@ int cma__span_free(struct cma_frames *frames, struct cma_span *span, cma_pfn_t p
         }
     }
     for (uint64_t i = 0; i < npages; i++) {
+        (void)hold_left(frames, span, pfn + i, atom_peek(&record[i].word));
         isolated |= cma__frame_leave(frames, span, pfn + i, false);
     }
     return isolated ? 1 : CMA_OK;

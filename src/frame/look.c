@@ -12,6 +12,7 @@
 #include "../base/bitmap.h"
 #include "../base/bits.h"
 #include "account.h"
+#include "slot.h"
 #include "word.h"
 
 /* Is there a mover who may say no to this frame? */
@@ -28,8 +29,16 @@ static bool look_judge(const struct cma_frames *frames, const struct cma_span *s
 {
     const struct cma_frame_record *record = span_record(frames, span, pfn);
     uint32_t word = atom_load(&record->word);
+    const struct cma_slot *slot;
 
     *obstacle = (struct cma_obstacle){.first = pfn, .last = pfn, .sort = CMA__OBSTACLE_OTHER};
+    slot = slot_find(frames, span, pfn);
+    if (slot != NULL) {
+        /* Whoever has it gives it back to its slot. */
+        obstacle->last += atom_peek(&slot->npages) - 1 -
+                          (span->record + (uint32_t)(pfn - span->pfn) - atom_peek(&slot->record));
+        return true;
+    }
     if (word_kind(word) == CMA_KIND_CLAIMED) {
         obstacle->sort = CMA__OBSTACLE_BUFFER;
         obstacle->last = pfn + (word_npages(word) - 1);

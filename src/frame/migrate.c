@@ -31,6 +31,7 @@
 #include "../base/guard.h"
 #include "account.h"
 #include "runs.h"
+#include "slot.h"
 #include "word.h"
 
 /* A frame in a batch is 12 bytes of stack. Where there is little of that, there are few processors
@@ -113,48 +114,71 @@ static void migrate_publish(struct cma_frames *frames, cma_pfn_t to, uint32_t wo
     cma__span_unlock(frames, span, state);
 }
 
-static void migrate_unpublish(struct cma_frames *frames, cma_pfn_t to)
+/* A destination goes back; that of a kept frame of a slot is booked again. */
+static void migrate_put(struct cma_frames *frames, const struct cma_mover *mover,
+                        struct cma_slot *slot, cma_pfn_t to)
 {
-    struct cma_span *span = cma__span_of(frames, to);
-
-    if (span != NULL) {
-        migrate_leave(frames, span, to, true);
+    if (slot != NULL) {
+        (void)atom_add(&slot->kept, 1);
+        cma__promise_put(frames, mover->paddr_last, to, 1);
+    } else {
+        frames->ops->destination_put(frames->ops->ctx, to, 1);
     }
-    frames->ops->destination_put(frames->ops->ctx, to, 1);
 }
 
+/* Is what has this word booked? Where it lies, what is kept is. */
+static struct cma_slot *migrate_booked(struct cma_slot *slot, uint32_t word)
+{
+    return word_kind(word) == CMA_KIND_MOVABLE ? slot : NULL;
+}
+
+/* What a frame is moved for: a claim, or its slot's taker, that has isolated it; a pin; somebody
+ * who wants it out of its slot. */
+enum migrate_what { MIGRATE_ISOLATED, MIGRATE_PIN, MIGRATE_OUT };
+
 /*
- * From the free destination to both sides frozen. Returns 0 and *to, or CMA_ENOMEM, CMA_EBUSY,
+ * From the free destination to both sides frozen. `slot` is the one that the frame lies in, or
+ * NULL. Returns 0 and *to, or CMA_ENOMEM, CMA_EBUSY,
  * CMA_EAGAIN, CMA_ENOENT, CMA_EBADF as seen by the freeze (or by the mover): all is as before then.
  */
 static int migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
-                         bool pinned, cma_pfn_t *to)
+                         struct cma_slot *slot, enum migrate_what what, cma_pfn_t *to)
 {
     struct cma_frame_record *record = span_record(frames, span, from);
-    uint32_t word = atom_load(&record->word);
+    uint32_t word = atom_load(&record->word), before = word;
+    bool pinned = what == MIGRATE_PIN;
     struct cma_destination want = {
         .from = from, .flags = pinned ? CMA_DESTINATION_PINNED : 0, .npages = 1};
-    uint32_t mover = word_mover(word);
+    bool isolated = what == MIGRATE_ISOLATED || slot != NULL;
+    uint32_t fixed = WORD_MOVER | (slot != NULL ? WORD_KIND : 0);
+    const struct cma_mover *mover;
     uint32_t cookie;
-    int error = migrate_may_freeze(word, !pinned);
+    int error = migrate_may_freeze(word, isolated);
 
     /* Looked at before a destination is taken too: that can cost somebody's droppable data. */
     if (error != CMA_OK) {
         return error;
     }
-    want.paddr_last = frame_mover(frames, word)->paddr_last;
+    mover = frame_mover(frames, word);
+    slot = migrate_booked(slot, word);
+    want.paddr_last = mover->paddr_last;
+    want.flags |= slot != NULL ? CMA_DESTINATION_PROMISED : 0;
     if (frames->ops == NULL || frames->ops->destination(frames->ops->ctx, &want, to) < 1) {
         return CMA_ENOMEM;
     }
-    error = cma__frame_freeze(record, !pinned, &word);
-    if (error == CMA_OK && word_mover(word) != mover) {
-        /* It went to somebody else meanwhile, with another limit. */
+    if (slot != NULL) {
+        (void)atom_sub(&slot->kept, 1);
+    }
+    error = cma__frame_freeze(record, isolated, &word);
+    if (error == CMA_OK && ((word ^ before) & fixed) != 0) {
+        /* It went to somebody else meanwhile, with another limit; or it is booked now, or not. */
         cma__frame_thaw(record);
+        cma__frames_signal(frames);
         error = CMA_EAGAIN;
     }
     if (error == CMA_OK) {
         cookie = atom_peek(&record->cookie);
-        error = frame_mover(frames, word)->freeze(frame_mover(frames, word)->ctx, from, cookie);
+        error = mover->freeze(mover->ctx, from, cookie);
         if (error == CMA_OK) {
             word = (word & (WORD_KIND | WORD_MOVER)) | WORD_HEAD | WORD_FROZEN;
             migrate_publish(frames, *to, word | (pinned ? WORD_PIN : 0), cookie);
@@ -163,17 +187,22 @@ static int migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_p
         cma__frame_thaw(record);
         cma__frames_signal(frames);
     }
-    frames->ops->destination_put(frames->ops->ctx, *to, 1);
+    migrate_put(frames, mover, slot, *to);
     return error;
 }
 
 static void migrate_undo(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
-                         cma_pfn_t to)
+                         struct cma_slot *slot, cma_pfn_t to)
 {
     struct cma_frame_record *record = span_record(frames, span, from);
-    const struct cma_mover *mover = frame_mover(frames, atom_peek(&record->word));
+    uint32_t word = atom_peek(&record->word);
+    const struct cma_mover *mover = frame_mover(frames, word);
+    struct cma_span *span_to = cma__span_of(frames, to);
 
-    migrate_unpublish(frames, to);
+    if (span_to != NULL) {
+        migrate_leave(frames, span_to, to, true);
+    }
+    migrate_put(frames, mover, migrate_booked(slot, word), to);
     mover->abort(mover->ctx, from, atom_peek(&record->cookie));
     cma__frame_thaw(record);
 }
@@ -232,6 +261,7 @@ static void migrate_batch_finish(struct cma_frames *frames, struct cma_span *spa
 {
     if (batch->count != 0 || batch->flush) {
         guard_tlb_flush(frames->port);
+        evacuation->flushes++;
     }
     for (uint32_t i = 0; i < batch->count; i++) {
         migrate_finish(frames, span, pfn + batch->from[i], batch->to[i]);
@@ -245,13 +275,13 @@ static void migrate_batch_finish(struct cma_frames *frames, struct cma_span *spa
 }
 
 static void migrate_batch_undo(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                               struct migrate_batch *batch)
+                               struct migrate_batch *batch, struct cma_slot *slot)
 {
     if (batch->flush) {
         guard_tlb_flush(frames->port);
     }
     for (uint32_t i = 0; i < batch->count; i++) {
-        migrate_undo(frames, span, pfn + batch->from[i], batch->to[i]);
+        migrate_undo(frames, span, pfn + batch->from[i], slot, batch->to[i]);
     }
     if (batch->count != 0) {
         cma__frames_signal(frames);
@@ -280,7 +310,8 @@ static int migrate_one(struct cma_frames *frames, struct cma_span *span, cma_pfn
     }
     if (kind == CMA_KIND_MOVABLE || error == CMA_EBUSY || error == CMA_EBADF) {
         /* One that its mover would not drop may still be carried elsewhere. */
-        error = migrate_begin(frames, span, pfn + offset, false, &batch->to[batch->count]);
+        error = migrate_begin(frames, span, pfn + offset, evacuation->slot, MIGRATE_ISOLATED,
+                              &batch->to[batch->count]);
         if (error == CMA_OK) {
             batch->from[batch->count++] = offset;
         }
@@ -325,7 +356,7 @@ int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npag
     if (error == CMA_OK || error == CMA_EAGAIN) {
         migrate_batch_finish(frames, span, pfn, &batch, evacuation);
     } else {
-        migrate_batch_undo(frames, span, pfn, &batch);
+        migrate_batch_undo(frames, span, pfn, &batch, evacuation->slot);
     }
     return error;
 }
@@ -339,22 +370,24 @@ static void migrate_offer(struct cma_frames *frames, struct cma_span *span, cma_
     const struct cma_pages_ops *ops = frames->ops;
     struct cma_frame_info info;
 
-    if (ops->lend != NULL && cma_frame_info(frames, pfn, &info) == CMA_OK && info.idle &&
-        info.lent) {
+    if (ops->lend != NULL && cma_frame_info(frames, pfn, &info) == CMA_OK && info.lent &&
+        (info.idle || (info.slot && info.kind == CMA_KIND_NONE))) {
         /* One that can't take it leaves it idle. */
-        (void)ops->lend(ops->ctx, pfn, 1, (enum cma_lend_class)span->lend_class);
+        (void)ops->lend(ops->ctx, pfn, 1,
+                        info.slot ? CMA_LEND_SLOT : (enum cma_lend_class)span->lend_class);
     }
 }
 
-int cma__frame_move_pinned(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                           cma_pfn_t *pinned)
+/* Moves a frame out of its area, or out of its slot. */
+static int migrate_out(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                       struct cma_slot *slot, enum migrate_what what, cma_pfn_t *to)
 {
-    cma_pfn_t to;
-    int error = migrate_begin(frames, span, pfn, true, &to);
+    cma_pfn_t moved;
+    int error = migrate_begin(frames, span, pfn, slot, what, &moved);
+    struct cma_frame_record *record = span_record(frames, span, pfn);
+    uint32_t word = atom_load(&record->word);
 
     if (error != CMA_OK) {
-        uint32_t word = atom_load(&span_record(frames, span, pfn)->word);
-
         if (error == CMA_ENOENT) {
             /* Never held, or its mover is just letting it go. */
             return word_is_held(word) ? CMA_EAGAIN : CMA_EBADF;
@@ -362,11 +395,36 @@ int cma__frame_move_pinned(struct cma_frames *frames, struct cma_span *span, cma
         return error;
     }
     guard_tlb_flush(frames->port);
-    migrate_finish(frames, span, pfn, to);
+    migrate_finish(frames, span, pfn, moved);
+    *to = moved;
+    if (slot != NULL) {
+        (void)frames->slots->ops->left(frames->slots, slot, pfn, word, true);
+    }
     migrate_offer(frames, span, pfn);
     cma__frames_signal(frames);
-    *pinned = to;
     return CMA_OK;
+}
+
+int cma__frame_move_pinned(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                           cma_pfn_t *pinned)
+{
+    return migrate_out(frames, span, pfn, slot_find(frames, span, pfn), MIGRATE_PIN, pinned);
+}
+
+int cma_frame_move_out(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *to)
+{
+    struct cma_span *span = cma__span_of(frames, pfn);
+    struct cma_slot *slot;
+
+    if (span == NULL) {
+        return CMA_ENOENT;
+    }
+    slot = slot_find(frames, span, pfn);
+    if (slot == NULL) {
+        *to = pfn;
+        return CMA_OK;
+    }
+    return migrate_out(frames, span, pfn, slot, MIGRATE_OUT, to);
 }
 
 /* The highest droppable frame in [wanted, last] that nothing holds in place. Locked. */

@@ -15,6 +15,7 @@
 #include "../base/atomic.h"
 #include "account.h"
 #include "runs.h"
+#include "slot.h"
 #include "word.h"
 
 void cma__frames_signal(struct cma_frames *frames)
@@ -82,7 +83,8 @@ int cma_frame_pin_in_place(struct cma_frames *frames, cma_pfn_t pfn)
     if (span == NULL) {
         return CMA_ENOENT;
     }
-    if (span->is_area != 0 && span->lend_class == CMA_LEND_SLOT) {
+    if ((span->is_area != 0 && span->lend_class == CMA_LEND_SLOT) ||
+        slot_find(frames, span, pfn) != NULL) {
         return CMA_EPERM;
     }
     state = cma__span_lock(frames, span);
@@ -160,7 +162,8 @@ int cma_frame_ref(struct cma_frames *frames, cma_pfn_t pfn)
             return CMA_EBUSY;
         }
         if ((word & (WORD_FROZEN | WORD_ISOLATED)) != 0) {
-            return CMA_EAGAIN;
+            return (word & WORD_FROZEN) == 0 && slot_find(frames, span, pfn) != NULL ? CMA_EBUSY
+                                                                                     : CMA_EAGAIN;
         }
         if ((word & WORD_REFS) == WORD_REFS) {
             return CMA_EOVERFLOW;

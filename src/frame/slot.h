@@ -22,8 +22,8 @@ enum cma_slot_state {
 
 struct cma_run_want;
 struct cma_slots_ops {
-    /* The slot that pfn lies in, or NULL. Any lock may be held. */
-    struct cma_slot *(*find)(const struct cma_slots *slots, cma_pfn_t pfn);
+    /* The slot that the frame with this record lies in, or NULL. Any lock may be held. */
+    struct cma_slot *(*find)(const struct cma_slots *slots, uint32_t record);
     /*
      * A frame that its slot lends and nobody has becomes the holder's, who fits (cma__holder_check,
      * a sure mover). Returns 0, CMA_EAGAIN (the slot is being taken), CMA_EBADF (somebody has it),
@@ -44,10 +44,14 @@ struct cma_slots_ops {
 };
 extern const struct cma_slots_ops cma__slots_ops;
 
-/* The slot that a frame lies in, or NULL. */
-static inline struct cma_slot *slot_find(const struct cma_frames *frames, cma_pfn_t pfn)
+/* The slot that a frame lies in, or NULL. `span` is its own, or one of its area's before it. */
+static inline struct cma_slot *slot_find(const struct cma_frames *frames,
+                                         const struct cma_span *span, cma_pfn_t pfn)
 {
-    return frames->slots == NULL ? NULL : frames->slots->ops->find(frames->slots, pfn);
+    if (frames->slots == NULL || span->is_area == 0) {
+        return NULL;
+    }
+    return frames->slots->ops->find(frames->slots, span->record + (uint32_t)(pfn - span->pfn));
 }
 
 /* --- what is promised of ordinary memory --------------------------------------------------- */
@@ -55,9 +59,10 @@ static inline struct cma_slot *slot_find(const struct cma_frames *frames, cma_pf
 /* The highest zone that data with this limit reaches the whole of; nzones: none. A frame that is
  * booked for it is one up to the end of that zone. */
 uint32_t cma__promise_zone(const struct cma_frames *frames, cma_paddr_t paddr_last);
-/* Frames of `zone` that may be taken without breaking a promise: for each zone from it up, idle
- * ones up to there less those that are promised up to there. Locked (ordinary memory). */
-uint64_t cma__promise_spare(const struct cma_frames *frames, uint32_t zone);
+/* Frames of `zone` that may be taken without breaking a promise: the least, for each zone from it
+ * up to `end`, of the idle ones up to there less those that are promised up to there. UINT64_MAX
+ * where `end` is not above `zone`. Locked (ordinary memory). */
+uint64_t cma__promise_spare(const struct cma_frames *frames, uint32_t zone, uint32_t end);
 /* One more frame up to the end of `zone` stays free, if there is one. No lock held. */
 bool cma__promise_book(struct cma_frames *frames, uint32_t zone);
 /* Fewer. Any lock may be held. */
@@ -82,8 +87,6 @@ void cma__slot_open(struct cma_slots *slots, struct cma_slot *slot, uint32_t own
 void cma__slot_close(struct cma_slots *slots, struct cma_slot *slot);
 /* Who was borrowing a frame when the slot's state changed has done so now. */
 void cma__slot_settle(struct cma_slots *slots, const struct cma_slot *slot);
-/* All frames of a slot being taken were evacuated. */
-void cma__slot_emptied(struct cma_slot *slot);
 /* The block's buffer is no more: the slot's frames are its own again. */
 void cma__slot_retake(struct cma_slots *slots, const struct cma_slot *slot);
 

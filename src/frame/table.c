@@ -19,6 +19,7 @@
 #include "../base/guard.h"
 #include "account.h"
 #include "runs.h"
+#include "slot.h"
 #include "word.h"
 
 #define TABLE_ORDER_MIN 5
@@ -419,6 +420,7 @@ void cma__account_idle(struct cma_frames *frames, struct cma_span *span, cma_pfn
     }
     if (span->is_area == 0) {
         frames->zone_idle[span->zone] += idle ? npages : 0 - (uint64_t)npages;
+        cma__assert(idle || frames->slots == NULL || cma__promise_holds(frames));
     }
 }
 
@@ -489,7 +491,7 @@ void cma__frame_enter(struct cma_frames *frames, struct cma_span *span, cma_pfn_
     cma__assert(atom_peek(&record->word) == 0);
     atom_poke(&record->cookie, cookie);
     atom_store(&record->word, word);
-    if (span->is_area != 0) {
+    if (span->is_area != 0 && (word & WORD_ISOLATED) == 0) {
         block_lend_again(span_block_at(frames, span, pfn));
     }
     cma__account_held(frames, span, pfn, word, true);

@@ -102,7 +102,7 @@ static void test_host_lists_follow(void **state)
                                 .destination_put = host_destination_put,
                                 .room = host_room};
     struct cma_frames_config config = {.port = &board->port, .block_order = 5, .areas_only = true};
-    struct cma_area_config area_config = {"hosted", CMA_LEND_ORDINARY, NULL};
+    struct cma_area_config area_config = {.name = "hosted", .lend_class = CMA_LEND_ORDINARY};
     struct cma_area_request request = {.npages = 40};
     uint64_t nbytes = cma_frames_size(&board->map, &config);
     struct cma_frames *system_frames = board->frames;

@@ -341,7 +341,8 @@ static void test_ages(void **state)
         const struct cma_port *port = sim_port(sim);
         struct cma_frames_config config = {.port = port,
                                            .index = lanes == 0 ? NULL : &cma_frames_index};
-        struct cma_area_config area_config = {"area", CMA_LEND_ORDINARY, &cma_area_engine};
+        struct cma_area_config area_config = {
+            .name = "area", .lend_class = CMA_LEND_ORDINARY, .engine = &cma_area_engine};
         struct cma_area_request request = {.npages = 2};
         struct cma_range memory[1], reserved[1];
         struct cma_range range = {

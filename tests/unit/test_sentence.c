@@ -72,6 +72,12 @@ static void each_reason_has_words(void **state)
          "680 pages refused: the budget for it ended first."},
         {{.reason = CMA_REASON_INACTIVE, .pfn = CMA_PFN_NONE},
          "680 pages refused: the area is not in use yet."},
+        {{.reason = CMA_REASON_PROMISED, .pfn = CMA_PFN_NONE},
+         "680 pages refused: what is left was promised to other devices."},
+        {{.reason = CMA_REASON_GROUP, .pfn = CMA_PFN_NONE},
+         "680 pages refused: a device that shares its promised memory is open."},
+        {{.reason = CMA_REASON_QUOTA, .pfn = CMA_PFN_NONE},
+         "680 pages refused: the device has as much as its quota allows."},
     };
     char text[SENTENCE_NBYTES];
 

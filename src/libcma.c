@@ -24,6 +24,7 @@
 #include "boot/fdt.c"
 #include "boot/fdt_bus.c"
 #include "boot/fdt_reserved.c"
+#include "boot/fdt_own.c"
 #endif
 
 /* frame: who holds each page; movers, migration, pins. */

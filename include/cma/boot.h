@@ -80,6 +80,22 @@ enum cma_problem_kind {
     CMA_PROBLEM_CLASH,        /* a bus window overlaps another; the later one is left out */
     CMA_PROBLEM_TOO_MANY,     /* more than value entries; the rest is left out */
     CMA_PROBLEM_DEVICE_TYPE,  /* a memory node without device_type is ignored */
+    /* Of libcma's own properties (docs/BINDINGS.md). */
+    CMA_PROBLEM_UNKNOWN,   /* no such property */
+    CMA_PROBLEM_MISPLACED, /* it means nothing in this node */
+    CMA_PROBLEM_WITHOUT,   /* it needs the property `other` beside it */
+    CMA_PROBLEM_ENTRIES,   /* value bytes are not one entry for each of `other`, or one for all */
+    CMA_PROBLEM_NOTHING,   /* 0, where something is wanted */
+    CMA_PROBLEM_BOUNDARY,  /* a block of nbytes crosses a multiple of value wherever it lies */
+    CMA_PROBLEM_NO_AREA,   /* the device has no area, and there is no default one */
+    CMA_PROBLEM_SHARED,    /* value devices use the region: whose blocks are these? */
+    CMA_PROBLEM_TWICE,     /* the device `other` says so itself */
+    CMA_PROBLEM_GROUP,     /* the device is in the group `other` already: it would stop itself */
+    CMA_PROBLEM_APART,     /* the group `other` has members in another area */
+    CMA_PROBLEM_PAGES,     /* nbytes is not a multiple of a page, value */
+    CMA_PROBLEM_CLASS,     /* a class for nbytes, no larger than the one before or with a part that
+                            * is smaller than that, value */
+    CMA_PROBLEM_TOO_LARGE, /* nbytes are more than the area, value */
     CMA_PROBLEM_COUNT
 };
 

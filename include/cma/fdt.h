@@ -3,12 +3,13 @@
  * fdt.h - a board out of its device tree: memory, reserved regions, devices (src/boot/fdt*.c)
  *
  * The order of calls:
- *     cma_fdt_size      checks the whole tree and says how much storage is needed
- *     cma_fdt_init      reads the nodes and the buses into that storage
- *     cma_fdt_memory    RAM into the map (or the caller adds RAM of its own)
- *     cma_fdt_limits    the buses' limits into the rules
- *     cma_fdt_reserve   reserved regions, /memreserve/ and the default area into the map
- *     cma_fdt_devices   devices with their regions, windows and coherence
+ *     cma_fdt_size        checks the whole tree and says how much storage is needed
+ *     cma_fdt_init        reads the nodes and the buses into that storage
+ *     cma_fdt_memory      RAM into the map (or the caller adds RAM of its own)
+ *     cma_fdt_limits      the buses' limits into the rules
+ *     cma_fdt_reserve     reserved regions, /memreserve/ and the default area into the map
+ *     cma_fdt_devices     devices with their regions, windows and coherence
+ *     cma_fdt_guarantees  what devices were promised; quotas; size classes of areas
  * Everything has the meaning that Linux gives it. What Linux refuses or ignores with a message,
  * and what would do harm there, becomes a record in `problems`; it is no reason to stop.
  * Names in the map and in problems point into the tree, which must stay in place as long as they
@@ -41,6 +42,12 @@ enum cma_fdt_state {
     CMA_FDT_REFUSED      /* a problem says why; its memory is free unless the map says otherwise */
 };
 
+/* A part of an area for requests of up to request_nbytes; both are multiples of a page. */
+struct cma_fdt_class {
+    uint64_t request_nbytes;
+    uint64_t nbytes;
+};
+
 struct cma_fdt_region {
     uint32_t node; /* its offset */
     enum cma_fdt_state state;
@@ -49,6 +56,11 @@ struct cma_fdt_region {
     cma_paddr_t base;         /* of its first entry; 0 for a dynamic one that was not placed */
     uint64_t nbytes;
     uint64_t align_nbytes; /* dynamic: the alignment in force, at least what the node says */
+    /* filled by cma_fdt_guarantees, for areas */
+    const struct cma_fdt_class *classes; /* in ascending order */
+    uint32_t nclasses;
+    uint32_t ndevices;     /* devices whose area it is, because it is the first that they name */
+    uint32_t first_device; /* index of the first of them */
 };
 
 struct cma_fdt_device {
@@ -60,6 +72,27 @@ struct cma_fdt_device {
     bool limited;         /* dma_last counts: the buses do not let it reach everything */
     bool coherent;        /* snoops the CPU's caches */
     cma_paddr_t dma_last; /* highest CPU address in any window */
+    /* filled by cma_fdt_guarantees */
+    uint32_t area;         /* index + 1 of the first area among its regions; 0: none */
+    uint64_t quota_nbytes; /* libcma,quota; 0: none */
+};
+
+/*
+ * Blocks that a device was promised, as the tree says it. It is not admitted yet: for that there is
+ * cma_device_admit (dma.h), which says no where the area can't hold them.
+ */
+struct cma_fdt_guarantee {
+    uint32_t device; /* index in `devices` */
+    uint32_t region; /* index + 1 of its area in `regions`; 0: the default area, which no node is */
+    uint32_t node;   /* which says so: the device, or its region */
+    uint32_t entry;  /* which of the node's kinds of blocks, 0 up */
+    uint32_t count;  /* blocks, 1 up */
+    uint32_t max_moves;       /* pages that may be copied for one */
+    uint64_t nbytes;          /* of one block, 1 up */
+    uint64_t align_nbytes;    /* of the device's address; 0: none is asked */
+    uint64_t boundary_nbytes; /* the same */
+    const char *group;        /* devices that are never open together; NULL: none */
+    uint32_t group_number;    /* 1 up, the same for all of a group; 0: none */
 };
 
 /* private: one node, in the tree's order, so parents stand before children */
@@ -97,6 +130,10 @@ struct cma_fdt {
     /* filled by cma_fdt_devices */
     struct cma_fdt_device *devices;
     uint32_t ndevices;
+    /* filled by cma_fdt_guarantees */
+    struct cma_fdt_guarantee *guarantees; /* in the order in which to admit them */
+    uint32_t nguarantees;
+    uint32_t ngroups;
     struct cma_problems problems;
     uint32_t max_ranges; /* a map with so many of each is large enough for this tree */
     /* private */
@@ -110,7 +147,9 @@ struct cma_fdt {
     uint32_t nbuses, max_buses;
     uint32_t *refs;
     uint32_t nrefs, max_refs;
-    uint32_t max_regions, max_devices;
+    struct cma_fdt_class *classes;
+    uint32_t nclasses, max_classes;
+    uint32_t max_regions, max_devices, max_guarantees;
     uint32_t reserved_memory; /* index of /reserved-memory, or CMA_NODE_NONE */
 };
 
@@ -156,10 +195,20 @@ CMA_MUST_CHECK int cma_fdt_reserve(struct cma_fdt *fdt, const struct cma_boot_ru
                                    struct cma_map *map);
 
 /*
- * Finds the devices: enabled nodes (with all above them) that have a memory-region, or that sit
- * behind a dma-ranges that limits or shifts addresses. Call it after cma_fdt_reserve.
+ * Finds the devices: enabled nodes (with all above them) that have a memory-region or a property of
+ * libcma's own, or that sit behind a dma-ranges that limits or shifts addresses. Call it after
+ * cma_fdt_reserve.
  */
 void cma_fdt_devices(struct cma_fdt *fdt, const struct cma_boot_rules *rules);
+
+/*
+ * Reads libcma's own properties (docs/BINDINGS.md): guarantees, quotas, size classes. Whatever is
+ * malformed is a problem, and nothing is made of it. Guarantees come in the order in which they are
+ * best admitted: the largest blocks first, for the small ones find a place between large ones, and
+ * the slots of a group's largest blocks are shared by its others; of these the one with the larger
+ * alignment, then the one that reaches less memory. Call it after cma_fdt_devices.
+ */
+void cma_fdt_guarantees(struct cma_fdt *fdt, const struct cma_boot_rules *rules);
 
 /* Range `index` of a dynamic region's alloc-ranges. Returns 0 or CMA_ENOENT (past the end). */
 CMA_MUST_CHECK int cma_fdt_alloc_range(const struct cma_fdt *fdt,

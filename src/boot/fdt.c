@@ -60,6 +60,27 @@ bool cma__fdt_is_named(const char *full, const char *name)
     return *name == 0 && (*full == 0 || *full == '@');
 }
 
+int cma__fdt_next_own(const void *dtb, uint32_t offset, int at, const char **name)
+{
+    static const char ours[] = FDT_OURS;
+
+    at = at == 0 ? fdt_first_property_offset(dtb, (int)offset) : fdt_next_property_offset(dtb, at);
+    for (; at >= 0; at = fdt_next_property_offset(dtb, at)) {
+        size_t i = 0;
+
+        if (!fdt_getprop_by_offset(dtb, at, name, NULL)) {
+            continue;
+        }
+        while (ours[i] && (*name)[i] == ours[i]) {
+            i++;
+        }
+        if (!ours[i]) {
+            break;
+        }
+    }
+    return at;
+}
+
 struct cma_problem *cma__fdt_problem(struct cma_fdt *fdt, struct cma_problem *spare, uint32_t node,
                                      const char *property, enum cma_problem_kind kind)
 {
@@ -195,12 +216,29 @@ static int fdt_check(const void *dtb, uint64_t nbytes, struct cma_fdt_error *err
 struct fdt_count {
     uint64_t nnodes, nregions, nentries, nbuses, nwindows, nrefs;
     uint64_t nodd; /* nodes that can only be a problem */
+    uint64_t nown, nguarantees, nclasses;
 };
+
+/* The same for properties of libcma's own. */
+static void fdt_count_own(const struct cma_fdt *fdt, uint32_t offset, struct fdt_count *count)
+{
+    const char *name;
+    uint32_t nbytes;
+
+    for (int at = 0; (at = cma__fdt_next_own(fdt->dtb, offset, at, &name)) >= 0;) {
+        count->nown++;
+    }
+    (void)cma__fdt_property(fdt, offset, FDT_OURS "guarantee-blocks", &nbytes);
+    count->nguarantees += nbytes / 4;
+    (void)cma__fdt_property(fdt, offset, FDT_OURS "size-classes", &nbytes);
+    count->nclasses += nbytes / 8;
+}
 
 /* Adds what the properties of one node can need at most: an address and a size are one cell of 4
  * bytes at least. */
 static void fdt_count_node(const struct cma_fdt *fdt, uint32_t offset, struct fdt_count *count)
 {
+    const char *own;
     uint32_t nbytes;
     uint64_t value;
 
@@ -213,6 +251,9 @@ static void fdt_count_node(const struct cma_fdt *fdt, uint32_t offset, struct fd
     }
     if (cma__fdt_property(fdt, offset, "memory-region", &nbytes)) {
         count->nrefs += nbytes / 4 + 1;
+    }
+    if (cma__fdt_next_own(fdt->dtb, offset, 0, &own) >= 0) {
+        fdt_count_own(fdt, offset, count);
     }
     count->nodd += fdt_has(fdt, offset, "interconnects");
     count->nodd += fdt_get_cells(fdt, offset, "#address-cells", &value) && value > FDT_MAX_CELLS;
@@ -262,7 +303,8 @@ static uint64_t fdt_lay_out(struct cma_fdt *fdt, const struct fdt_count *count, 
     uint64_t nreserved = (uint64_t)fdt_num_mem_rsv(fdt->dtb);
     uint64_t nranges = 16 + 4 * (count->nentries + count->nregions + nreserved);
     uint64_t nproblems = FDT_PROBLEMS_SPARE + 4 * (count->nregions + count->nbuses) +
-                         2 * (count->nentries + count->nwindows) + count->nrefs + count->nodd;
+                         2 * (count->nentries + count->nwindows) + count->nrefs + count->nodd +
+                         2 * (count->nown + count->nguarantees + count->nclasses);
     uint64_t used = 0;
 
     /* A window that goes through a bus of several can come out as several. */
@@ -272,6 +314,8 @@ static uint64_t fdt_lay_out(struct cma_fdt *fdt, const struct fdt_count *count, 
     fdt->max_refs = (uint32_t)count->nrefs;
     fdt->max_regions = (uint32_t)count->nregions;
     fdt->max_devices = (uint32_t)count->nnodes;
+    fdt->max_guarantees = (uint32_t)count->nguarantees;
+    fdt->max_classes = (uint32_t)count->nclasses;
     fdt->problems.max = (uint32_t)nproblems;
     fdt->nodes = fdt_carve(storage, &used, count->nnodes, sizeof(*fdt->nodes));
     fdt->by_phandle = fdt_carve(storage, &used, count->nnodes, sizeof(*fdt->by_phandle));
@@ -280,6 +324,8 @@ static uint64_t fdt_lay_out(struct cma_fdt *fdt, const struct fdt_count *count, 
     fdt->refs = fdt_carve(storage, &used, fdt->max_refs, sizeof(*fdt->refs));
     fdt->regions = fdt_carve(storage, &used, fdt->max_regions, sizeof(*fdt->regions));
     fdt->devices = fdt_carve(storage, &used, fdt->max_devices, sizeof(*fdt->devices));
+    fdt->guarantees = fdt_carve(storage, &used, fdt->max_guarantees, sizeof(*fdt->guarantees));
+    fdt->classes = fdt_carve(storage, &used, fdt->max_classes, sizeof(*fdt->classes));
     fdt->problems.list = fdt_carve(storage, &used, nproblems, sizeof(*fdt->problems.list));
     return used;
 }
@@ -329,6 +375,7 @@ static bool fdt_is_okay(const struct cma_fdt *fdt, uint32_t offset)
 static uint8_t fdt_read_flags(const struct cma_fdt *fdt, uint32_t offset,
                               const struct cma_fdt_node *parent)
 {
+    const char *own;
     uint32_t flags = 0;
     uint32_t nbytes;
 
@@ -348,6 +395,9 @@ static uint8_t fdt_read_flags(const struct cma_fdt *fdt, uint32_t offset,
     }
     if (fdt_has_string(fdt, offset, "interconnect-names", "dma-mem")) {
         flags |= FDT_NODE_DMA_MEM;
+    }
+    if (cma__fdt_next_own(fdt->dtb, offset, 0, &own) >= 0) {
+        flags |= FDT_NODE_OURS;
     }
     /* An I2C device has an address too, but no way to memory: addresses there have no size. */
     if (!parent) {
@@ -446,6 +496,23 @@ uint32_t cma__fdt_by_phandle(const struct cma_fdt *fdt, uint32_t phandle)
         return CMA_NODE_NONE;
     }
     return fdt->by_phandle[low];
+}
+
+uint32_t cma__fdt_index(const struct cma_fdt *fdt, uint32_t offset)
+{
+    uint32_t low = 0;
+    uint32_t high = fdt->nnodes;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (fdt->nodes[middle].offset < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < fdt->nnodes && fdt->nodes[low].offset == offset ? low : CMA_NODE_NONE;
 }
 
 /* ---- the architecture ---------------------------------------------------------------------- */

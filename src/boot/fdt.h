@@ -15,6 +15,10 @@
 #define FDT_NODE_NONCOHERENT (1u << 4) /* says dma-noncoherent */
 #define FDT_NODE_DMA_MEM (1u << 5)     /* its way to memory is an interconnect, not its parent */
 #define FDT_NODE_OKAY (1u << 6)        /* its own status */
+#define FDT_NODE_OURS (1u << 7)        /* has properties of libcma's own */
+
+/* What the names of these begin with. */
+#define FDT_OURS "libcma,"
 
 /* A property's bytes and their count, NULL when there is none. */
 const void *cma__fdt_property(const struct cma_fdt *fdt, uint32_t offset, const char *name,
@@ -26,11 +30,17 @@ uint64_t cma__fdt_cells(const void *bytes, uint32_t ncells);
 /* Index of the node with that phandle, or CMA_NODE_NONE. */
 uint32_t cma__fdt_by_phandle(const struct cma_fdt *fdt, uint32_t phandle);
 
+/* Index of the node at that offset, or CMA_NODE_NONE. */
+uint32_t cma__fdt_index(const struct cma_fdt *fdt, uint32_t offset);
+
 /* The node's name in the tree. */
 const char *cma__fdt_name(const struct cma_fdt *fdt, uint32_t offset);
 
 /* True if the name is `name` or begins with `name` and an @. */
 bool cma__fdt_is_named(const char *full, const char *name);
+
+/* The next property of libcma's own: 0 first, then what it returned; negative past the last. */
+int cma__fdt_next_own(const void *dtb, uint32_t offset, int at, const char **name);
 
 /* Adds a problem; see cma__problem_add. */
 struct cma_problem *cma__fdt_problem(struct cma_fdt *fdt, struct cma_problem *spare, uint32_t node,

@@ -388,7 +388,8 @@ void cma_fdt_devices(struct cma_fdt *fdt, const struct cma_boot_rules *rules)
         const struct cma_fdt_node *node = &fdt->nodes[i];
         const struct cma_fdt_bus *bus = NULL;
         uint32_t nbytes;
-        bool asks = cma__fdt_property(fdt, node->offset, "memory-region", &nbytes) != NULL;
+        bool asks = cma__fdt_property(fdt, node->offset, "memory-region", &nbytes) != NULL ||
+                    ((node->flags & FDT_NODE_OURS) != 0 && i != fdt->reserved_memory);
 
         if (!(node->flags & FDT_NODE_ENABLED) || node->region) {
             continue;

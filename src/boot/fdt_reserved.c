@@ -245,23 +245,12 @@ static int reserved_keep_rest(struct reserved *res, struct cma_fdt_region *regio
 /* The region that a range of the map belongs to, NULL when it is no node's. */
 static struct cma_fdt_region *reserved_of(struct reserved *res, const struct cma_range *range)
 {
-    const struct cma_fdt_node *nodes = res->fdt->nodes;
-    uint32_t low = 0;
-    uint32_t high = res->fdt->nnodes;
+    uint32_t index = cma__fdt_index(res->fdt, range->id);
 
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-
-        if (nodes[middle].offset < range->id) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    if (low == res->fdt->nnodes || nodes[low].offset != range->id || !nodes[low].region) {
+    if (index == CMA_NODE_NONE || !res->fdt->nodes[index].region) {
         return NULL;
     }
-    return &res->fdt->regions[nodes[low].region - 1];
+    return &res->fdt->regions[res->fdt->nodes[index].region - 1];
 }
 
 /* The first range that would not give way to an area at [base, last]; NULL when all of them are

@@ -66,6 +66,23 @@ static const char *problem_template(enum cma_problem_kind kind)
         [CMA_PROBLEM_CLASH] = "the window %b to %l overlaps another one: left out",
         [CMA_PROBLEM_TOO_MANY] = "more than %v entries: the rest is left out",
         [CMA_PROBLEM_DEVICE_TYPE] = "missing, so this is not taken for memory",
+        [CMA_PROBLEM_UNKNOWN] = "libcma knows no such property",
+        [CMA_PROBLEM_MISPLACED] = "this means nothing here: ignored",
+        [CMA_PROBLEM_WITHOUT] = "this needs '%o' beside it: ignored",
+        [CMA_PROBLEM_ENTRIES] =
+            "its %v bytes are not one entry for each of '%o', or one for all: refused",
+        [CMA_PROBLEM_NOTHING] = "0 is nothing to promise: refused",
+        [CMA_PROBLEM_BOUNDARY] = "each block of size %s crosses a multiple of %x: refused",
+        [CMA_PROBLEM_NO_AREA] = "the device has no area, and there is no default one: refused",
+        [CMA_PROBLEM_SHARED] = "%v devices use this region, so the device has to say it: refused",
+        [CMA_PROBLEM_TWICE] = "the device '%o' says this itself: refused",
+        [CMA_PROBLEM_GROUP] =
+            "the device is in the group '%o' already, and would wait for itself: refused",
+        [CMA_PROBLEM_APART] = "the group '%o' has members in another area: refused",
+        [CMA_PROBLEM_PAGES] = "%s is not a multiple of the page, %x: refused",
+        [CMA_PROBLEM_CLASS] =
+            "classes ascend and hold what they are for, not %s in a part of %x: refused",
+        [CMA_PROBLEM_TOO_LARGE] = "%s bytes are more than the area has, %x: refused",
     };
 
     return (unsigned int)kind < CMA_PROBLEM_COUNT && texts[kind] ? texts[kind] : "unknown problem";

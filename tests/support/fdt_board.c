@@ -63,6 +63,7 @@ void load_source(const char *source)
     assert_int_equal(cma_fdt_memory(&fdt, &rules, &map), 0);
     assert_int_equal(cma_fdt_reserve(&fdt, &rules, &args, builtin, &map), 0);
     cma_fdt_devices(&fdt, &rules);
+    cma_fdt_guarantees(&fdt, &rules);
     assert_true(cma_map_check(&map));
     assert_int_equal(fdt.problems.lost, 0);
     for (uint32_t i = 0; i < fdt.nregions; i++) {

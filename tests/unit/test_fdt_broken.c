@@ -50,6 +50,7 @@ static int read_all(const void *dtb, size_t nbytes, struct cma_fdt_error *error)
     assert_int_equal(cma_fdt_memory(&fdt, &rules, &map), 0);
     assert_int_equal(cma_fdt_reserve(&fdt, &rules, &args, 1 << 24, &map), 0);
     cma_fdt_devices(&fdt, &rules);
+    cma_fdt_guarantees(&fdt, &rules);
     assert_true(cma_map_check(&map));
     assert_int_equal(fdt.problems.lost, 0);
     for (uint32_t i = 0; i < map.nreserved; i++) {
@@ -65,6 +66,18 @@ static int read_all(const void *dtb, size_t nbytes, struct cma_fdt_error *error)
 
         assert_true(cma_problem_text(&fdt.problems.list[i], text, sizeof(text)) > 0);
         assert_non_null(fdt.problems.list[i].property);
+    }
+    for (uint32_t i = 0; i < fdt.nguarantees; i++) {
+        const struct cma_fdt_guarantee *guarantee = &fdt.guarantees[i];
+
+        assert_true(guarantee->device < fdt.ndevices && guarantee->region <= fdt.nregions);
+        assert_true(guarantee->count > 0 && guarantee->nbytes > 0);
+        assert_true(guarantee->group_number <= fdt.ngroups);
+        assert_int_equal(guarantee->group != NULL, guarantee->group_number != 0);
+    }
+    for (uint32_t i = 0; i < fdt.nregions; i++) {
+        assert_true(fdt.regions[i].nclasses == 0 ||
+                    fdt.regions[i].classes[0].nbytes <= fdt.regions[i].nbytes);
     }
     for (uint32_t i = 0; i < fdt.ndevices; i++) {
         const struct cma_fdt_device *device = &fdt.devices[i];

@@ -12,6 +12,10 @@
  * file has heard of it. The callback then tells us: it finds ALLOCATING, and the frame becomes the
  * object's there and then; who allocated sees that and forgets the frame number that it was given.
  *
+ * Frames of slots that devices were promised (cma/guarantee.h) are lent to stores that never refuse
+ * and need no memory. What gets dirty, referenced or pinned there moves out first; where that has
+ * nowhere to go, the call answers CMA_ENOMEM, and the program tries again when it likes.
+ *
  * While `mutex` is held, calls of libcma that do not sleep are safe: a frame that is being moved
  * answers CMA_EAGAIN, and one that is not can't begin to be without going through freeze, which
  * waits for the mutex. So keep, allow_drop, ref and free never hit a frame that has changed hands.
@@ -278,6 +282,27 @@ static void store_pause(struct sim_store *store, uint32_t *retries)
     sim_sleep_ns(store->sim, MOVERS_RETRY_NS);
 }
 
+/*
+ * The frame lies in a slot of a guarantee, where it can't be what it is about to become: it leaves.
+ * Called without the object's mutex, so it may have left already, or be somebody else's by now;
+ * that does no harm, and the caller looks the object up again. Returns 0 (look again), or
+ * CMA_ENOMEM: nothing outside is free that is not promised.
+ */
+static int store_move_out(struct sim_store *store, cma_pfn_t pfn, uint32_t *retries)
+{
+    cma_pfn_t to = CMA_PFN_NONE;
+    int result = cma_frame_move_out(store->frames, pfn, &to);
+
+    if (result == CMA_OK) {
+        STORE_COUNT(store, moved_out, 1);
+        return CMA_OK;
+    }
+    if (result == CMA_ENOMEM)
+        return result;
+    store_pause(store, retries);
+    return CMA_OK;
+}
+
 static cma_paddr_t store_paddr(const struct sim_store *store, cma_pfn_t pfn)
 {
     return pfn << store->port->page_shift;
@@ -503,10 +528,14 @@ static int store_rewrite_cached(struct sim_store *store, uint32_t id, struct sto
                 return CMA_OK;
             }
         }
+        cma_pfn_t pfn = object->pfn;
         sim_unlock(store->sim, &object->mutex);
+        if (result == CMA_EBUSY)
+            result = store_move_out(store, pfn, &retries);
+        else if (result == CMA_OK || result == CMA_EAGAIN)
+            store_pause(store, &retries);
         if (result != CMA_OK && result != CMA_EAGAIN)
             return result;
-        store_pause(store, &retries);
     }
 }
 
@@ -641,6 +670,12 @@ int sim_store_pin(struct sim_store *store, uint32_t id)
         if (same && result == CMA_OK)
             object->pins++;
         sim_unlock(store->sim, &object->mutex);
+        /* It may not stay where it is, not even for who pins in place. */
+        if (same && result == CMA_EPERM) {
+            result = store_move_out(store, pfn, &retries);
+            if (result == CMA_OK)
+                continue;
+        }
         if (same && result != CMA_EAGAIN)
             return store_leave(store, object, result);
         /* The frame went to somebody else before the pin: it is theirs that is pinned. */
@@ -681,10 +716,16 @@ int sim_store_ref(struct sim_store *store, uint32_t id)
             result = cma_frame_ref(store->frames, object->pfn);
         if (result == CMA_OK)
             object->refs++;
+        cma_pfn_t pfn = object->pfn;
         sim_unlock(store->sim, &object->mutex);
-        if (result != CMA_EAGAIN)
+        if (result == CMA_EBUSY)
+            result = store_move_out(store, pfn, &retries);
+        else if (result == CMA_EAGAIN)
+            store_pause(store, &retries);
+        else
             return store_leave(store, object, result);
-        store_pause(store, &retries);
+        if (result != CMA_OK && result != CMA_EAGAIN)
+            return store_leave(store, object, result);
     }
 }
 

@@ -62,7 +62,9 @@ uint32_t sim_store_mover(const struct sim_store *store); /* its number */
 /*
  * Objects. `id` names one until it is removed, and may be used again then. All return 0 or one of:
  *   CMA_ENOENT   no such object, or (pin, ref) its page was dropped
- *   others       what libcma said: cma_pages_alloc, cma_frame_pin, cma_frame_ref
+ *   others       what libcma said: cma_pages_alloc, cma_frame_pin, cma_frame_ref; CMA_ENOMEM also
+ *                where a page in a promised slot has to leave it (for a write, a pin or a
+ *                reference) and there is nowhere to go: all is as it was, try again later
  * May sleep.
  */
 /* Allocates a page and writes its first pattern. CMA_ENOSPC: the store is full. */
@@ -107,8 +109,9 @@ struct sim_store_counts {
     uint64_t added, removed, rewritten, written_back, refilled;
     uint64_t frozen, moved, aborted, dropped; /* callbacks that did it */
     uint64_t refused;                         /* callbacks that answered CMA_EBUSY */
-    uint64_t waited;  /* times that a user found its page frozen and waited */
-    uint64_t retried; /* CMA_EAGAIN met */
+    uint64_t moved_out; /* frames of slots, to get dirty, referenced or pinned */
+    uint64_t waited;    /* times that a user found its page frozen and waited */
+    uint64_t retried;   /* CMA_EAGAIN met */
     uint64_t lost_bytes;
 };
 void sim_store_counts(struct sim_store *store, struct sim_store_counts *counts);

@@ -27,6 +27,8 @@
 
 #include <cma/pages.h>
 
+#include "port.h"
+
 #if __has_include(<mimalloc.h>) && !defined(BENCH_NO_MIMALLOC)
 #define PAGES_MIMALLOC 1
 #include <mimalloc.h>
@@ -48,77 +50,6 @@ enum pages_who { PAGES_MI, PAGES_CACHED, PAGES_PLAIN, PAGES_WHO };
 
 /* --- a board ------------------------------------------------------------------------------- */
 
-static _Thread_local uint32_t pages_cpu;
-
-static uint32_t hook_cpu(void *ctx)
-{
-    (void)ctx;
-    return pages_cpu;
-}
-
-static void hook_relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#endif
-}
-
-static uintptr_t hook_lock(void *ctx, struct cma_lock *lock)
-{
-    (void)ctx;
-    while (__atomic_exchange_n(&lock->word[0], 1, __ATOMIC_ACQUIRE) != 0) {
-        while (__atomic_load_n(&lock->word[0], __ATOMIC_RELAXED) != 0)
-            hook_relax();
-    }
-    return 0;
-}
-
-static void hook_unlock(void *ctx, struct cma_lock *lock, uintptr_t state)
-{
-    (void)ctx;
-    (void)state;
-    __atomic_store_n(&lock->word[0], 0, __ATOMIC_RELEASE);
-}
-
-static void *hook_vaddr(void *ctx, cma_paddr_t paddr)
-{
-    (void)ctx;
-    (void)paddr;
-    return NULL;
-}
-
-static void hook_barrier(void *ctx)
-{
-    (void)ctx;
-}
-
-static void hook_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbytes)
-{
-    (void)ctx;
-    (void)to;
-    (void)from;
-    (void)nbytes;
-}
-
-static void hook_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
-{
-    (void)ctx;
-    (void)paddr;
-    (void)nbytes;
-}
-
-static const struct cma_port pages_port = {
-    .page_shift = 12,
-    .cache_line_nbytes = 64,
-    .vaddr = hook_vaddr,
-    .dma_barrier = hook_barrier,
-    .copy = hook_copy,
-    .zero = hook_zero,
-    .lock = hook_lock,
-    .unlock = hook_unlock,
-    .cpu = hook_cpu,
-};
-
 struct pages_board {
     struct cma_range memory[1], reserved[1];
     struct cma_map map;
@@ -139,7 +70,7 @@ static void pages_require(bool holds, const char *what)
 static struct pages_board *pages_board(bool cached)
 {
     struct pages_board *board = aligned_alloc(64, sizeof *board);
-    struct cma_frames_config config = {.port = &pages_port};
+    struct cma_frames_config config = {.port = &bench_port};
     uint64_t nbytes;
 
     pages_require(board != NULL, "no memory");
@@ -260,7 +191,7 @@ static void *pages_thread(void *arg)
     struct pages_thread *thread = arg;
     static _Thread_local uint64_t live[PAGES_WHO][PAGES_LIVE_MAX];
 
-    pages_cpu = thread->cpu;
+    port_cpu = thread->cpu;
     for (int who = PAGES_MIMALLOC ? 0 : 1; who < PAGES_WHO; who++)
         pages_fill(thread->boards[who], thread->pattern, live[who], true);
     for (uint32_t round = 0; round < thread->rounds; round++) {

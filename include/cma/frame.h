@@ -316,9 +316,8 @@ struct cma_frames {
     /* Frames up to the end of this zone that kept frames of slots need: atomic, each raised under
      * `lock`, where there is that much; for a moment it can be below 0. */
     uint32_t zone_promised[CMA_ZONES_MAX];
-    uint32_t promised_passing; /* atomic: of these, destinations that are just being put back */
-    struct cma_slots *slots;   /* NULL: no guarantees */
-    struct cma_lock lock;      /* of all ordinary spans */
+    struct cma_slots *slots; /* NULL: no guarantees */
+    struct cma_lock lock;    /* of all ordinary spans */
     const struct cma_mover *movers[CMA_MOVERS_MAX];
     uint32_t nmovers;
     const struct cma_pages_ops *ops;
@@ -364,8 +363,9 @@ struct cma_holder {
  * An idle frame becomes `holder`'s (for hosts; src/buddy does it inside its allocation). Take, then
  * publish: the caller took the frame out of its free lists and nobody has written to it. Returns 0,
  * CMA_EAGAIN (a claim took the frame meanwhile: it is gone, take another), CMA_ENOENT (not
- * tracked), CMA_EINVAL (holder malformed, unmovable in an area, or against the lend class),
- * CMA_EBADF (held by somebody). Sleeps: no.
+ * tracked), CMA_EINVAL (holder malformed, unmovable in an area, or against the lend class; of a
+ * slot: not droppable, or a mover that may refuse or needs memory), CMA_EBADF (held by somebody).
+ * Sleeps: no.
  */
 CMA_MUST_CHECK int cma_frame_publish(struct cma_frames *frames, cma_pfn_t pfn,
                                      const struct cma_holder *holder);

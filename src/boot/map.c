@@ -130,19 +130,18 @@ int cma_map_add_memory(struct cma_map *map, cma_paddr_t base, uint64_t nbytes,
     if (merged_last - merged_first == UINT64_MAX) {
         return CMA_EOVERFLOW; /* all 2^64 bytes as one range: nbytes can't say it */
     }
-    if (joins_before) {
-        ranges[index - 1].nbytes = merged_last - merged_first + 1;
-        if (joins_after) {
-            map_remove(ranges, &map->nmemory, index);
-        }
-    } else if (joins_after) {
-        ranges[index].base = base;
-        ranges[index].nbytes += nbytes;
-    } else if (map->nmemory == map->max_memory) {
+    if (!joins_before && !joins_after && map->nmemory == map->max_memory) {
         return CMA_ENOMEM;
-    } else {
-        map_insert(ranges, &map->nmemory, index, &range);
     }
+    if (joins_after) {
+        map_remove(ranges, &map->nmemory, index);
+    }
+    if (joins_before) {
+        map_remove(ranges, &map->nmemory, --index);
+    }
+    range.base = merged_first;
+    range.nbytes = merged_last - merged_first + 1;
+    map_insert(ranges, &map->nmemory, index, &range);
     return 0;
 }
 

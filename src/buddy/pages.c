@@ -37,6 +37,7 @@
 #include "../base/bittree.h"
 #include "../base/guard.h"
 #include "../base/range.h"
+#include "../frame/account.h"
 #include "../frame/slot.h"
 #include "../frame/table.h"
 #include "cache.h"
@@ -535,6 +536,37 @@ static uint64_t pages_spare_for(const struct cma_frames *frames, uint32_t zone,
     return cma__promise_spare(frames, zone, end);
 }
 
+/* Destinations of booked data are taken together with the promise, and say so in case they are put
+ * back; others say that they are none. Locked, or the frames are the caller's. */
+static CMA__APART void pages_mark(struct cma_frames *frames, const struct cma_span *span,
+                                  cma_pfn_t pfn, uint32_t npages,
+                                  const struct cma_destination *want)
+{
+    uint32_t zone = cma__promise_zone(frames, want->paddr_last);
+    bool promised = (want->flags & CMA_DESTINATION_PROMISED) != 0;
+
+    if (promised) {
+        promise_drop(frames, zone, npages);
+    }
+    for (uint32_t i = 0; i < npages; i++) {
+        atom_poke(&span_record(frames, span, pfn + i)->cookie,
+                  promised ? CMA__PROMISE_MARK(zone) : 0);
+    }
+}
+
+/* Those that come back unused are booked again. Locked. */
+static CMA__APART void pages_unmark(struct cma_frames *frames, const struct cma_span *span,
+                                    cma_pfn_t pfn, uint32_t npages)
+{
+    for (uint32_t i = 0; i < npages; i++) {
+        uint32_t mark = atom_peek(&span_record(frames, span, pfn + i)->cookie);
+
+        if (mark != 0) {
+            (void)atom_add(&frames->zone_promised[mark - CMA__PROMISE_MARK(0)], 1);
+        }
+    }
+}
+
 /* A run of idle frames of one block, at most want->npages, as high as there is one: it ends where
  * single frames would be taken first. Returns its length, 0: there is none. */
 static uint32_t pages_take(struct cma_pages *pages, struct cma_span *span, cma_pfn_t first,
@@ -543,7 +575,6 @@ static uint32_t pages_take(struct cma_pages *pages, struct cma_span *span, cma_p
     struct cma_frames *frames = pages->frames;
     struct cma_run_want run = {
         .npages = 1, .align_npages = 1, .first = first, .last = last, .from_top = true};
-    bool promised = (want->flags & CMA_DESTINATION_PROMISED) != 0;
     uint64_t npages = want->npages;
     uintptr_t state = cma__span_lock(frames, span);
     uint32_t taken = 0;
@@ -556,8 +587,8 @@ static uint32_t pages_take(struct cma_pages *pages, struct cma_span *span, cma_p
         cma__span_find_idle(frames, span, &run, pfn)) {
         taken = cma__span_idle_below(frames, span, first, *pfn, (uint32_t)npages);
         *pfn -= taken - 1;
-        if (promised) {
-            promise_drop(frames, cma__promise_zone(frames, want->paddr_last), taken);
+        if (span->is_area == 0 && frames->slots != NULL) {
+            pages_mark(frames, span, *pfn, taken, want);
         }
         cma__span_take(frames, span, *pfn, taken);
         if (span->is_area == 0) {
@@ -626,6 +657,9 @@ static int pages_destination_within(struct cma_pages *pages, cma_pfn_t first, cm
     }
     reclaimed = cma__frames_reclaim(frames, first, last, want->npages, pfn);
     if (reclaimed > 0) {
+        if (frames->slots != NULL) {
+            pages_mark(frames, cma__span_of(frames, *pfn), *pfn, (uint32_t)reclaimed, want);
+        }
         state = guard_lock(frames->port, &frames->lock);
         pages->stats.reclaimed += (uint32_t)reclaimed;
         guard_unlock(frames->port, &frames->lock, state);
@@ -683,6 +717,9 @@ static void pages_destination_put(void *ctx, cma_pfn_t pfn, uint32_t npages)
     uintptr_t state = cma__span_lock(frames, span);
 
     cma__span_put(frames, span, pfn, npages);
+    if (span->is_area == 0 && frames->slots != NULL) {
+        pages_unmark(frames, span, pfn, npages);
+    }
     cma__span_unlock(frames, span, state);
     cma__frames_signal(frames);
 }

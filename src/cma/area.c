@@ -237,7 +237,7 @@ int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint
     if (pfn - area->pfn >= area->npages) {
         return CMA_ENOENT;
     }
-    if (slot_find(area->frames, area->span, pfn) != NULL) {
+    if (cma__slot_find(area->frames, area->span, pfn) != NULL) {
         return CMA_EPERM;
     }
     error = area->engine != NULL ? area->engine->release(area, pfn, npages, owner) : CMA__QUICK_NO;

@@ -233,13 +233,10 @@ static int claim_refuse(struct cma_claim *claim, int code, enum cma_reason reaso
     claim->refusal.code = code;
     claim->refusal.reason = reason;
     claim->refusal.pfn = pfn;
-    if (pfn != CMA_PFN_NONE && cma_frame_info(area->frames, pfn, &info) == 0) {
-        if (info.slot && reason == CMA_REASON_CLAIMED) {
-            claim->refusal.reason = CMA_REASON_PROMISED;
-        } else if (info.kind == CMA_KIND_MOVABLE || info.kind == CMA_KIND_DROPPABLE) {
-            claim->refusal.mover = info.mover;
-            claim->refusal.owner = info.cookie;
-        }
+    if (pfn != CMA_PFN_NONE && cma_frame_info(area->frames, pfn, &info) == 0 &&
+        (info.kind == CMA_KIND_MOVABLE || info.kind == CMA_KIND_DROPPABLE)) {
+        claim->refusal.mover = info.mover;
+        claim->refusal.owner = info.cookie;
     }
     if (area->engine != NULL && reason != CMA_REASON_INACTIVE &&
         (claim->flags & CMA__CLAIM_UNEXPLAINED) == 0) {

@@ -137,7 +137,8 @@ int cma__promise_empty(struct cma_guarantees *all, struct cma_slot *slot,
 {
     struct cma_frames *frames = all->slots.frames;
     const struct cma_area *area = slot->first->area;
-    struct cma_evacuation evacuation = {.obstacle = CMA_PFN_NONE, .slot = slot};
+    struct cma_evacuation evacuation = {.obstacle = CMA_PFN_NONE,
+                                        .destination = CMA_DESTINATION_PROMISED};
     cma_pfn_t end = slot->pfn + slot->npages;
     cma_pfn_t pfn = slot->pfn;
     uint32_t stalls = 0;
@@ -156,6 +157,7 @@ int cma__promise_empty(struct cma_guarantees *all, struct cma_slot *slot,
         }
     } while (error == CMA_EAGAIN);
     (void)atom_sub(&slot->lent, evacuation.copied + evacuation.dropped);
+    (void)atom_sub(&slot->kept, evacuation.copied);
     work->copied += evacuation.copied;
     work->dropped += evacuation.dropped;
     work->flushes += evacuation.flushes;

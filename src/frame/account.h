@@ -139,6 +139,18 @@ bool cma__frame_leave(struct cma_frames *frames, struct cma_span *span, cma_pfn_
 int cma__frame_freeze(struct cma_frame_record *record, bool isolated, uint32_t *word);
 void cma__frame_thaw(struct cma_frame_record *record);
 
+/*
+ * From the free destination to both sides frozen, and, after a flush, the rest, which can't fail.
+ * `what` is flags of a destination (PROMISED: only for a frame that is kept) and the next. Returns
+ * 0 and *to, or CMA_ENOMEM, CMA_EBUSY, CMA_EAGAIN, CMA_ENOENT, CMA_EBADF as seen by the freeze (or
+ * by the mover): all is as before then.
+ */
+#define CMA__MIGRATE_ISOLATED (1u << 31)
+int cma__migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
+                       uint32_t what, cma_pfn_t *to);
+void cma__migrate_finish(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
+                         cma_pfn_t to);
+
 /* Moves a frame out of its area and pins it at its new place. */
 int cma__frame_move_pinned(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                            cma_pfn_t *pinned);

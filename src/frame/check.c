@@ -62,7 +62,7 @@ int cma_frame_info(const struct cma_frames *frames, cma_pfn_t pfn, struct cma_fr
         .in_area = span->is_area != 0,
         .lent = (atom_peek16(&span_block_at(frames, span, pfn)->flags) & CMA_BLOCK_LENT) != 0,
     };
-    info->slot = slot_find(frames, span, pfn) != NULL;
+    info->slot = cma__slot_find(frames, span, pfn) != NULL;
     if (info->kind == CMA_KIND_NONE) {
         return CMA_OK;
     }
@@ -132,8 +132,8 @@ static bool check_held(struct check_walk *walk, cma_pfn_t pfn, uint32_t word, ui
                     "a pinned frame lies in an area") ||
         !check_that(walk, walk->busy || (word & WORD_FROZEN) == 0, "a frame is left frozen") ||
         !check_that(walk,
-                    walk->busy ||
-                        ((word & WORD_ISOLATED) != 0) == (slot_find(frames, span, pfn) != NULL),
+                    walk->busy || ((word & WORD_ISOLATED) != 0) ==
+                                      (cma__slot_find(frames, span, pfn) != NULL),
                     "a frame is left isolated, or is not and lies in a slot") ||
         !check_that(walk, span->is_area != 0 || (word & WORD_ISOLATED) == 0,
                     "a frame outside of areas is isolated") ||
@@ -178,7 +178,7 @@ static bool check_frame(struct check_walk *walk, cma_pfn_t pfn, uint32_t offset)
     } else if (idle) {
         walk->idle++;
         good = check_that(walk, word == 0, "an idle frame has a holder") &&
-               check_that(walk, slot_find(walk->frames, walk->span, pfn) == NULL,
+               check_that(walk, cma__slot_find(walk->frames, walk->span, pfn) == NULL,
                           "a frame of a slot is idle");
     } else if (word_is_held(word)) {
         good = check_held(walk, pfn, word, cookie);
@@ -194,7 +194,7 @@ static bool check_frame(struct check_walk *walk, cma_pfn_t pfn, uint32_t offset)
         walk->claimed = good ? word_npages(word) - 1 : 0;
     } else {
         good = check_that(walk, word == 0, "no such kind of frame") &&
-               check_that(walk, walk->busy || slot_find(walk->frames, walk->span, pfn) != NULL,
+               check_that(walk, walk->busy || cma__slot_find(walk->frames, walk->span, pfn) != NULL,
                           "a frame is lost: neither idle nor anybody's");
     }
     walk->previous = word;

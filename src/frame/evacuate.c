@@ -71,9 +71,9 @@ static uint32_t evacuate_record(struct cma_frame_record *record, const struct cm
 {
     uint32_t word = atom_peek(&record->word);
 
+    atom_poke(&record->cookie, publish != 0 ? move->cookie : 0);
     if (publish != 0) {
         cma__assert(word == 0);
-        atom_poke(&record->cookie, move->cookie);
         word = publish;
     } else {
         cma__assert((word & WORD_FROZEN) != 0);
@@ -155,7 +155,7 @@ static void evacuate_books(const struct evacuate *evacuate, const struct cma_mov
 /* Destinations for the first moves, in the order in which they come. Returns how many. */
 static uint32_t evacuate_destinations(struct cma_frames *frames, struct cma_move *moves,
                                       uint32_t nmoves, const struct cma_mover *mover,
-                                      struct cma_slot *slot)
+                                      uint32_t flags)
 {
     const struct cma_pages_ops *ops = frames->ops;
     uint32_t count = 0;
@@ -164,7 +164,7 @@ static uint32_t evacuate_destinations(struct cma_frames *frames, struct cma_move
         struct cma_destination want = {.paddr_last = mover->paddr_last,
                                        .from = moves[count].from,
                                        .npages = nmoves - count,
-                                       .flags = slot != NULL ? CMA_DESTINATION_PROMISED : 0};
+                                       .flags = flags};
         cma_pfn_t to;
         int n = ops->destination(ops->ctx, &want, &to);
 
@@ -172,9 +172,6 @@ static uint32_t evacuate_destinations(struct cma_frames *frames, struct cma_move
             break;
         }
         cma__assert((uint32_t)n <= want.npages);
-        if (slot != NULL) {
-            (void)atom_sub(&slot->kept, (uint32_t)n);
-        }
         while (n-- > 0) {
             moves[count++].to = to++;
         }
@@ -194,19 +191,11 @@ static uint32_t evacuate_run(const struct cma_move *moves, uint32_t nmoves, bool
     return n;
 }
 
-/* Unused destinations of moves of one mover go back; those of kept frames of a slot are booked
- * again. */
-static void evacuate_put(struct cma_frames *frames, const struct cma_move *moves, uint32_t nmoves,
-                         const struct cma_mover *mover, struct cma_slot *slot)
+static void evacuate_put(struct cma_frames *frames, const struct cma_move *moves, uint32_t nmoves)
 {
     for (uint32_t i = 0, n; i < nmoves; i += n) {
         n = evacuate_run(moves + i, nmoves - i, false);
-        if (slot != NULL) {
-            (void)atom_add(&slot->kept, n);
-            cma__promise_put(frames, mover->paddr_last, moves[i].to, n);
-        } else {
-            frames->ops->destination_put(frames->ops->ctx, moves[i].to, n);
-        }
+        frames->ops->destination_put(frames->ops->ctx, moves[i].to, n);
     }
 }
 
@@ -312,8 +301,8 @@ static int evacuate_begin(struct evacuate *evacuate, const struct cma_mover *mov
 {
     struct cma_frames *frames = evacuate->frames;
     struct cma_move *moves = &evacuate->moves[evacuate->count];
-    struct cma_slot *slot = kept ? evacuate->evacuation->slot : NULL;
-    uint32_t found = evacuate_destinations(frames, moves, nmoves, mover, slot);
+    uint32_t flags = kept ? evacuate->evacuation->destination : 0;
+    uint32_t found = evacuate_destinations(frames, moves, nmoves, mover, flags);
     uint32_t frozen;
     int error;
 
@@ -322,7 +311,7 @@ static int evacuate_begin(struct evacuate *evacuate, const struct cma_mover *mov
     }
     frozen = evacuate_freeze(evacuate, mover, moves, found, false, &error);
     evacuate_books(evacuate, moves, frozen, EVACUATE_PUBLISH);
-    evacuate_put(frames, moves + frozen, found - frozen, mover, slot);
+    evacuate_put(frames, moves + frozen, found - frozen);
     evacuate->count += frozen;
     return error;
 }
@@ -406,12 +395,11 @@ static void evacuate_undo(struct evacuate *evacuate)
         guard_tlb_flush(frames->port);
     }
     evacuate_books(evacuate, moves, evacuate->count, EVACUATE_UNPUBLISH);
+    evacuate_put(frames, moves, evacuate->count);
     for (uint32_t i = 0; i < evacuate->count; i++) {
         uint32_t word = evacuate_word(evacuate, moves[i].from);
         const struct cma_mover *mover = frame_mover(frames, word);
-        bool kept = word_kind(word) == CMA_KIND_MOVABLE;
 
-        evacuate_put(frames, moves + i, 1, mover, kept ? evacuate->evacuation->slot : NULL);
         mover->abort(mover->ctx, moves[i].from, moves[i].cookie);
     }
     evacuate_thaw(evacuate, moves, evacuate->count);

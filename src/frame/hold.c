@@ -72,8 +72,11 @@ static int hold_publish(struct cma_frames *frames, struct cma_span *span, cma_pf
     const struct cma_block *block = span_block_at(frames, span, pfn);
 
     if (!bitmap_test(frames->idle, span_bit(frames, span, pfn))) {
-        /* Nobody's and not idle: a claim has it. */
-        return atom_peek(&span_record(frames, span, pfn)->word) == 0 ? CMA_EAGAIN : CMA_EBADF;
+        /* Nobody's and not idle: a claim has it, or a slot. */
+        return atom_peek(&span_record(frames, span, pfn)->word) != 0 ? CMA_EBADF
+               : frames->slots == NULL
+                   ? CMA_EAGAIN
+                   : frames->slots->ops->publish(frames->slots, span, pfn, holder);
     }
     if (span->is_area != 0 && (block->flags & CMA_BLOCK_LENT) == 0) {
         return CMA_EAGAIN;
@@ -85,7 +88,6 @@ static int hold_publish(struct cma_frames *frames, struct cma_span *span, cma_pf
 int cma_frame_publish(struct cma_frames *frames, cma_pfn_t pfn, const struct cma_holder *holder)
 {
     struct cma_span *span = cma__span_of(frames, pfn);
-    struct cma_slot *slot;
     uintptr_t state;
     int error;
 
@@ -95,26 +97,20 @@ int cma_frame_publish(struct cma_frames *frames, cma_pfn_t pfn, const struct cma
     if (cma__holder_check(frames, span, holder) != CMA_OK) {
         return CMA_EINVAL;
     }
-    slot = slot_find(frames, span, pfn);
-    if (slot != NULL) {
-        return cma__mover_is_sure(frames, holder->mover)
-                   ? frames->slots->ops->publish(frames->slots, slot, pfn, holder)
-                   : CMA_EINVAL;
-    }
     state = cma__span_lock(frames, span);
     error = hold_publish(frames, span, pfn, holder);
     cma__span_unlock(frames, span, state);
     return error;
 }
 
-/* Its holder lets an isolated frame go: a claim has it then, or its slot. Returns true if that
- * lends it again. */
-static bool hold_left(struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
-                      uint32_t word)
+/* Its holder lets a frame go. An isolated one is a claim's then, or its slot's: true if that lends
+ * it again. */
+static inline bool hold_left(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                             uint32_t word)
 {
-    struct cma_slot *slot = (word & WORD_ISOLATED) != 0 ? slot_find(frames, span, pfn) : NULL;
+    struct cma_slots *slots = frames->slots;
 
-    return slot != NULL && frames->slots->ops->left(frames->slots, slot, pfn, word, false);
+    return slots != NULL && (word & WORD_ISOLATED) != 0 && slots->ops->left(slots, span, pfn, word);
 }
 
 static int hold_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
@@ -188,20 +184,21 @@ static int hold_set_kind(struct cma_frames *frames, struct cma_span *span, cma_p
 static int hold_set_kind_locked(struct cma_frames *frames, cma_pfn_t pfn, enum cma_kind kind)
 {
     struct cma_span *span = cma__span_of(frames, pfn);
-    struct cma_slot *slot;
+    struct cma_slots *slots = frames->slots;
+    int error = CMA__SLOT_NONE;
     uintptr_t state;
-    int error;
 
     if (span == NULL) {
         return CMA_ENOENT;
     }
-    slot = slot_find(frames, span, pfn);
-    if (slot != NULL) {
-        return frames->slots->ops->set_kind(frames->slots, slot, pfn, kind);
+    if (slots != NULL) {
+        error = slots->ops->set_kind(slots, span, pfn, kind);
     }
-    state = cma__span_lock(frames, span);
-    error = hold_set_kind(frames, span, pfn, kind);
-    cma__span_unlock(frames, span, state);
+    if (error == CMA__SLOT_NONE) {
+        state = cma__span_lock(frames, span);
+        error = hold_set_kind(frames, span, pfn, kind);
+        cma__span_unlock(frames, span, state);
+    }
     return error;
 }
 

@@ -32,7 +32,7 @@ static bool look_judge(const struct cma_frames *frames, const struct cma_span *s
     const struct cma_slot *slot;
 
     *obstacle = (struct cma_obstacle){.first = pfn, .last = pfn, .sort = CMA__OBSTACLE_OTHER};
-    slot = slot_find(frames, span, pfn);
+    slot = cma__slot_find(frames, span, pfn);
     if (slot != NULL) {
         /* Whoever has it gives it back to its slot. */
         obstacle->last += atom_peek(&slot->npages) - 1 -

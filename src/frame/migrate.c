@@ -114,43 +114,28 @@ static void migrate_publish(struct cma_frames *frames, cma_pfn_t to, uint32_t wo
     cma__span_unlock(frames, span, state);
 }
 
-/* A destination goes back; that of a kept frame of a slot is booked again. */
-static void migrate_put(struct cma_frames *frames, const struct cma_mover *mover,
-                        struct cma_slot *slot, cma_pfn_t to)
+static void migrate_unpublish(struct cma_frames *frames, cma_pfn_t to)
 {
-    if (slot != NULL) {
-        (void)atom_add(&slot->kept, 1);
-        cma__promise_put(frames, mover->paddr_last, to, 1);
-    } else {
-        frames->ops->destination_put(frames->ops->ctx, to, 1);
+    struct cma_span *span = cma__span_of(frames, to);
+
+    if (span != NULL) {
+        migrate_leave(frames, span, to, true);
+        atom_poke(&span_record(frames, span, to)->cookie, 0);
     }
+    frames->ops->destination_put(frames->ops->ctx, to, 1);
 }
-
-/* Is what has this word booked? Where it lies, what is kept is. */
-static struct cma_slot *migrate_booked(struct cma_slot *slot, uint32_t word)
-{
-    return word_kind(word) == CMA_KIND_MOVABLE ? slot : NULL;
-}
-
-/* What a frame is moved for: a claim, or its slot's taker, that has isolated it; a pin; somebody
- * who wants it out of its slot. */
-enum migrate_what { MIGRATE_ISOLATED, MIGRATE_PIN, MIGRATE_OUT };
 
 /*
- * From the free destination to both sides frozen. `slot` is the one that the frame lies in, or
- * NULL. Returns 0 and *to, or CMA_ENOMEM, CMA_EBUSY,
+ * From the free destination to both sides frozen. Returns 0 and *to, or CMA_ENOMEM, CMA_EBUSY,
  * CMA_EAGAIN, CMA_ENOENT, CMA_EBADF as seen by the freeze (or by the mover): all is as before then.
  */
-static int migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
-                         struct cma_slot *slot, enum migrate_what what, cma_pfn_t *to)
+int cma__migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
+                       uint32_t what, cma_pfn_t *to)
 {
     struct cma_frame_record *record = span_record(frames, span, from);
     uint32_t word = atom_load(&record->word), before = word;
-    bool pinned = what == MIGRATE_PIN;
-    struct cma_destination want = {
-        .from = from, .flags = pinned ? CMA_DESTINATION_PINNED : 0, .npages = 1};
-    bool isolated = what == MIGRATE_ISOLATED || slot != NULL;
-    uint32_t fixed = WORD_MOVER | (slot != NULL ? WORD_KIND : 0);
+    struct cma_destination want = {.from = from, .npages = 1};
+    bool isolated = (what & CMA__MIGRATE_ISOLATED) != 0;
     const struct cma_mover *mover;
     uint32_t cookie;
     int error = migrate_may_freeze(word, isolated);
@@ -160,17 +145,16 @@ static int migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_p
         return error;
     }
     mover = frame_mover(frames, word);
-    slot = migrate_booked(slot, word);
     want.paddr_last = mover->paddr_last;
-    want.flags |= slot != NULL ? CMA_DESTINATION_PROMISED : 0;
+    want.flags = what & CMA_DESTINATION_PINNED;
+    if (word_kind(word) == CMA_KIND_MOVABLE) {
+        want.flags |= what & CMA_DESTINATION_PROMISED;
+    }
     if (frames->ops == NULL || frames->ops->destination(frames->ops->ctx, &want, to) < 1) {
         return CMA_ENOMEM;
     }
-    if (slot != NULL) {
-        (void)atom_sub(&slot->kept, 1);
-    }
     error = cma__frame_freeze(record, isolated, &word);
-    if (error == CMA_OK && ((word ^ before) & fixed) != 0) {
+    if (error == CMA_OK && ((word ^ before) & (WORD_MOVER | WORD_KIND)) != 0) {
         /* It went to somebody else meanwhile, with another limit; or it is booked now, or not. */
         cma__frame_thaw(record);
         cma__frames_signal(frames);
@@ -181,35 +165,31 @@ static int migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_p
         error = mover->freeze(mover->ctx, from, cookie);
         if (error == CMA_OK) {
             word = (word & (WORD_KIND | WORD_MOVER)) | WORD_HEAD | WORD_FROZEN;
-            migrate_publish(frames, *to, word | (pinned ? WORD_PIN : 0), cookie);
+            migrate_publish(frames, *to,
+                            word | ((what & CMA_DESTINATION_PINNED) != 0 ? WORD_PIN : 0), cookie);
             return CMA_OK;
         }
         cma__frame_thaw(record);
         cma__frames_signal(frames);
     }
-    migrate_put(frames, mover, slot, *to);
+    frames->ops->destination_put(frames->ops->ctx, *to, 1);
     return error;
 }
 
 static void migrate_undo(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
-                         struct cma_slot *slot, cma_pfn_t to)
+                         cma_pfn_t to)
 {
     struct cma_frame_record *record = span_record(frames, span, from);
-    uint32_t word = atom_peek(&record->word);
-    const struct cma_mover *mover = frame_mover(frames, word);
-    struct cma_span *span_to = cma__span_of(frames, to);
+    const struct cma_mover *mover = frame_mover(frames, atom_peek(&record->word));
 
-    if (span_to != NULL) {
-        migrate_leave(frames, span_to, to, true);
-    }
-    migrate_put(frames, mover, migrate_booked(slot, word), to);
+    migrate_unpublish(frames, to);
     mover->abort(mover->ctx, from, atom_peek(&record->cookie));
     cma__frame_thaw(record);
 }
 
 /* After the flush: copy, commit, and the old frame is nobody's. */
-static void migrate_finish(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
-                           cma_pfn_t to)
+void cma__migrate_finish(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
+                         cma_pfn_t to)
 {
     const struct cma_port *port = frames->port;
     struct cma_frame_record *record = span_record(frames, span, from);
@@ -264,7 +244,7 @@ static void migrate_batch_finish(struct cma_frames *frames, struct cma_span *spa
         evacuation->flushes++;
     }
     for (uint32_t i = 0; i < batch->count; i++) {
-        migrate_finish(frames, span, pfn + batch->from[i], batch->to[i]);
+        cma__migrate_finish(frames, span, pfn + batch->from[i], batch->to[i]);
     }
     evacuation->copied += batch->count;
     if (batch->count != 0) {
@@ -275,13 +255,13 @@ static void migrate_batch_finish(struct cma_frames *frames, struct cma_span *spa
 }
 
 static void migrate_batch_undo(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                               struct migrate_batch *batch, struct cma_slot *slot)
+                               struct migrate_batch *batch)
 {
     if (batch->flush) {
         guard_tlb_flush(frames->port);
     }
     for (uint32_t i = 0; i < batch->count; i++) {
-        migrate_undo(frames, span, pfn + batch->from[i], slot, batch->to[i]);
+        migrate_undo(frames, span, pfn + batch->from[i], batch->to[i]);
     }
     if (batch->count != 0) {
         cma__frames_signal(frames);
@@ -310,8 +290,9 @@ static int migrate_one(struct cma_frames *frames, struct cma_span *span, cma_pfn
     }
     if (kind == CMA_KIND_MOVABLE || error == CMA_EBUSY || error == CMA_EBADF) {
         /* One that its mover would not drop may still be carried elsewhere. */
-        error = migrate_begin(frames, span, pfn + offset, evacuation->slot, MIGRATE_ISOLATED,
-                              &batch->to[batch->count]);
+        error = cma__migrate_begin(frames, span, pfn + offset,
+                                   CMA__MIGRATE_ISOLATED | evacuation->destination,
+                                   &batch->to[batch->count]);
         if (error == CMA_OK) {
             batch->from[batch->count++] = offset;
         }
@@ -356,7 +337,7 @@ int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npag
     if (error == CMA_OK || error == CMA_EAGAIN) {
         migrate_batch_finish(frames, span, pfn, &batch, evacuation);
     } else {
-        migrate_batch_undo(frames, span, pfn, &batch, evacuation->slot);
+        migrate_batch_undo(frames, span, pfn, &batch);
     }
     return error;
 }
@@ -370,61 +351,39 @@ static void migrate_offer(struct cma_frames *frames, struct cma_span *span, cma_
     const struct cma_pages_ops *ops = frames->ops;
     struct cma_frame_info info;
 
-    if (ops->lend != NULL && cma_frame_info(frames, pfn, &info) == CMA_OK && info.lent &&
-        (info.idle || (info.slot && info.kind == CMA_KIND_NONE))) {
+    if (ops->lend != NULL && cma_frame_info(frames, pfn, &info) == CMA_OK && info.idle &&
+        info.lent) {
         /* One that can't take it leaves it idle. */
-        (void)ops->lend(ops->ctx, pfn, 1,
-                        info.slot ? CMA_LEND_SLOT : (enum cma_lend_class)span->lend_class);
+        (void)ops->lend(ops->ctx, pfn, 1, (enum cma_lend_class)span->lend_class);
     }
-}
-
-/* Moves a frame out of its area, or out of its slot. */
-static int migrate_out(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                       struct cma_slot *slot, enum migrate_what what, cma_pfn_t *to)
-{
-    cma_pfn_t moved;
-    int error = migrate_begin(frames, span, pfn, slot, what, &moved);
-    struct cma_frame_record *record = span_record(frames, span, pfn);
-    uint32_t word = atom_load(&record->word);
-
-    if (error != CMA_OK) {
-        if (error == CMA_ENOENT) {
-            /* Never held, or its mover is just letting it go. */
-            return word_is_held(word) ? CMA_EAGAIN : CMA_EBADF;
-        }
-        return error;
-    }
-    guard_tlb_flush(frames->port);
-    migrate_finish(frames, span, pfn, moved);
-    *to = moved;
-    if (slot != NULL) {
-        (void)frames->slots->ops->left(frames->slots, slot, pfn, word, true);
-    }
-    migrate_offer(frames, span, pfn);
-    cma__frames_signal(frames);
-    return CMA_OK;
 }
 
 int cma__frame_move_pinned(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                            cma_pfn_t *pinned)
 {
-    return migrate_out(frames, span, pfn, slot_find(frames, span, pfn), MIGRATE_PIN, pinned);
-}
+    struct cma_slots *slots = frames->slots;
+    int error = CMA__SLOT_NONE;
+    cma_pfn_t to;
 
-int cma_frame_move_out(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *to)
-{
-    struct cma_span *span = cma__span_of(frames, pfn);
-    struct cma_slot *slot;
-
-    if (span == NULL) {
-        return CMA_ENOENT;
+    if (slots != NULL) {
+        error = slots->ops->move_out(slots, span, pfn, CMA_DESTINATION_PINNED, pinned);
     }
-    slot = slot_find(frames, span, pfn);
-    if (slot == NULL) {
-        *to = pfn;
-        return CMA_OK;
+    if (error == CMA__SLOT_NONE) {
+        error = cma__migrate_begin(frames, span, pfn, CMA_DESTINATION_PINNED, &to);
+        if (error == CMA_OK) {
+            guard_tlb_flush(frames->port);
+            cma__migrate_finish(frames, span, pfn, to);
+            migrate_offer(frames, span, pfn);
+            cma__frames_signal(frames);
+            *pinned = to;
+        }
     }
-    return migrate_out(frames, span, pfn, slot, MIGRATE_OUT, to);
+    if (error == CMA_ENOENT) {
+        /* Never held, or its mover is just letting it go. */
+        return word_is_held(atom_load(&span_record(frames, span, pfn)->word)) ? CMA_EAGAIN
+                                                                              : CMA_EBADF;
+    }
+    return error;
 }
 
 /* The highest droppable frame in [wanted, last] that nothing holds in place. Locked. */

@@ -48,33 +48,36 @@ int cma_frames_wait(struct cma_frames *frames, uint32_t seen)
     return CMA_OK;
 }
 
-static int pin_in_place(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn)
+/* One pin more, or less. */
+static int pin_change(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn, bool more)
 {
     struct cma_frame_record *record = span_record(frames, span, pfn);
     uint32_t word = atom_load(&record->word);
+    uint32_t after;
 
     do {
-        if (!word_is_held(word)) {
+        if (!word_is_held(word) || (!more && (word & WORD_PINS) == 0)) {
             return CMA_EBADF;
         }
-        if ((word & (WORD_FROZEN | WORD_ISOLATED)) != 0) {
+        if (more && (word & (WORD_FROZEN | WORD_ISOLATED)) != 0) {
             return CMA_EAGAIN;
         }
-        if ((word & WORD_PINS) == WORD_PINS) {
+        if (more && (word & WORD_PINS) == WORD_PINS) {
             return CMA_EOVERFLOW;
         }
-    } while (!atom_swap_if(&record->word, &word, word + WORD_PIN));
-    if ((word & WORD_PINS) == 0) {
+        after = more ? word + WORD_PIN : word - WORD_PIN;
+    } while (!atom_swap_if(&record->word, &word, after));
+    if ((word & WORD_PINS) == 0 || (after & WORD_PINS) == 0) {
         if (span->is_area != 0) {
-            atom_poke(&span->pinned, span->pinned + 1);
-            runs_changed(frames, span, pfn, 1, false);
+            atom_poke(&span->pinned, more ? span->pinned + 1 : span->pinned - 1);
+            runs_changed(frames, span, pfn, 1, !more);
         }
-        cma__account_change(frames, span, pfn, word, word + WORD_PIN);
+        cma__account_change(frames, span, pfn, word, after);
     }
     return CMA_OK;
 }
 
-int cma_frame_pin_in_place(struct cma_frames *frames, cma_pfn_t pfn)
+static int pin_change_locked(struct cma_frames *frames, cma_pfn_t pfn, bool more)
 {
     struct cma_span *span = cma__span_of(frames, pfn);
     uintptr_t state;
@@ -83,14 +86,24 @@ int cma_frame_pin_in_place(struct cma_frames *frames, cma_pfn_t pfn)
     if (span == NULL) {
         return CMA_ENOENT;
     }
-    if ((span->is_area != 0 && span->lend_class == CMA_LEND_SLOT) ||
-        slot_find(frames, span, pfn) != NULL) {
+    if (more && span->is_area != 0 &&
+        (span->lend_class == CMA_LEND_SLOT || cma__slot_find(frames, span, pfn) != NULL)) {
         return CMA_EPERM;
     }
     state = cma__span_lock(frames, span);
-    error = pin_in_place(frames, span, pfn);
+    error = pin_change(frames, span, pfn, more);
     cma__span_unlock(frames, span, state);
     return error;
+}
+
+int cma_frame_pin_in_place(struct cma_frames *frames, cma_pfn_t pfn)
+{
+    return pin_change_locked(frames, pfn, true);
+}
+
+int cma_frame_unpin(struct cma_frames *frames, cma_pfn_t pfn)
+{
+    return pin_change_locked(frames, pfn, false);
 }
 
 int cma_frame_pin(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *pinned)
@@ -108,88 +121,50 @@ int cma_frame_pin(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *pinned)
     return error;
 }
 
-static int pin_drop(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn)
+/* One short reference more, or less. */
+static int ref_change(struct cma_frames *frames, cma_pfn_t pfn, bool more)
 {
-    struct cma_frame_record *record = span_record(frames, span, pfn);
-    uint32_t word = atom_load(&record->word);
-
-    do {
-        if (!word_is_held(word) || (word & WORD_PINS) == 0) {
-            return CMA_EBADF;
-        }
-    } while (!atom_swap_if(&record->word, &word, word - WORD_PIN));
-    if ((word & WORD_PINS) == WORD_PIN) {
-        if (span->is_area != 0) {
-            atom_poke(&span->pinned, span->pinned - 1);
-            runs_changed(frames, span, pfn, 1, true);
-        }
-        cma__account_change(frames, span, pfn, word, word - WORD_PIN);
-    }
-    return CMA_OK;
-}
-
-int cma_frame_unpin(struct cma_frames *frames, cma_pfn_t pfn)
-{
-    struct cma_span *span = cma__span_of(frames, pfn);
-    uintptr_t state;
-    int error;
+    const struct cma_span *span = cma__span_of(frames, pfn);
+    struct cma_frame_record *record;
+    uint32_t word, after;
 
     if (span == NULL) {
         return CMA_ENOENT;
     }
-    state = cma__span_lock(frames, span);
-    error = pin_drop(frames, span, pfn);
-    cma__span_unlock(frames, span, state);
-    return error;
+    record = span_record(frames, span, pfn);
+    word = atom_load(&record->word);
+    do {
+        if (!word_is_held(word) || (!more && (word & WORD_REFS) == 0)) {
+            return CMA_EBADF;
+        }
+        after = word - WORD_REF;
+        if (more) {
+            if (span->is_area != 0 &&
+                (span->lend_class == CMA_LEND_SLOT ||
+                 ((word & WORD_FROZEN) == 0 && cma__slot_find(frames, span, pfn) != NULL))) {
+                return CMA_EBUSY;
+            }
+            if ((word & (WORD_FROZEN | WORD_ISOLATED)) != 0) {
+                return CMA_EAGAIN;
+            }
+            if ((word & WORD_REFS) == WORD_REFS) {
+                return CMA_EOVERFLOW;
+            }
+            after = word + WORD_REF;
+        }
+    } while (!atom_swap_if(&record->word, &word, after));
+    if ((after & WORD_REFS) == 0) {
+        cma__frames_signal(frames);
+    }
+    return CMA_OK;
 }
 
 int cma_frame_ref(struct cma_frames *frames, cma_pfn_t pfn)
 {
-    const struct cma_span *span = cma__span_of(frames, pfn);
-    struct cma_frame_record *record;
-    uint32_t word;
-
-    if (span == NULL) {
-        return CMA_ENOENT;
-    }
-    record = span_record(frames, span, pfn);
-    word = atom_load(&record->word);
-    do {
-        if (!word_is_held(word)) {
-            return CMA_EBADF;
-        }
-        if (span->is_area != 0 && span->lend_class == CMA_LEND_SLOT) {
-            return CMA_EBUSY;
-        }
-        if ((word & (WORD_FROZEN | WORD_ISOLATED)) != 0) {
-            return (word & WORD_FROZEN) == 0 && slot_find(frames, span, pfn) != NULL ? CMA_EBUSY
-                                                                                     : CMA_EAGAIN;
-        }
-        if ((word & WORD_REFS) == WORD_REFS) {
-            return CMA_EOVERFLOW;
-        }
-    } while (!atom_swap_if(&record->word, &word, word + WORD_REF));
-    return CMA_OK;
+    return ref_change(frames, pfn, true);
 }
 
 int cma_frame_unref(struct cma_frames *frames, cma_pfn_t pfn)
 {
-    const struct cma_span *span = cma__span_of(frames, pfn);
-    struct cma_frame_record *record;
-    uint32_t word;
-
-    if (span == NULL) {
-        return CMA_ENOENT;
-    }
-    record = span_record(frames, span, pfn);
-    word = atom_load(&record->word);
-    do {
-        if (!word_is_held(word) || (word & WORD_REFS) == 0) {
-            return CMA_EBADF;
-        }
-    } while (!atom_swap_if(&record->word, &word, word - WORD_REF));
-    if ((word & WORD_REFS) == WORD_REF) {
-        cma__frames_signal(frames);
-    }
-    return CMA_OK;
+    return ref_change(frames, pfn, false);
 }

@@ -69,7 +69,7 @@ uint64_t cma__promise_spare(const struct cma_frames *frames, uint32_t zone, uint
 
 bool cma__promise_holds(const struct cma_frames *frames)
 {
-    int64_t balance = atom_load(&frames->promised_passing);
+    int64_t balance = 0;
 
     for (uint32_t i = 0; i < frames->nzones; i++) {
         balance += (int64_t)frames->zone_idle[i] - promise_of(frames, i);
@@ -90,15 +90,6 @@ bool cma__promise_book(struct cma_frames *frames, uint32_t zone)
     }
     guard_unlock(frames->port, &frames->lock, state);
     return booked;
-}
-
-void cma__promise_put(struct cma_frames *frames, cma_paddr_t paddr_last, cma_pfn_t pfn,
-                      uint32_t npages)
-{
-    (void)atom_add(&frames->promised_passing, npages);
-    (void)atom_add(&frames->zone_promised[cma__promise_zone(frames, paddr_last)], npages);
-    frames->ops->destination_put(frames->ops->ctx, pfn, npages);
-    (void)atom_sub(&frames->promised_passing, npages);
 }
 
 /* --- which slot ---------------------------------------------------------------------------- */
@@ -230,28 +221,53 @@ static bool slot_is_lent(const struct cma_slot *slot, uint32_t record)
     return atom_load(&slot->state) == CMA__SLOT_LENT && slot_covers(slot, record);
 }
 
-static int slots_publish(struct cma_slots *slots, struct cma_slot *slot, cma_pfn_t pfn,
+/* The free frame of a slot that lends becomes the holder's. Locked. */
+static int slot_enter(struct cma_slots *slots, struct cma_slot *slot, struct cma_span *span,
+                      cma_pfn_t pfn, const struct cma_holder *holder)
+{
+    struct cma_frames *frames = slots->frames;
+    const struct cma_frame_record *record = span_record(frames, span, pfn);
+
+    if (!slot_is_lent(slot, (uint32_t)(record - frames->records))) {
+        return CMA_EAGAIN;
+    }
+    if (atom_peek(&record->word) != 0) {
+        return CMA_EBADF;
+    }
+    (void)atom_add(&slot->lent, 1);
+    cma__frame_enter(frames, span, pfn, word_of(holder) | WORD_HEAD | WORD_ISOLATED,
+                     holder->cookie);
+    return CMA_OK;
+}
+
+static int slots_publish(struct cma_slots *slots, struct cma_span *span, cma_pfn_t pfn,
                          const struct cma_holder *holder)
+{
+    struct cma_slot *slot = cma__slot_find(slots->frames, span, pfn);
+
+    if (slot == NULL) {
+        return CMA_EAGAIN;
+    }
+    return cma__mover_is_sure(slots->frames, holder->mover) && holder->kind == CMA_KIND_DROPPABLE
+               ? slot_enter(slots, slot, span, pfn, holder)
+               : CMA_EINVAL;
+}
+
+/* As slot_enter; kept data is booked first. No lock held. */
+static int slot_lend(struct cma_slots *slots, struct cma_slot *slot, cma_pfn_t pfn,
+                     const struct cma_holder *holder)
 {
     struct cma_frames *frames = slots->frames;
     struct cma_span *span = cma__span_of(frames, pfn);
-    const struct cma_frame_record *record = span_record(frames, span, pfn);
     bool kept = holder->kind == CMA_KIND_MOVABLE;
-    int error = CMA_EAGAIN;
     uintptr_t state;
+    int error;
 
     if (kept && !slot_book(slots, slot, holder->mover)) {
         return CMA_ENOMEM;
     }
     state = cma__span_lock(frames, span);
-    if (slot_is_lent(slot, (uint32_t)(record - frames->records))) {
-        error = atom_peek(&record->word) == 0 ? CMA_OK : CMA_EBADF;
-    }
-    if (error == CMA_OK) {
-        (void)atom_add(&slot->lent, 1);
-        cma__frame_enter(frames, span, pfn, word_of(holder) | WORD_HEAD | WORD_ISOLATED,
-                         holder->cookie);
-    }
+    error = slot_enter(slots, slot, span, pfn, holder);
     cma__span_unlock(frames, span, state);
     if (error != CMA_OK && kept) {
         slot_unbook(slots, slot, holder->mover);
@@ -291,7 +307,7 @@ static bool slot_borrow(struct cma_slots *slots, struct cma_slot *slot,
     for (uint32_t round = 0; round < 2; round++) {
         for (at = slot_look(slots, slot, at, high); at < high;
              at = slot_look(slots, slot, at + 1, high)) {
-            int error = slots_publish(slots, slot, first + at, holder);
+            int error = slot_lend(slots, slot, first + at, holder);
 
             if (error == CMA_OK) {
                 atom_poke(&slot->hint, at + 1);
@@ -333,19 +349,29 @@ static int slots_borrow(struct cma_slots *slots, const struct cma_run_want *want
     return CMA_ENOMEM;
 }
 
-static bool slots_left(struct cma_slots *slots, struct cma_slot *slot, cma_pfn_t pfn, uint32_t word,
-                       bool moved)
+/* One frame less is lent. */
+static void slot_return(const struct cma_slots *slots, struct cma_slot *slot, cma_pfn_t pfn)
 {
     const struct cma_span *span = cma__span_of(slots->frames, pfn);
     uint32_t number = span->record + (uint32_t)(pfn - span->pfn) - atom_peek(&slot->record);
 
-    if (!moved && word_kind(word) == CMA_KIND_MOVABLE) {
-        slot_unbook(slots, slot, word_mover(word));
-    }
     (void)atom_sub(&slot->lent, 1);
     if (number < atom_peek(&slot->hint)) {
         atom_poke(&slot->hint, number);
     }
+}
+
+static bool slots_left(struct cma_slots *slots, struct cma_span *span, cma_pfn_t pfn, uint32_t word)
+{
+    struct cma_slot *slot = cma__slot_find(slots->frames, span, pfn);
+
+    if (slot == NULL) {
+        return false;
+    }
+    if (word_kind(word) == CMA_KIND_MOVABLE) {
+        slot_unbook(slots, slot, word_mover(word));
+    }
+    slot_return(slots, slot, pfn);
     return atom_load(&slot->state) == CMA__SLOT_LENT;
 }
 
@@ -371,14 +397,18 @@ static int slot_change_kind(struct cma_slots *slots, const struct cma_slot *slot
     return done ? CMA_OK : CMA_EAGAIN;
 }
 
-static int slots_set_kind(struct cma_slots *slots, struct cma_slot *slot, cma_pfn_t pfn,
+static int slots_set_kind(struct cma_slots *slots, struct cma_span *span, cma_pfn_t pfn,
                           enum cma_kind kind)
 {
     const struct cma_frames *frames = slots->frames;
-    uint32_t word = atom_load(&span_record(frames, cma__span_of(frames, pfn), pfn)->word);
+    struct cma_slot *slot = cma__slot_find(frames, span, pfn);
+    uint32_t word = atom_load(&span_record(frames, span, pfn)->word);
     bool keep = kind == CMA_KIND_MOVABLE;
     int error;
 
+    if (slot == NULL) {
+        return CMA__SLOT_NONE;
+    }
     if (!word_is_lendable(word)) {
         return CMA_EBADF;
     }
@@ -397,6 +427,62 @@ static int slots_set_kind(struct cma_slots *slots, struct cma_slot *slot, cma_pf
     error = slot_change_kind(slots, slot, pfn, word, kind);
     if (keep ? error != CMA_OK : error == CMA_OK) {
         slot_unbook(slots, slot, word_mover(word));
+    }
+    return error;
+}
+
+static int slots_move_out(struct cma_slots *slots, struct cma_span *span, cma_pfn_t pfn,
+                          uint32_t flags, cma_pfn_t *to)
+{
+    struct cma_frames *frames = slots->frames;
+    struct cma_slot *slot = cma__slot_find(frames, span, pfn);
+    const struct cma_pages_ops *ops = frames->ops;
+    cma_pfn_t moved;
+    uint32_t word;
+    int error;
+
+    if (slot == NULL) {
+        return CMA__SLOT_NONE;
+    }
+    flags |= CMA__MIGRATE_ISOLATED | CMA_DESTINATION_PROMISED;
+    error = cma__migrate_begin(frames, span, pfn, flags, &moved);
+    if (error != CMA_OK) {
+        return error;
+    }
+    word = atom_load(&span_record(frames, span, pfn)->word);
+    guard_tlb_flush(frames->port);
+    cma__migrate_finish(frames, span, pfn, moved);
+    /* What was booked for it went with its destination. */
+    (void)atom_sub(&slot->kept, word_kind(word) == CMA_KIND_MOVABLE ? 1 : 0);
+    slot_return(slots, slot, pfn);
+    /* A host that keeps lists has to hear of the frame, as nobody releases it; who takes the slot
+     * takes it back afterwards. */
+    if (ops->lend != NULL && atom_load(&slot->state) == CMA__SLOT_LENT) {
+        (void)ops->lend(ops->ctx, pfn, 1, CMA_LEND_SLOT);
+    }
+    cma__frames_signal(frames);
+    *to = moved;
+    return CMA_OK;
+}
+
+int cma_frame_move_out(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *to)
+{
+    struct cma_span *span = cma__span_of(frames, pfn);
+    int error = CMA__SLOT_NONE;
+
+    if (span == NULL) {
+        return CMA_ENOENT;
+    }
+    if (frames->slots != NULL) {
+        error = frames->slots->ops->move_out(frames->slots, span, pfn, 0, to);
+    }
+    if (error == CMA__SLOT_NONE) {
+        *to = pfn;
+        return CMA_OK;
+    }
+    if (error == CMA_ENOENT) {
+        return word_is_held(atom_load(&span_record(frames, span, pfn)->word)) ? CMA_EAGAIN
+                                                                              : CMA_EBADF;
     }
     return error;
 }
@@ -450,13 +536,17 @@ void cma__slot_close(struct cma_slots *slots, struct cma_slot *slot)
         uintptr_t state = cma__span_lock(frames, lane);
 
         for (uint32_t i = 0; i < part; i++) {
-            uint32_t word = atom_peek(&span_record(frames, lane, pfn + i)->word);
+            struct cma_frame_record *record = span_record(frames, lane, pfn + i);
+            uint32_t word = atom_peek(&record->word);
 
             if (word_is_held(word)) {
-                (void)slots_left(slots, slot, pfn + i, word, false);
+                (void)slots_left(slots, lane, pfn + i, word);
+                (void)atom_and(&record->word, ~WORD_ISOLATED);
+            } else {
+                cma__account_idle(frames, lane, pfn + i, 1, true);
             }
         }
-        cma__window_restore_part(frames, lane, pfn, part);
+        runs_changed(frames, lane, pfn, part, true);
         cma__span_unlock(frames, lane, state);
     }
     slots_sort(slots, slot, false);
@@ -475,10 +565,26 @@ void cma__slot_settle(struct cma_slots *slots, const struct cma_slot *slot)
     }
 }
 
+static void slots_pass(const struct cma_slots *slots, const struct cma_span *span,
+                       struct cma_window_cost *cost)
+{
+    const struct cma_slot *slot = cma__slot_find(slots->frames, span, cost->obstacle);
+    uint32_t number;
+
+    if (slot != NULL) {
+        number = span->record + (uint32_t)(cost->obstacle - span->pfn) - atom_peek(&slot->record);
+        cost->obstacle += atom_peek(&slot->npages) - 1 - number;
+        cost->obstacle_claimed = true;
+        cost->obstacle_passes = false;
+    }
+}
+
 const struct cma_slots_ops cma__slots_ops = {
     .find = slots_find,
     .publish = slots_publish,
     .borrow = slots_borrow,
     .set_kind = slots_set_kind,
     .left = slots_left,
+    .move_out = slots_move_out,
+    .pass = slots_pass,
 };

@@ -20,39 +20,39 @@ enum cma_slot_state {
     CMA__SLOT_RETURNING   /* given back, but the device is not quiet yet */
 };
 
+/* From set_kind and move_out: the frame lies in no slot. */
+#define CMA__SLOT_NONE 1
+
 struct cma_run_want;
 struct cma_slots_ops {
     /* The slot that the frame with this record lies in, or NULL. Any lock may be held. */
     struct cma_slot *(*find)(const struct cma_slots *slots, uint32_t record);
-    /*
-     * A frame that its slot lends and nobody has becomes the holder's, who fits (cma__holder_check,
-     * a sure mover). Returns 0, CMA_EAGAIN (the slot is being taken), CMA_EBADF (somebody has it),
-     * CMA_ENOMEM (kept data, and no more of it may be there). No lock held.
-     */
-    int (*publish)(struct cma_slots *slots, struct cma_slot *slot, cma_pfn_t pfn,
+    /* As cma_frame_publish, for a holder who fits (cma__holder_check) and a frame that nobody has;
+     * CMA_EAGAIN too when it lies in no slot. Locked. */
+    int (*publish)(struct cma_slots *slots, struct cma_span *span, cma_pfn_t pfn,
                    const struct cma_holder *holder);
     /* The same for any free frame in [want->first, want->last]: 0 and *pfn, or CMA_ENOMEM. */
     int (*borrow)(struct cma_slots *slots, const struct cma_run_want *want,
                   const struct cma_holder *holder, cma_pfn_t *pfn);
-    /* As cma_frame_keep and cma_frame_allow_drop, for a frame of this slot. No lock held. */
-    int (*set_kind)(struct cma_slots *slots, struct cma_slot *slot, cma_pfn_t pfn,
+    /* As cma_frame_keep and cma_frame_allow_drop. Or CMA__SLOT_NONE. No lock held. */
+    int (*set_kind)(struct cma_slots *slots, struct cma_span *span, cma_pfn_t pfn,
                     enum cma_kind kind);
-    /* The holder of a frame of this slot, whose word this is, is about to let it go, or it has left
-     * the slot for ordinary memory (`moved`). Returns true if the slot lends it again. */
-    bool (*left)(struct cma_slots *slots, struct cma_slot *slot, cma_pfn_t pfn, uint32_t word,
-                 bool moved);
+    /* The holder of an isolated frame, whose word this is, is about to let it go. Returns true if a
+     * slot lends it again; false too when it lies in no slot. Locked. */
+    bool (*left)(struct cma_slots *slots, struct cma_span *span, cma_pfn_t pfn, uint32_t word);
+    /* Moves a frame out, pinned there with CMA_DESTINATION_PINNED. As cma_frame_move_out, but
+     * CMA_ENOENT: nobody holds it. Or CMA__SLOT_NONE. No lock held. */
+    int (*move_out)(struct cma_slots *slots, struct cma_span *span, cma_pfn_t pfn, uint32_t flags,
+                    cma_pfn_t *to);
+    /* Behind a slot nothing is had by looking at each of its frames, or by waiting. */
+    void (*pass)(const struct cma_slots *slots, const struct cma_span *span,
+                 struct cma_window_cost *cost);
 };
 extern const struct cma_slots_ops cma__slots_ops;
 
 /* The slot that a frame lies in, or NULL. `span` is its own, or one of its area's before it. */
-static inline struct cma_slot *slot_find(const struct cma_frames *frames,
-                                         const struct cma_span *span, cma_pfn_t pfn)
-{
-    if (frames->slots == NULL || span->is_area == 0) {
-        return NULL;
-    }
-    return frames->slots->ops->find(frames->slots, span->record + (uint32_t)(pfn - span->pfn));
-}
+struct cma_slot *cma__slot_find(const struct cma_frames *frames, const struct cma_span *span,
+                                cma_pfn_t pfn);
 
 /* --- what is promised of ordinary memory --------------------------------------------------- */
 
@@ -70,10 +70,9 @@ static inline void promise_drop(struct cma_frames *frames, uint32_t zone, uint32
 {
     (void)atom_sub(&frames->zone_promised[zone], npages);
 }
-/* Destinations of booked frames go back unused, and the frames are booked again: in this order,
- * nobody can get in between. No lock held. */
-void cma__promise_put(struct cma_frames *frames, cma_paddr_t paddr_last, cma_pfn_t pfn,
-                      uint32_t npages);
+/* Frames of ordinary memory that are destinations of booked data, from when they are taken until
+ * they are published, are marked by their cookie. */
+#define CMA__PROMISE_MARK(zone) (UINT32_C(0x80000000) | (zone))
 /* No promise is broken. Locked, of checked builds. */
 bool cma__promise_holds(const struct cma_frames *frames);
 

@@ -317,6 +317,17 @@ struct cma_span *cma__span_of(const struct cma_frames *frames, cma_pfn_t pfn)
     return &frames->spans[low - 1];
 }
 
+struct cma_slot *cma__slot_find(const struct cma_frames *frames, const struct cma_span *span,
+                                cma_pfn_t pfn)
+{
+    const struct cma_slots *slots = frames->slots;
+
+    if (slots == NULL || span->is_area == 0) {
+        return NULL;
+    }
+    return slots->ops->find(slots, span->record + (uint32_t)(pfn - span->pfn));
+}
+
 bool cma__frames_last_pfn(const struct cma_frames *frames, cma_paddr_t paddr_last, cma_pfn_t *last)
 {
     cma_pfn_t first;

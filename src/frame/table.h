@@ -136,22 +136,19 @@ int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pf
  * who wait. */
 void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                          uint32_t npages);
-/* The same for a part of a block of this lane. Locked. */
-void cma__window_restore_part(struct cma_frames *frames, struct cma_span *lane, cma_pfn_t pfn,
-                              uint32_t npages);
 /*
  * Empties isolated frames [pfn, pfn + npages) of an area, in address order, in batches (one freeze
  * and one flush a batch). Returns 0, CMA_EBUSY (a mover refused obstacle), CMA_ENOMEM (no
  * destination for obstacle): the frames below may still be held, for nothing is copied in vain; or
  * CMA_EAGAIN (the holder of obstacle is just freeing it or has just got it: read the event before
  * the call, wait and go on from obstacle; all frames below it are empty). Counts are added. May
- * sleep; no lock is held. `slot` is set by the caller when it is a slot that is emptied: what is
- * kept there has its destinations booked.
+ * sleep; no lock is held. `destination` is CMA_DESTINATION_PROMISED when it is a slot that is
+ * emptied, 0 otherwise.
  */
 struct cma_evacuation {
     cma_pfn_t obstacle;
-    uint32_t copied, dropped, flushes;
-    struct cma_slot *slot;
+    uint32_t copied, dropped;
+    uint16_t flushes, destination;
 };
 int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npages,
                          struct cma_evacuation *evacuation);

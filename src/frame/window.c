@@ -99,22 +99,6 @@ static void window_cost_part(const struct cma_frames *frames, const struct cma_s
     }
 }
 
-/* Behind a slot nothing is had by looking at each of its frames, or by waiting. */
-static void window_cost_slot(const struct cma_frames *frames, const struct cma_span *span,
-                             struct cma_window_cost *cost)
-{
-    const struct cma_slot *slot = slot_find(frames, span, cost->obstacle);
-
-    if (slot != NULL) {
-        uint32_t number =
-            span->record + (uint32_t)(cost->obstacle - span->pfn) - atom_peek(&slot->record);
-
-        cost->obstacle += atom_peek(&slot->npages) - 1 - number;
-        cost->obstacle_claimed = true;
-        cost->obstacle_passes = false;
-    }
-}
-
 void cma__window_cost(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                       uint32_t npages, struct cma_window_cost *cost)
 {
@@ -132,8 +116,8 @@ void cma__window_cost(struct cma_frames *frames, struct cma_span *span, cma_pfn_
         window_cost_part(frames, lane, pfn + npages, part, cost);
         cma__span_unlock(frames, lane, state);
     }
-    if (cost->obstacle != CMA_PFN_NONE) {
-        window_cost_slot(frames, span, cost);
+    if (cost->obstacle != CMA_PFN_NONE && frames->slots != NULL) {
+        frames->slots->ops->pass(frames->slots, span, cost);
     }
 }
 
@@ -233,9 +217,13 @@ int cma__window_isolate(struct cma_frames *frames, struct cma_span *span, cma_pf
     return error;
 }
 
-static void window_restore_held(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+static void window_restore_part(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                                 uint32_t npages)
 {
+    if (!block_is_borrowed(span_block_at(frames, span, pfn))) {
+        cma__account_idle(frames, span, pfn, npages, true);
+        return;
+    }
     for (uint32_t i = 0; i < npages; i++) {
         struct cma_frame_record *record = span_record(frames, span, pfn + i);
 
@@ -245,17 +233,6 @@ static void window_restore_held(struct cma_frames *frames, struct cma_span *span
         }
     }
     window_set_idle(frames, span, pfn, npages, true);
-}
-
-void cma__window_restore_part(struct cma_frames *frames, struct cma_span *lane, cma_pfn_t pfn,
-                              uint32_t npages)
-{
-    if (block_is_borrowed(span_block_at(frames, lane, pfn))) {
-        window_restore_held(frames, lane, pfn, npages);
-    } else {
-        cma__account_idle(frames, lane, pfn, npages, true);
-    }
-    runs_changed(frames, lane, pfn, npages, true);
 }
 
 /* Frames that are nobody's, all of them with `empty`, are idle again, and no frame is isolated. */
@@ -270,10 +247,10 @@ static void window_put_back(struct cma_frames *frames, struct cma_span *span, cm
         state = cma__span_lock(frames, span);
         if (empty) {
             cma__account_idle(frames, span, pfn, part, true);
-            runs_changed(frames, span, pfn, part, true);
         } else {
-            cma__window_restore_part(frames, span, pfn, part);
+            window_restore_part(frames, span, pfn, part);
         }
+        runs_changed(frames, span, pfn, part, true);
         cma__span_unlock(frames, span, state);
         pfn += part;
         npages -= part;

@@ -17,8 +17,8 @@
 #define cma__assert(condition) ((void)sizeof((condition) ? 1 : 0))
 #endif
 
-/* Not to be merged into its caller, whose stack frame would grow by what only this one needs while
- * others are called. */
+/* Not to be merged into its callers: their stack frames would grow by what only this one needs
+ * while others are called, or their code. */
 #define CMA__APART __attribute__((noinline))
 
 static inline uintptr_t guard_lock(const struct cma_port *port, struct cma_lock *lock)

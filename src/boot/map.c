@@ -12,6 +12,7 @@
  */
 #include <cma/map.h>
 
+#include "../base/guard.h"
 #include "../base/range.h"
 #include "map.h"
 
@@ -26,7 +27,7 @@ const char *cma_range_kind_name(enum cma_range_kind kind)
 }
 
 /* A range in a map never overflows: it was checked when it was added. */
-static cma_paddr_t map_last(const struct cma_range *range)
+static CMA__APART cma_paddr_t map_last(const struct cma_range *range)
 {
     return range->base + (range->nbytes - 1);
 }

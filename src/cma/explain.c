@@ -34,6 +34,7 @@
 #include "../base/bits.h"
 #include "../base/guard.h"
 #include "../frame/look.h"
+#include "../frame/slot.h"
 #include "claim.h"
 #include "engine.h"
 
@@ -434,7 +435,11 @@ void cma__area_explain(struct cma_area *area, const struct cma_area_request *req
         explain.ask = true;
     }
     if (refusal->reason == CMA_REASON_CLAIMED) {
-        refusal->owner = explain.owner;
+        bool promised = refusal->pfn != CMA_PFN_NONE &&
+                        cma__slot_find(area->frames, area->span, refusal->pfn) != NULL;
+
+        refusal->reason = promised ? CMA_REASON_PROMISED : refusal->reason;
+        refusal->owner = promised ? 0 : explain.owner;
     }
     refusal->change = change;
     refusal->change_value = explain.changes[change].value;

@@ -724,8 +724,10 @@ static void pages_destination_put(void *ctx, cma_pfn_t pfn, uint32_t npages)
     cma__frames_signal(frames);
 }
 
-/* Frames up to `last` of the ordinary spans from zone `cut` up, block by block. */
-static uint64_t pages_cut_room(const struct cma_frames *frames, uint32_t cut, cma_pfn_t last)
+/* Droppable and, added to *idle, idle frames up to `last` of the ordinary spans from zone `cut` up,
+ * block by block. */
+static uint64_t pages_cut_room(const struct cma_frames *frames, uint32_t cut, cma_pfn_t last,
+                               uint64_t *idle)
 {
     uint64_t npages = 0;
 
@@ -733,7 +735,7 @@ static uint64_t pages_cut_room(const struct cma_frames *frames, uint32_t cut, cm
         const struct cma_span *span = &frames->spans[i];
 
         if (span->is_area == 0 && span->zone >= cut && span->pfn <= last) {
-            npages += cma__span_count_spare(frames, span, last);
+            npages += cma__span_count_spare(frames, span, last, idle);
         }
     }
     return npages;
@@ -742,7 +744,7 @@ static uint64_t pages_cut_room(const struct cma_frames *frames, uint32_t cut, cm
 /*
  * Zones that end within the limit are read from their counts; the one that the limit cuts is
  * counted block by block. What is promised up to the end of a zone from there up is nobody's, so
- * it is taken off what is idle; when all of that is, what was counted besides is left.
+ * it is taken off what is idle; what can be dropped is there besides.
  */
 static uint64_t pages_room(void *ctx, cma_paddr_t paddr_last)
 {
@@ -769,7 +771,7 @@ static uint64_t pages_room(void *ctx, cma_paddr_t paddr_last)
         spare = cma__promise_spare(frames, cut != 0 ? cut - 1 : 0, frames->nzones);
     }
     guard_unlock(frames->port, &frames->lock, state);
-    idle += pages_cut_room(frames, cut, last);
+    npages += pages_cut_room(frames, cut, last, &idle);
     return npages + bits_min(idle, spare) + pages_lent_idle(pages, last, true);
 }
 

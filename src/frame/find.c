@@ -239,7 +239,7 @@ uint64_t cma__span_count_available(const struct cma_frames *frames, const struct
 }
 
 uint64_t cma__span_count_spare(const struct cma_frames *frames, const struct cma_span *span,
-                               cma_pfn_t last)
+                               cma_pfn_t last, uint64_t *idle)
 {
     uint64_t count = 0;
     cma_pfn_t first;
@@ -252,7 +252,7 @@ uint64_t cma__span_count_spare(const struct cma_frames *frames, const struct cma
             break;
         }
         bit = span_bit(frames, span, first);
-        count += cma__bitmap_count(frames->idle, bit, bit + (npages - 1));
+        *idle += cma__bitmap_count(frames->idle, bit, bit + (npages - 1));
         if (atom_peek16(&span_block(frames, span, number)->droppable) == 0) {
             continue;
         }

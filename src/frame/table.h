@@ -80,10 +80,10 @@ uint32_t cma__span_idle_run(const struct cma_frames *frames, const struct cma_sp
 /* Frames up to last that may be handed out. Locked. */
 uint64_t cma__span_count_available(const struct cma_frames *frames, const struct cma_span *span,
                                    cma_pfn_t last);
-/* Idle frames up to last of an ordinary span, and droppable ones that a destination can be made of.
- * Not locked: as last seen. */
+/* Droppable frames up to last of an ordinary span that a destination can be made of; idle ones are
+ * added to *idle. Not locked: as last seen. */
 uint64_t cma__span_count_spare(const struct cma_frames *frames, const struct cma_span *span,
-                               cma_pfn_t last);
+                               cma_pfn_t last, uint64_t *idle);
 /* Idle frames become held by `holder` (HEAD mark on the first, and with a short reference if
  * `referenced`). Locked. They must be idle. */
 void cma__span_hold(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,

@@ -18,6 +18,7 @@
 #include "../base/atomic.h"
 #include "../base/bits.h"
 #include "../base/guard.h"
+#include "../base/mem.h"
 #include "promise.h"
 
 /* Frames in the way that no plan saw, for they looked harmless: movers that refuse. */
@@ -28,7 +29,8 @@ struct admit {
     struct cma_guarantee *guarantee;
     struct cma_area *area;
     struct cma_area_request request; /* for one block */
-    uint64_t room;                   /* destinations for what is kept in the places */
+    uint32_t room[CMA_MOVERS_MAX];   /* destinations up to each mover's limit */
+    uint32_t kept[CMA_MOVERS_MAX];   /* each mover's frames in the places of a plan */
     uint32_t shared;                 /* slots of the group that serve */
     cma_pfn_t obstacle; /* the last frame in the way that a plan met, or CMA_PFN_NONE */
     bool obstacle_claimed;
@@ -63,6 +65,53 @@ static uint32_t admit_entry(const struct admit *admit, uint32_t from)
     return from;
 }
 
+/* What is free for kept data up to each mover's limit; `unlimited`: as if there were plenty. */
+static void admit_look_at_room(struct admit *admit, bool unlimited)
+{
+    const struct cma_frames *frames = admit->area->frames;
+    const struct cma_pages_ops *ops = admit->area->ops;
+
+    for (uint32_t i = 0; i < frames->nmovers; i++) {
+        cma_paddr_t limit = frames->movers[i]->paddr_last;
+
+        admit->room[i] = unlimited ? UINT32_MAX : 0;
+        if (!unlimited && ops != NULL) {
+            admit->room[i] = i > 0 && limit == frames->movers[i - 1]->paddr_last
+                                 ? admit->room[i - 1]
+                                 : (uint32_t)bits_min(UINT32_MAX, ops->room(ops->ctx, limit));
+        }
+    }
+}
+
+/* Adds what a window keeps to what the plan's places keep, if there is room for it: 0. Otherwise by
+ * how many frames there is too little. Limits nest: who reaches more can take what is lower. */
+static uint32_t admit_add(struct admit *admit, cma_pfn_t pfn, uint32_t npages)
+{
+    const struct cma_frames *frames = admit->area->frames;
+    uint32_t kept[CMA_MOVERS_MAX], excess = 0;
+    struct cma_frame_info info;
+
+    (void)memcpy(kept, admit->kept, sizeof(kept));
+    for (uint32_t i = 0; i < npages; i++) {
+        if (cma_frame_info(frames, pfn + i, &info) == 0 && info.kind == CMA_KIND_MOVABLE &&
+            info.mover >= 1 && info.mover <= frames->nmovers) {
+            kept[info.mover - 1]++;
+        }
+    }
+    for (uint32_t a = 0; a < frames->nmovers; a++) {
+        uint32_t need = 0;
+
+        for (uint32_t b = 0; b < frames->nmovers; b++) {
+            need += frames->movers[b]->paddr_last <= frames->movers[a]->paddr_last ? kept[b] : 0;
+        }
+        excess = (uint32_t)bits_max(excess, need > admit->room[a] ? need - admit->room[a] : 0);
+    }
+    if (excess == 0) {
+        (void)memcpy(admit->kept, kept, sizeof(kept));
+    }
+    return excess;
+}
+
 /*
  * Windows from the lowest up with at most `kept` frames to copy each, and all of them no more than
  * there is room for. Returns how many, at most `count`. With `note` they are written into entries,
@@ -74,14 +123,14 @@ static uint32_t admit_walk(struct admit *admit, const struct cma_window_want *wa
     struct cma_slot *slots = admit->all->slots.slots;
     struct cma_frames *frames = admit->area->frames;
     uint32_t npages = (uint32_t)want->npages;
-    uint64_t room = admit->room;
     uint32_t found = 0, entry = 0;
     cma_pfn_t cursor = 0, pfn;
 
+    (void)memset(admit->kept, 0, sizeof(admit->kept));
     while (found < count && cma__window_next(want, cursor, &pfn)) {
         struct cma_window_cost cost;
         cma_pfn_t avoid = admit_avoided(admit, pfn, npages);
-        uint32_t most = (uint32_t)bits_min(kept, room);
+        uint32_t excess;
 
         if (avoid != CMA_PFN_NONE) {
             cursor = avoid + 1;
@@ -94,9 +143,13 @@ static uint32_t admit_walk(struct admit *admit, const struct cma_window_want *wa
             cursor = cost.obstacle + 1;
             continue;
         }
-        if (cost.kept > most) {
+        excess = cost.kept > kept ? cost.kept - kept : 0;
+        if (excess == 0 && cost.kept != 0) {
+            excess = admit_add(admit, pfn, npages);
+        }
+        if (excess != 0) {
             /* Each step leaves at most one kept frame behind. */
-            cursor = pfn + (cost.kept - most);
+            cursor = pfn + excess;
             continue;
         }
         if (note) {
@@ -110,7 +163,6 @@ static uint32_t admit_walk(struct admit *admit, const struct cma_window_want *wa
             atom_poke(&slots[entry].npages, npages);
             atom_store(&slots[entry].state, CMA__SLOT_PLANNED);
         }
-        room -= cost.kept;
         found++;
         cursor = pfn + npages;
     }
@@ -156,7 +208,7 @@ static uint32_t admit_count(struct admit *admit, uint64_t npages, uint32_t count
     struct cma_window_want want;
     uint32_t most = 0, kept = 0, found;
 
-    if (!admit_want(admit, npages, &want)) {
+    if (npages > admit->area->npages || !admit_want(admit, npages, &want)) {
         return 0;
     }
     for (;;) {
@@ -179,31 +231,25 @@ static uint32_t admit_count(struct admit *admit, uint64_t npages, uint32_t count
 static void admit_instead(struct admit *admit, struct cma_admission *why)
 {
     const struct cma_guarantee_request *request = &admit->guarantee->request;
-    uint32_t spare = admit_spare(admit);
-    uint32_t count = (uint32_t)bits_min(request->count - admit->shared, spare);
-    uint64_t low = 0, high = request->npages - 1;
+    uint32_t spare = admit_spare(admit), count = request->count - admit->shared;
+    uint64_t low = 0, high = bits_min(request->npages - 1, admit->area->npages);
 
-    why->possible_count = admit->shared + admit_count(admit, request->npages, count, false);
-    if (request->count > spare) {
+    admit_look_at_room(admit, false);
+    why->possible_count = admit->shared + admit_count(admit, request->npages,
+                                                      (uint32_t)bits_min(count, spare), false);
+    if (count > spare) {
         return;
     }
     while (low < high) {
         uint64_t middle = low + (high - low + 1) / 2;
 
-        if (admit_count(admit, middle, request->count, false) == request->count) {
+        if (admit_count(admit, middle, count, false) == count) {
             low = middle;
         } else {
             high = middle - 1;
         }
     }
     why->possible_npages = low;
-}
-
-static uint64_t admit_room(const struct cma_area *area)
-{
-    const struct cma_pages_ops *ops = area->ops;
-
-    return ops == NULL ? 0 : ops->room(ops->ctx, CMA_PADDR_MAX);
 }
 
 static int admit_refuse(struct cma_admission *why, int code, enum cma_reason reason)
@@ -266,22 +312,34 @@ static int admit_claim_all(struct admit *admit)
 /* Finds places and claims them. Returns 0 or an error; admit->refusal tells why. */
 static int admit_place(struct admit *admit, uint32_t count)
 {
+    struct cma_area *area = admit->area;
     uint32_t rounds = 0;
-    int error = CMA_OK;
+    int error = CMA_OK, more = 1;
 
     if (count > admit_spare(admit)) {
         admit->refusal.reason = CMA_REASON_NO_MEMORY;
         return CMA_ENOMEM;
     }
-    while (admit_count(admit, admit->request.npages, count, true) == count) {
+    while (more == 1 && rounds++ < CMA_CLAIM_ROUNDS) {
+        uint32_t event = cma_frames_event(area->frames);
+        uint32_t generation = cma__claims_seen(area);
+
+        admit_look_at_room(admit, false);
+        if (admit_count(admit, admit->request.npages, count, true) != count) {
+            more = cma__claims_wait(area, event, generation);
+            continue;
+        }
         error = admit_claim_all(admit);
         admit_forget(admit);
-        if (error == CMA_OK || admit->refusal.pfn == CMA_PFN_NONE || ++rounds > ADMIT_AVOID ||
-            admit->navoid == ADMIT_AVOID) {
+        if (error == CMA_OK || admit->refusal.pfn == CMA_PFN_NONE || admit->navoid == ADMIT_AVOID) {
             return error;
         }
         /* Not seen by the plan, or in the way only since: around it. */
         admit->avoid[admit->navoid++] = admit->refusal.pfn;
+    }
+    if (error == CMA_OK && more != 0) {
+        admit->refusal.reason = CMA_REASON_CLAIMED;
+        return CMA_EAGAIN;
     }
     return error != CMA_OK ? error : CMA_ENOMEM;
 }
@@ -306,7 +364,7 @@ static int admit_explain(struct admit *admit, uint32_t count)
         cma__assert(error == CMA_OK);
     }
     admit->refusal.pfn = admit->obstacle;
-    admit->room = UINT64_MAX;
+    admit_look_at_room(admit, true);
     if (admit_count(admit, request->npages, count, false) == count) {
         admit->refusal.reason = CMA_REASON_NO_ROOM;
     } else if (admit->obstacle == CMA_PFN_NONE) {
@@ -383,6 +441,23 @@ static void admit_lower(struct admit *admit, uint32_t max_moves)
             cma__promise_lend(admit->all, slot);
         }
     }
+}
+
+/* As of now nothing moves into the area to make room elsewhere: what it lends is none. */
+static void admit_begin(struct admit *admit)
+{
+    uintptr_t state = guard_lock(admit->area->frames->port, &admit->area->lock);
+
+    (void)atom_add(&admit->area->span->emptying, 1);
+    guard_unlock(admit->area->frames->port, &admit->area->lock, state);
+}
+
+static void admit_end(struct admit *admit)
+{
+    uintptr_t state = guard_lock(admit->area->frames->port, &admit->area->lock);
+
+    (void)atom_sub(&admit->area->span->emptying, 1);
+    guard_unlock(admit->area->frames->port, &admit->area->lock, state);
 }
 
 /* --- open ------------------------------------------------------------------------------ */
@@ -468,7 +543,6 @@ static int admit_all(struct admit *admit, struct cma_admission *why)
     if (why != NULL) {
         admit->refusal.code = error;
         why->refusal = admit->refusal;
-        admit->room = admit_room(admit->area);
         admit_instead(admit, why);
     }
     return error;
@@ -489,7 +563,6 @@ int cma_guarantee_admit(struct cma_guarantees *guarantees, struct cma_guarantee 
                     .boundary_nbytes = request->boundary_nbytes,
                     .bus_offset = request->bus_offset,
                     .owner = request->owner},
-        .room = admit_room(area),
         .obstacle = CMA_PFN_NONE,
         .refusal = {.pfn = CMA_PFN_NONE},
     };
@@ -497,15 +570,23 @@ int cma_guarantee_admit(struct cma_guarantees *guarantees, struct cma_guarantee 
     int error = admit_check(guarantees, area, request, &admit.request, &reason);
 
     if (error != CMA_OK) {
-        return admit_refuse(why, error, reason);
+        (void)admit_refuse(why, error, reason);
     }
-    error = cma__promise_enter(guarantees);
-    if (error != CMA_OK) {
-        return admit_refuse(why, error, CMA_REASON_CLAIMED);
+    if (error == CMA_EINVAL || error == CMA_EBADF) {
+        return error;
+    }
+    if (cma__promise_enter(guarantees) != CMA_OK) {
+        return admit_refuse(why, CMA_EAGAIN, CMA_REASON_CLAIMED);
     }
     *guarantee = (struct cma_guarantee){.area = area, .request = *request};
     guarantee->request.max_moves = (uint32_t)bits_min(request->max_moves, request->npages);
-    error = admit_all(&admit, why);
+    admit_begin(&admit);
+    if (error == CMA_OK) {
+        error = admit_all(&admit, why);
+    } else if (why != NULL) {
+        admit_instead(&admit, why);
+    }
+    admit_end(&admit);
     if (error != CMA_OK) {
         *guarantee = (struct cma_guarantee){.area = NULL};
     }

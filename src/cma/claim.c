@@ -428,6 +428,47 @@ static bool claim_has_passing(const struct cma_claim *claim)
     return passing != 0;
 }
 
+uint32_t cma__claims_seen(struct cma_area *area)
+{
+    uintptr_t state = guard_lock(area->frames->port, &area->lock);
+    uint32_t generation = area->generation;
+
+    guard_unlock(area->frames->port, &area->lock, state);
+    return generation;
+}
+
+int cma__claims_wait(struct cma_area *area, uint32_t event, uint32_t generation)
+{
+    for (;;) {
+        uintptr_t state = guard_lock(area->frames->port, &area->lock);
+        bool ended = area->generation != generation;
+        bool running = false, paused = false;
+        const struct cma_claim *other;
+        uint32_t passing = 0, i;
+
+        for (other = area->claims; other != NULL; other = other->next) {
+            if ((other->flags & CLAIM_BOOKED) != 0) {
+                running = running || (other->flags & CLAIM_RUNNING) != 0;
+                paused = paused || (other->flags & CLAIM_RUNNING) == 0;
+            }
+        }
+        guard_unlock(area->frames->port, &area->lock, state);
+        for (i = 0; i < area->nspans; i++) {
+            passing |= atom_load(&area->span[i].passing);
+        }
+        if (ended || (!running && passing == 0)) {
+            return ended ? 1 : paused ? CMA_EAGAIN : 0;
+        }
+        if (cma_frames_wait(area->frames, event) != 0) {
+            return CMA_EAGAIN;
+        }
+        if (!running) {
+            return 1;
+        }
+        event = cma_frames_event(area->frames);
+    }
+}
+
 /* Waits for a short reference or a move. A window that was tried and left in the same search has
  * made events of its own, so the frame is looked at again: only if it is free by now, or something
  * else has ended, is there no need to sleep. */

@@ -25,6 +25,15 @@ bool cma__claim_covers(const struct cma_area *area, cma_pfn_t pfn);
 bool cma__claim_booked_next(struct cma_area *area, cma_pfn_t from, cma_pfn_t *first,
                             cma_pfn_t *last);
 
+/*
+ * Who found no window, having read the event and area->generation (cma__claims_seen) before: 1
+ * (some claim has ended since, or something that passes: look again), 0 (nothing is in progress:
+ * what was found is the truth), or CMA_EAGAIN (a claim is, and is paused or can't be waited for).
+ * May sleep.
+ */
+int cma__claims_wait(struct cma_area *area, uint32_t event, uint32_t generation);
+uint32_t cma__claims_seen(struct cma_area *area);
+
 /* As cma_claim_start. Flags: */
 #define CMA__CLAIM_UNEXPLAINED (1u << 3) /* nobody will read the refusal */
 #define CMA__CLAIM_AT_ONCE (1u << 4)     /* may sleep */

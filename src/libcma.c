@@ -51,6 +51,7 @@
 #include "cma/claim.c"
 #include "cma/area.c"
 #include "cma/quick.c"
+#include "cma/classes.c"
 #include "cma/explain.c"
 #include "cma/engine.c"
 #include "cma/admit.c"

@@ -64,6 +64,10 @@ int cma_area_init(struct cma_area *area, struct cma_frames *frames, const struct
         .engine = config->engine,
         .lend_class = config->lend_class,
     };
+    if (config->nclasses != 0 &&
+        (config->engine == NULL || !config->engine->classes(area, config))) {
+        return CMA_EINVAL;
+    }
     do {
         span->lend_class = config->lend_class;
         area->npages += span->npages;

@@ -286,7 +286,7 @@ int cma__claim_start(struct cma_claim *claim, struct cma_area *area,
 
     claim_prepare(claim, area, request, flags);
     error = cma__window_want(area, request, &want);
-    if (error != 0) {
+    if (error == CMA_EINVAL) {
         claim->state = CMA_CLAIM_REFUSED;
         claim->refusal.code = error;
         claim->refusal.reason = CMA_REASON_ARGUMENT;
@@ -295,7 +295,7 @@ int cma__claim_start(struct cma_claim *claim, struct cma_area *area,
     if (atom_load(&area->active) == 0) {
         return claim_refuse(claim, CMA_EBADF, CMA_REASON_INACTIVE, CMA_PFN_NONE);
     }
-    if (request->npages > area->npages || request->npages > CMA__CLAIM_NPAGES_MAX) {
+    if (error != 0 || request->npages > area->npages || request->npages > CMA__CLAIM_NPAGES_MAX) {
         return claim_refuse(claim, CMA_ENOMEM, CMA_REASON_TOO_LARGE, CMA_PFN_NONE);
     }
     if (!cma__window_next(&want, 0, &pfn)) {

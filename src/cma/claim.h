@@ -11,7 +11,8 @@
 
 /* --- request.c ------------------------------------------------------------------------- */
 
-/* Checks a request and says it in pages, cut to the area. Returns 0 or CMA_EINVAL. */
+/* Checks a request and says it in pages, cut to the part of the area that is for its size. Returns
+ * 0, CMA_EINVAL, or CMA_ENOMEM (larger than that part; *want is filled all the same). */
 int cma__window_want(const struct cma_area *area, const struct cma_area_request *request,
                      struct cma_window_want *want);
 

@@ -9,6 +9,8 @@ const struct cma_area_engine cma_area_engine = {
     .pick = cma__quick_pick,
     .count = cma__quick_count,
     .release = cma__quick_release,
+    .classes = cma__classes_begin,
+    .part = cma__classes_part,
     .explain = cma__area_explain,
     .evacuate = cma__window_evacuate_runs,
 };

@@ -36,6 +36,12 @@ struct cma_area_engine {
      */
     void (*explain)(struct cma_area *area, const struct cma_area_request *request, bool may_sleep,
                     struct cma_refusal *refusal);
+    /* Gives an area that is being begun the size classes of its config. False: it can't have them.
+     */
+    bool (*classes)(struct cma_area *area, const struct cma_area_config *config);
+    /* Cuts a window, cut to the area already, to the part that is for requests of its size. Returns
+     * 0, or CMA_ENOMEM: it is longer than that. Asked of areas with classes only. */
+    int (*part)(const struct cma_area *area, struct cma_window_want *want);
     /* As cma__window_evacuate, in runs. */
     int (*evacuate)(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npages,
                     struct cma_evacuation *evacuation);
@@ -47,6 +53,10 @@ int cma__quick_claim(struct cma_area *area, const struct cma_area_request *reque
 bool cma__quick_pick(struct cma_claim *claim, const struct cma_window_want *want, cma_pfn_t *pfn);
 int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner);
 void cma__quick_count(struct cma_area *area, struct cma_area_stats *stats);
+
+/* classes.c */
+bool cma__classes_begin(struct cma_area *area, const struct cma_area_config *config);
+int cma__classes_part(const struct cma_area *area, struct cma_window_want *want);
 
 /* explain.c */
 void cma__area_explain(struct cma_area *area, const struct cma_area_request *request,

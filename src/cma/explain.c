@@ -46,6 +46,7 @@ struct explain_change {
 
 struct explain {
     struct cma_area *area;
+    const struct cma_area_request *request;
     struct cma_window_want want;
     cma_pfn_t wide_first, wide_last; /* the same without the request's upper limit */
     cma_pfn_t named;                 /* the frame that the refusal names */
@@ -213,22 +214,54 @@ static void explain_as_is(struct explain *explain, cma_pfn_t first, cma_pfn_t en
     }
 }
 
-/* The longest request that would fit, if it is longer than what other stretches had. */
-static void explain_shorter(struct explain *explain, cma_pfn_t first, cma_pfn_t end)
+/* The longest request of low to high pages that would fit, if any does. All of these are for one
+ * part of the area. */
+static bool explain_longest(struct explain *explain, uint64_t low, uint64_t high, cma_pfn_t first,
+                            cma_pfn_t end)
 {
-    struct cma_window_want want = explain->want;
-    const struct explain_change *change = &explain->changes[CMA_CHANGE_NPAGES];
-    uint64_t low = change->pfn == CMA_PFN_NONE ? 1 : change->value + 1;
-    uint64_t high = bits_min(want.npages - 1, end - first);
+    struct cma_area_request request = *explain->request;
+    struct cma_window_want want;
+    bool found = false;
 
+    request.npages = high;
+    (void)cma__window_want(explain->area, &request, &want);
+    high = bits_min(high, end - first);
     /* What fits is a window of fewer pages, too. */
     while (low <= high) {
         want.npages = low + (high - low) / 2;
         if (explain_try(explain, CMA_CHANGE_NPAGES, want.npages, &want, first, end)) {
+            found = true;
             low = want.npages + 1;
         } else {
             high = want.npages - 1;
         }
+    }
+    return found;
+}
+
+/* The longest request that would fit, if it is longer than what other stretches had. */
+static void explain_shorter(struct explain *explain, cma_pfn_t first, cma_pfn_t end)
+{
+    const struct cma_area *area = explain->area;
+    const struct explain_change *change = &explain->changes[CMA_CHANGE_NPAGES];
+    uint64_t longer = change->pfn == CMA_PFN_NONE ? 1 : change->value + 1;
+    uint64_t high = explain->want.npages - 1;
+    uint32_t nbelow = area->nclasses;
+
+    /* Shorter ones of the same size class, then of each smaller one. */
+    while (high >= longer) {
+        uint64_t low = longer;
+
+        while (nbelow != 0 && area->classes[nbelow - 1].npages_max >= high) {
+            nbelow--;
+        }
+        if (nbelow != 0) {
+            low = bits_max(low, area->classes[nbelow - 1].npages_max + UINT64_C(1));
+        }
+        if (explain_longest(explain, low, high, first, end)) {
+            return;
+        }
+        high = low - 1;
     }
 }
 
@@ -383,20 +416,26 @@ static bool explain_asked(const struct explain *explain, enum cma_change change)
     return cma__look_may_leave(area->frames, area->span, answer->pfn, npages);
 }
 
+/* In the part of the area that is for requests of this size. */
 static void explain_runs(struct explain *explain, struct cma_refusal *refusal)
 {
     const struct cma_area *area = explain->area;
-    cma_pfn_t last = area->pfn + (area->npages - 1);
+    struct cma_area_request all = *explain->request;
+    struct cma_window_want part;
     struct cma_obstacle obstacle;
-    cma_pfn_t pfn;
+    cma_pfn_t pfn, last;
     uint64_t run;
 
     explain->ask = false;
-    for (pfn = area->pfn; pfn <= last; pfn += run) {
+    all.paddr_first = 0;
+    all.paddr_last = 0;
+    (void)cma__window_want(area, &all, &part);
+    last = part.last;
+    for (pfn = part.first; pfn <= last; pfn += run) {
         run = cma__span_idle_run(area->frames, area->span, &pfn, last);
         refusal->free_run_npages = bits_max(refusal->free_run_npages, run);
     }
-    for (pfn = area->pfn; pfn <= last; pfn = obstacle.last + 1) {
+    for (pfn = part.first; pfn <= last; pfn = obstacle.last + 1) {
         if (!explain_next(explain, pfn, last, &obstacle)) {
             obstacle.first = last + 1;
             obstacle.last = last;
@@ -410,7 +449,7 @@ void cma__area_explain(struct cma_area *area, const struct cma_area_request *req
 {
     struct cma_area_request wide = *request;
     uint32_t shift = area->frames->port->page_shift;
-    struct explain explain = {.area = area, .named = refusal->pfn};
+    struct explain explain = {.area = area, .request = request, .named = refusal->pfn};
     struct cma_window_want want;
     enum cma_change change;
 

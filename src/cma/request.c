@@ -5,6 +5,7 @@
 #include "../base/bits.h"
 #include "../frame/table.h"
 #include "claim.h"
+#include "engine.h"
 
 int cma__window_want(const struct cma_area *area, const struct cma_area_request *request,
                      struct cma_window_want *want)
@@ -30,11 +31,9 @@ int cma__window_want(const struct cma_area *area, const struct cma_area_request 
         return CMA_EINVAL;
     }
     if (!cma__pages_within(port, request->paddr_first, last, &want->first, &want->last)) {
-        want->first = 1;
-        want->last = 0;
-        return 0;
+        want->first = CMA_PFN_NONE;
     }
     want->first = bits_max(want->first, area->pfn);
     want->last = bits_min(want->last, area->pfn + (area->npages - 1));
-    return 0;
+    return area->classes != NULL ? area->engine->part(area, want) : 0;
 }

@@ -56,6 +56,7 @@ static struct board {
     struct cma_frames frames;
     struct cma_pages pages;
     struct cma_area areas[2];
+    struct cma_size_class classes[2][3];
     struct cma_mover movers[MOVERS];
     struct cma_claim paused;
     struct page page[FRAMES]; /* index: cookie */
@@ -229,6 +230,25 @@ static void make_movers(void)
     }
 }
 
+/* Up to three size classes, sometimes all of the area. */
+static void make_classes(uint32_t index, struct cma_area_config *config)
+{
+    struct cma_size_class *classes = board.classes[index];
+    uint32_t left = board.area_npages[index], smaller = 0;
+
+    if (chance(700))
+        return;
+    config->classes = classes;
+    while (config->nclasses < 3 && left > smaller && chance(700)) {
+        struct cma_size_class *part = &classes[config->nclasses++];
+
+        part->npages_max = smaller + (uint32_t)spread(left - smaller);
+        part->npages = part->npages_max + (uint32_t)below(left - part->npages_max + 1);
+        smaller = part->npages_max;
+        left -= part->npages;
+    }
+}
+
 static void make_table(void)
 {
     struct cma_frames_config config = {
@@ -255,6 +275,7 @@ static void make_table(void)
         struct cma_area_config area = {
             .name = "area", .lend_class = CMA_LEND_ORDINARY, .engine = &cma_area_engine};
 
+        make_classes(i, &area);
         require(cma_area_init(&board.areas[i], &board.frames, cma_pages_ops(&board.pages),
                               (board.base + board.area_first[i]) << SHIFT, &area) == 0 &&
                     cma_area_activate(&board.areas[i]) == 0,

@@ -2,9 +2,9 @@
 /*
  * system.c - a whole machine in one call
  *
- * The storage holds the frame table's part first, then the areas, then their lenders. An area range
- * is one span of the table, or several where a zone ends inside of it, and each span becomes an
- * area; so the sum of ranges and zones is an upper bound for their number.
+ * The storage holds the frame table's part first, then slots, the areas, and their lenders. An area
+ * range is one span of the table, or several in a row, its lanes; the first of them is where the
+ * area begins.
  */
 #include <cma/system.h>
 
@@ -23,7 +23,7 @@ static void system_frames_config(const struct cma_system_config *config,
     };
 }
 
-static uint64_t system_max_areas(const struct cma_map *map, const struct cma_system_config *config)
+static uint64_t system_max_areas(const struct cma_map *map)
 {
     const struct cma_range *range;
     uint64_t count = 0;
@@ -32,7 +32,7 @@ static uint64_t system_max_areas(const struct cma_map *map, const struct cma_sys
     for (i = 0; (range = cma_map_reserved(map, i)) != NULL; i++) {
         count += range->kind == CMA_RANGE_AREA;
     }
-    return count == 0 ? 0 : count + config->nzones;
+    return count;
 }
 
 static uint64_t system_frames_nbytes(const struct cma_map *map,
@@ -48,7 +48,7 @@ uint64_t cma_system_size(const struct cma_map *map, const struct cma_system_conf
 {
     uint64_t frames_nbytes;
 
-    if (map == NULL || config == NULL ||
+    if (map == NULL || config == NULL || config->nslots > CMA_SLOTS_MAX ||
         (config->flags & ~(CMA_SYSTEM_KEEP_IDLE | CMA_SYSTEM_NO_INDEX)) != 0) {
         return 0;
     }
@@ -56,8 +56,8 @@ uint64_t cma_system_size(const struct cma_map *map, const struct cma_system_conf
     if (frames_nbytes == 0) {
         return 0;
     }
-    return frames_nbytes +
-           system_max_areas(map, config) * (sizeof(struct cma_area) + sizeof(struct cma_lender));
+    return frames_nbytes + config->nslots * (uint64_t)sizeof(struct cma_slot) +
+           system_max_areas(map) * (sizeof(struct cma_area) + sizeof(struct cma_lender));
 }
 
 /* The area range of the map that `paddr` lies in. */
@@ -76,22 +76,32 @@ static const struct cma_range *system_range(const struct cma_map *map, cma_paddr
 }
 
 /* Makes one area of a span, active and lending. */
-static int system_add_area(struct cma_system *system, const struct cma_map *map,
-                           const struct cma_span *span, uint32_t flags)
+static int system_add_area(struct cma_system *system, const struct cma_map *map, uint32_t number,
+                           const struct cma_system_config *wanted)
 {
+    const struct cma_span *span = &system->frames.spans[number];
     cma_paddr_t base = span->pfn << system->frames.port->page_shift;
     const struct cma_range *range = system_range(map, base);
     struct cma_area *area = &system->areas[system->nareas];
     struct cma_lender *lender = &system->lenders[system->nareas];
-    struct cma_area_config config;
+    struct cma_area_config config = {.engine = &cma_area_engine, .lend_class = CMA_LEND_ORDINARY};
+    uint64_t npages = span->npages;
     int error;
 
     if (range == NULL) {
         return CMA_EINVAL;
     }
+    while (++number < system->frames.nspans && span[1].lane != 0) {
+        span++;
+        npages += span->npages;
+    }
     config.name = range->name;
-    config.engine = &cma_area_engine;
-    config.lend_class = (flags & CMA_SYSTEM_KEEP_IDLE) != 0 ? CMA_LEND_NONE : CMA_LEND_ORDINARY;
+    if ((wanted->flags & CMA_SYSTEM_KEEP_IDLE) != 0) {
+        config.lend_class = CMA_LEND_NONE;
+    }
+    if (wanted->configure != NULL) {
+        wanted->configure(wanted->configure_ctx, range, npages, &config);
+    }
     error = cma_area_init(area, &system->frames, cma_pages_ops(&system->pages), base, &config);
     if (error == 0) {
         error = cma_area_activate(area);
@@ -115,6 +125,7 @@ int cma_system_init(struct cma_system *system, const struct cma_map *map,
     uint64_t size = cma_system_size(map, config);
     struct cma_frames_config frames_config;
     uint64_t frames_nbytes, max_areas;
+    struct cma_slot *slots;
     uint32_t i;
     int error;
 
@@ -127,18 +138,23 @@ int cma_system_init(struct cma_system *system, const struct cma_map *map,
     *system = (struct cma_system){0};
     system_frames_config(config, &frames_config);
     frames_nbytes = system_frames_nbytes(map, config);
-    max_areas = system_max_areas(map, config);
+    max_areas = system_max_areas(map);
     error = cma_frames_init(&system->frames, map, &frames_config, storage, frames_nbytes);
     if (error == 0) {
         error = cma_pages_init(&system->pages, &system->frames);
     }
-    system->areas = (struct cma_area *)(void *)((uint8_t *)storage + frames_nbytes);
+    slots = (struct cma_slot *)(void *)((uint8_t *)storage + frames_nbytes);
+    if (error == 0 && config->nslots != 0) {
+        error = cma_guarantees_init(&system->guarantees, &system->frames, slots, config->nslots);
+    }
+    system->areas = (struct cma_area *)(void *)(slots + config->nslots);
     system->lenders = (struct cma_lender *)(system->areas + max_areas);
     for (i = 0; i < system->frames.nspans && error == 0; i++) {
-        if (system->frames.spans[i].is_area != 0) {
-            error = system->nareas < max_areas
-                        ? system_add_area(system, map, &system->frames.spans[i], config->flags)
-                        : CMA_EINVAL;
+        const struct cma_span *span = &system->frames.spans[i];
+
+        if (span->is_area != 0 && span->lane == 0) {
+            error =
+                system->nareas < max_areas ? system_add_area(system, map, i, config) : CMA_EINVAL;
         }
     }
     if (error == 0) {
@@ -175,5 +191,5 @@ bool cma_system_check(struct cma_system *system, struct cma_violation *violation
             return false;
         }
     }
-    return true;
+    return system->frames.slots == NULL || cma_guarantees_check(&system->guarantees, violation);
 }

@@ -77,6 +77,9 @@ struct board_config {
     bool no_wait;
     bool keep_idle;
     bool index; /* areas have one; without, windows are found in order of address */
+    uint32_t lanes;
+    const struct cma_size_class *classes; /* of the first area */
+    uint32_t nclasses;
 };
 
 /* --- hooks ----------------------------------------------------------------------------- */
@@ -351,10 +354,25 @@ static void board_movers(struct board *board, const struct board_config *config)
     board->low_mover_number = (uint32_t)cma_mover_register(board->frames, &board->low_mover);
 }
 
+static void board_configure(void *ctx, const struct cma_range *range, uint64_t npages,
+                            struct cma_area_config *area)
+{
+    const struct board_config *config = ctx;
+
+    assert_int_equal(range->nbytes, npages * BOARD_PAGE);
+    if (strcmp(range->name, "area") == 0) {
+        area->classes = config->classes;
+        area->nclasses = config->nclasses;
+    }
+}
+
 static struct board *board_create(const struct board_config *config)
 {
     struct board *board = calloc(1, sizeof(*board));
-    struct cma_system_config system = {.block_order = config->block_order};
+    struct cma_system_config system = {.block_order = config->block_order,
+                                       .lanes = config->lanes,
+                                       .configure = board_configure,
+                                       .configure_ctx = (void *)(uintptr_t)config};
     uint64_t nbytes;
 
     assert_non_null(board);

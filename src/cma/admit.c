@@ -501,10 +501,11 @@ static int admit_check(const struct cma_guarantees *all, const struct cma_area *
                        const struct cma_area_request *block, enum cma_reason *reason)
 {
     struct cma_window_want want;
+    int error = cma__window_want(area, block, &want);
     cma_pfn_t pfn;
 
     *reason = CMA_REASON_ARGUMENT;
-    if (request->count == 0 || cma__window_want(area, block, &want) != 0 ||
+    if (request->count == 0 || error == CMA_EINVAL ||
         (request->group != NULL && request->group->nmembers != 0 && request->group->area != area)) {
         return CMA_EINVAL;
     }
@@ -515,7 +516,7 @@ static int admit_check(const struct cma_guarantees *all, const struct cma_area *
         *reason = CMA_REASON_INACTIVE;
         return CMA_EBADF;
     }
-    if (block->npages > area->npages || block->npages > CMA__CLAIM_NPAGES_MAX) {
+    if (error != CMA_OK || block->npages > area->npages || block->npages > CMA__CLAIM_NPAGES_MAX) {
         *reason = CMA_REASON_TOO_LARGE;
         return CMA_ENOMEM;
     }

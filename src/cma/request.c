@@ -31,7 +31,8 @@ int cma__window_want(const struct cma_area *area, const struct cma_area_request 
         return CMA_EINVAL;
     }
     if (!cma__pages_within(port, request->paddr_first, last, &want->first, &want->last)) {
-        want->first = CMA_PFN_NONE;
+        want->first = 1;
+        want->last = 0;
     }
     want->first = bits_max(want->first, area->pfn);
     want->last = bits_min(want->last, area->pfn + (area->npages - 1));

@@ -5,9 +5,9 @@
  * For those who have no page allocator of their own and want all of libcma: from a memory map and a
  * port to devices that can allocate. It does, in order, what can also be done by hand: the frame
  * table over the map, the page allocator over the table, one area for each area range of the map,
- * each a lender of the allocator, the DMA layer with the map's default area, and what guarantees need.
- * Movers are registered with `frames`, devices made with `dma`, and what these are promised is
- * admitted with `guarantees`.
+ * each a lender of the allocator, the DMA layer with the map's default area, and what guarantees
+ * need. Movers are registered with `frames`, devices made with `dma`, and what these are promised
+ * is admitted with `guarantees`.
  */
 #ifndef CMA_SYSTEM_H
 #define CMA_SYSTEM_H
@@ -45,7 +45,7 @@ struct cma_system {
     struct cma_pages pages;
     struct cma_dma dma;
     struct cma_guarantees guarantees; /* none can be admitted where nslots was 0 */
-    struct cma_area *areas; /* in address order; in the caller's storage */
+    struct cma_area *areas;           /* in address order; in the caller's storage */
     uint32_t nareas;
     struct cma_area *default_area; /* NULL when the map has none */
     struct cma_lender *lenders;    /* private: one an area */
@@ -67,7 +67,8 @@ CMA_MUST_CHECK int cma_system_init(struct cma_system *system, const struct cma_m
 /* The area that `paddr` lies in, or NULL. Sleeps: no. */
 struct cma_area *cma_system_area(const struct cma_system *system, cma_paddr_t paddr);
 
-/* Checks the frame table, all areas and all guarantees (other threads quiet). True when all holds. */
+/* Checks the frame table, all areas and all guarantees (other threads quiet). True when all holds.
+ */
 bool cma_system_check(struct cma_system *system, struct cma_violation *violation);
 
 #ifdef __cplusplus

@@ -60,4 +60,5 @@
 /* dma: what a device sees and the memory that it gets. */
 #include "dma/device.c"
 #include "dma/coherent.c"
+#include "dma/promise.c"
 #include "dma/system.c"

@@ -114,11 +114,12 @@ struct cma_promise_request {
     uint64_t boundary_nbytes;
     struct cma_guarantee_group *group; /* devices that are never open together; NULL: none */
 };
+struct cma_promise_ops; /* private: src/dma/device.h */
 struct cma_device_promise {
     /* private */
     struct cma_device_promise *next;
+    const struct cma_promise_ops *ops;
     struct cma_guarantee guarantee;
-    uint64_t align_nbytes, boundary_nbytes;
 };
 /*
  * Admits it, on the device's area or else the default area, for addresses under its coherent mask

@@ -406,6 +406,35 @@ int cma_guarantees_slot(struct cma_guarantees *guarantees, uint32_t index,
     return error;
 }
 
+bool cma__guarantee_block(const struct cma_guarantee *guarantee, cma_pfn_t from, cma_pfn_t *pfn)
+{
+    const struct cma_slots *slots = &guarantee->all->slots;
+    uintptr_t state = promise_lock(guarantee->all);
+    bool found = false;
+
+    for (uint32_t i = 0; i < slots->nsorted && !found; i++) {
+        const struct cma_slot *slot = &slots->slots[slots->slots[i].sorted];
+
+        found =
+            slot->taker == guarantee && slot->state == CMA__SLOT_TAKEN && slot->block_pfn >= from;
+        *pfn = slot->block_pfn;
+    }
+    promise_unlock(guarantee->all, state);
+    return found;
+}
+
+void cma__guarantee_forget(struct cma_guarantee *guarantee)
+{
+    uintptr_t state = promise_lock(guarantee->all);
+
+    guarantee->live_worst = guarantee->live;
+    guarantee->taken = 0;
+    guarantee->copied_worst = 0;
+    guarantee->dropped_worst = 0;
+    guarantee->flushes_worst = 0;
+    promise_unlock(guarantee->all, state);
+}
+
 /* --- check ----------------------------------------------------------------------------- */
 
 static bool guarantee_wrong(struct cma_violation *violation, const char *what, cma_pfn_t pfn)

@@ -46,4 +46,10 @@ void cma__promise_lend(struct cma_guarantees *all, struct cma_slot *slot);
 /* Nobody borrows any more: the state of a slot that was LENT is TAKING already. */
 void cma__promise_unlend(struct cma_guarantees *all, struct cma_slot *slot);
 
+/* The lowest block of the guarantee that is out and begins at `from` or above; false: there is
+ * none. Sleeps: no. */
+bool cma__guarantee_block(const struct cma_guarantee *guarantee, cma_pfn_t from, cma_pfn_t *pfn);
+/* Blocks that were taken so far are not counted: they were taken on trial. Sleeps: no. */
+void cma__guarantee_forget(struct cma_guarantee *guarantee);
+
 #endif

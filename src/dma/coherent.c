@@ -17,18 +17,12 @@
 #include "../base/range.h"
 #include "device.h"
 
-/* A request in whole pages. */
-struct coherent_plan {
-    uint64_t npages, align_nbytes, boundary_nbytes;
-    uint32_t flags;
-    bool explained; /* somebody will read the refusal, which takes an area a while to write */
-};
-
 /* A run of pages and where it came from. */
 struct coherent_run {
     cma_pfn_t pfn;
     uint64_t npages;
     enum cma_source source;
+    struct cma_guarantee *guarantee; /* of CMA_SOURCE_GUARANTEE */
 };
 
 static struct cma_area *coherent_area(const struct cma_device *device, enum cma_source source)
@@ -40,18 +34,40 @@ static int coherent_put(struct cma_device *device, const struct coherent_run *ru
 {
     const struct cma_pages_ops *ops = device->dma->ops;
 
+    int error;
+
     if (run->source == CMA_SOURCE_PAGES) {
         return ops->free(ops->ctx, run->pfn, (uint32_t)run->npages, device->config.owner);
     }
-    return cma_area_release(coherent_area(device, run->source), run->pfn, run->npages,
-                            device->config.owner);
+    if (run->source == CMA_SOURCE_GUARANTEE) {
+        return device->promises->ops->put(run->guarantee, run->pfn);
+    }
+    error = cma_area_release(coherent_area(device, run->source), run->pfn, run->npages,
+                             device->config.owner);
+    if (error == 0) {
+        (void)atom_sub(&device->area_npages, (uint32_t)run->npages);
+    }
+    return error;
+}
+
+/* The device may have so many more pages of areas: if so, they are counted as its own. */
+static bool coherent_charge(struct cma_device *device, uint64_t npages)
+{
+    uint32_t quota = device->config.quota_npages == 0 ? UINT32_MAX : device->config.quota_npages;
+    uint32_t had = atom_load(&device->area_npages);
+
+    do {
+        if (npages > quota || had > quota - (uint32_t)npages) {
+            return false;
+        }
+    } while (!atom_swap_if(&device->area_npages, &had, had + (uint32_t)npages));
+    return true;
 }
 
 /* --- sources --------------------------------------------------------------------------- */
 
-/* Keeps the refusal of whoever could have served the request. */
-static void coherent_refused(int *code, struct cma_refusal *kept, int error,
-                             const struct cma_refusal *refusal)
+void cma__coherent_refused(int *code, struct cma_refusal *kept, int error,
+                           const struct cma_refusal *refusal)
 {
     if (error != CMA_ERANGE || *code == CMA_ERANGE) {
         *code = error;
@@ -59,10 +75,8 @@ static void coherent_refused(int *code, struct cma_refusal *kept, int error,
     }
 }
 
-/* Part `index` as far as it can hold whole pages. Returns 0, CMA_ENOENT (there are no more), or
- * CMA_ERANGE (not this one). */
-static int coherent_part(const struct cma_device *device, uint32_t index,
-                         struct cma_device_part *part)
+int cma__coherent_part(const struct cma_device *device, uint32_t index,
+                       struct cma_device_part *part)
 {
     uint64_t mask = ((uint64_t)1 << device->dma->port->page_shift) - 1;
     int error = cma__device_part(device, device->config.coherent_mask, index, part);
@@ -73,8 +87,8 @@ static int coherent_part(const struct cma_device *device, uint32_t index,
     return (part->bus_offset & mask) != 0 || part->last < mask ? CMA_ERANGE : 0;
 }
 
-static int coherent_from_area(const struct cma_device *device, struct cma_area *area,
-                              const struct coherent_plan *plan, cma_pfn_t *pfn,
+static int coherent_from_area(struct cma_device *device, struct cma_area *area,
+                              const struct cma_coherent_plan *plan, cma_pfn_t *pfn,
                               struct cma_refusal *refusal)
 {
     uint32_t shift = device->dma->port->page_shift;
@@ -91,26 +105,33 @@ static int coherent_from_area(const struct cma_device *device, struct cma_area *
     request.align_npages = plan->align_nbytes >> shift;
     request.boundary_nbytes = plan->boundary_nbytes;
     request.owner = device->config.owner;
-    request.flags = plan->flags;
-    for (i = 0; (error = coherent_part(device, i, &part)) != CMA_ENOENT; i++) {
+    request.flags = plan->flags & ~CMA_COHERENT_UNPROMISED;
+    for (i = 0; (error = cma__coherent_part(device, i, &part)) != CMA_ENOENT; i++) {
         if (error != 0 || !range_overlaps(part.first, part.last, first, last)) {
             continue;
         }
         request.paddr_first = part.first;
         request.paddr_last = part.last;
         request.bus_offset = part.bus_offset;
-        error = cma_area_alloc(area, &request, pfn, plan->explained ? &given : NULL);
-        if (error == 0) {
-            return 0;
+        if (coherent_charge(device, plan->npages)) {
+            error = cma_area_alloc(area, &request, pfn, plan->explained ? &given : NULL);
+            if (error == 0) {
+                return 0;
+            }
+            (void)atom_sub(&device->area_npages, (uint32_t)plan->npages);
+        } else {
+            error = CMA_ENOMEM;
+            given = (struct cma_refusal){.reason = CMA_REASON_QUOTA, .pfn = CMA_PFN_NONE};
         }
-        coherent_refused(&code, refusal, error, &given);
+        cma__coherent_refused(&code, refusal, error, &given);
     }
     return code;
 }
 
 /* From the highest part down: low memory is for those who reach nothing else. */
-static int coherent_from_pages(const struct cma_device *device, const struct coherent_plan *plan,
-                               cma_pfn_t *pfn, struct cma_refusal *refusal)
+static int coherent_from_pages(const struct cma_device *device,
+                               const struct cma_coherent_plan *plan, cma_pfn_t *pfn,
+                               struct cma_refusal *refusal)
 {
     const struct cma_pages_ops *ops = device->dma->ops;
     uint32_t shift = device->dma->port->page_shift;
@@ -136,7 +157,7 @@ static int coherent_from_pages(const struct cma_device *device, const struct coh
         i++;
     }
     while (i-- > 0) {
-        if (coherent_part(device, i, &part) != 0 || (part.bus_offset & low_bits) != 0) {
+        if (cma__coherent_part(device, i, &part) != 0 || (part.bus_offset & low_bits) != 0) {
             continue;
         }
         request.paddr_first = part.first;
@@ -145,13 +166,13 @@ static int coherent_from_pages(const struct cma_device *device, const struct coh
         if (error == 0) {
             return 0;
         }
-        coherent_refused(&code, refusal, error, &given);
+        cma__coherent_refused(&code, refusal, error, &given);
     }
     return code;
 }
 
 /* Asks the sources in order. */
-static int coherent_take(struct cma_device *device, const struct coherent_plan *plan,
+static int coherent_take(struct cma_device *device, const struct cma_coherent_plan *plan,
                          struct coherent_run *run, struct cma_refusal *refusal)
 {
     const struct cma_dma *dma = device->dma;
@@ -161,6 +182,18 @@ static int coherent_take(struct cma_device *device, const struct coherent_plan *
     int code = CMA_ERANGE;
     int error;
 
+    if (device->promises != NULL && (plan->flags & CMA_COHERENT_UNPROMISED) == 0) {
+        run->source = CMA_SOURCE_GUARANTEE;
+        error = device->promises->ops->take(device, plan, &run->guarantee, &run->pfn, &given);
+        if (error == 0) {
+            run->npages = run->guarantee->request.npages;
+            return 0;
+        }
+        cma__coherent_refused(&code, refusal, error, &given);
+        if (error == CMA_EAGAIN) {
+            return error;
+        }
+    }
     run->npages = plan->npages;
     run->source = CMA_SOURCE_AREA;
     if (own != NULL) {
@@ -168,7 +201,7 @@ static int coherent_take(struct cma_device *device, const struct coherent_plan *
         if (error == 0) {
             return 0;
         }
-        coherent_refused(&code, refusal, error, &given);
+        cma__coherent_refused(&code, refusal, error, &given);
     }
     run->source = CMA_SOURCE_DEFAULT_AREA;
     if (dma->default_area != NULL && dma->default_area != own &&
@@ -177,7 +210,7 @@ static int coherent_take(struct cma_device *device, const struct coherent_plan *
         if (error == 0) {
             return 0;
         }
-        coherent_refused(&code, refusal, error, &given);
+        cma__coherent_refused(&code, refusal, error, &given);
     }
     run->source = CMA_SOURCE_PAGES;
     if (dma->ops != NULL && dma->ops->alloc != NULL && (flags & CMA_DEVICE_AREA_ONLY) == 0 &&
@@ -186,7 +219,7 @@ static int coherent_take(struct cma_device *device, const struct coherent_plan *
         if (error == 0) {
             return 0;
         }
-        coherent_refused(&code, refusal, error, &given);
+        cma__coherent_refused(&code, refusal, error, &given);
     }
     return code;
 }
@@ -293,6 +326,46 @@ static void coherent_unprepare(const struct cma_device *device, const struct cma
     }
 }
 
+/* Is each page of the run in the linear mapping, and mapped so? */
+static bool coherent_look(const struct cma_port *port, cma_paddr_t paddr, uint64_t npages,
+                          enum cma_attr attr)
+{
+    uint64_t page = (uint64_t)1 << port->page_shift;
+    uint8_t *first = port->vaddr(port->ctx, paddr);
+
+    for (uint64_t i = 0; i < npages; i++) {
+        uint8_t *vaddr = port->vaddr(port->ctx, paddr + i * page);
+
+        if (vaddr == NULL || (uintptr_t)vaddr - (uintptr_t)first != (uintptr_t)(i * page) ||
+            !coherent_verify(port, vaddr, paddr + i * page, page, attr)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int cma__coherent_try(const struct cma_device *device, cma_pfn_t pfn, uint64_t npages)
+{
+    const struct cma_port *port = device->dma->port;
+    cma_paddr_t paddr = pfn << port->page_shift;
+    uint64_t nbytes = npages << port->page_shift;
+    bool fits = coherent_look(port, paddr, npages, CMA_ATTR_CACHED);
+
+    if (fits && !coherent_snoops(device)) {
+        if (port->set_attr == NULL) {
+            return CMA_EOPNOTSUPP;
+        }
+        port->clean(port->ctx, paddr, nbytes);
+        port->invalidate(port->ctx, paddr, nbytes);
+        port->set_attr(port->ctx, paddr, nbytes, CMA_ATTR_UNCACHED);
+        guard_tlb_flush(port);
+        port->invalidate(port->ctx, paddr, nbytes);
+        fits = coherent_look(port, paddr, npages, CMA_ATTR_UNCACHED);
+        coherent_set_cached(port, paddr, nbytes);
+    }
+    return fits ? 0 : CMA_EOPNOTSUPP;
+}
+
 /* --- allocate -------------------------------------------------------------------------- */
 
 /* Bytes to whole pages, without passing 2^64. */
@@ -311,8 +384,8 @@ static int coherent_npages(const struct cma_device *device, uint64_t nbytes, uin
     return 0;
 }
 
-static int coherent_plan(const struct cma_device *device,
-                         const struct cma_coherent_request *request, struct coherent_plan *plan)
+int cma__coherent_plan(const struct cma_device *device, const struct cma_coherent_request *request,
+                       struct cma_coherent_plan *plan)
 {
     uint64_t page = (uint64_t)1 << device->dma->port->page_shift;
     uint64_t boundary = request->boundary_nbytes;
@@ -323,7 +396,8 @@ static int coherent_plan(const struct cma_device *device,
         return error;
     }
     if (device->config.coherent_mask == 0 ||
-        (request->flags & ~(CMA_CLAIM_NOWAIT | CMA_CLAIM_LONG | CMA_CLAIM_SHORT)) != 0 ||
+        (request->flags &
+         ~(CMA_CLAIM_NOWAIT | CMA_CLAIM_LONG | CMA_CLAIM_SHORT | CMA_COHERENT_UNPROMISED)) != 0 ||
         (align != 0 && !range_is_power_of_two(align)) ||
         (boundary != 0 && (!range_is_power_of_two(boundary) || boundary < request->nbytes))) {
         return CMA_EINVAL;
@@ -354,9 +428,9 @@ int cma_dma_alloc_coherent(struct cma_device *device, const struct cma_coherent_
     uint32_t shift = device->dma->port->page_shift;
     struct cma_refusal why = {.reason = CMA_REASON_UNREACHABLE, .pfn = CMA_PFN_NONE};
     struct cma_coherent made = {0};
-    struct coherent_plan plan;
+    struct cma_coherent_plan plan;
     struct coherent_run run;
-    int error = coherent_plan(device, request, &plan);
+    int error = cma__coherent_plan(device, request, &plan);
 
     if (error != 0) {
         return coherent_refuse(refusal, error, CMA_REASON_ARGUMENT, &why);
@@ -390,19 +464,32 @@ int cma_dma_alloc_coherent(struct cma_device *device, const struct cma_coherent_
 
 /* --- free ------------------------------------------------------------------------------ */
 
-/* Is there a buffer of this device, of this length, at this frame? */
-static int coherent_judge_record(const struct cma_device *device, const struct coherent_run *run)
+/* Can the run be from there at all? */
+static bool coherent_judge_source(const struct cma_device *device, const struct coherent_run *run)
 {
-    struct cma_frame_info info;
-    enum cma_kind kind = CMA_KIND_CLAIMED;
+    const struct cma_pages_ops *ops = device->dma->ops;
+    const struct cma_area *area;
 
-    if (run->source == CMA_SOURCE_PAGES) {
-        kind = CMA_KIND_UNMOVABLE;
-        if (device->dma->ops == NULL || device->dma->ops->free == NULL) {
-            return CMA_EINVAL;
-        }
-    } else if ((run->source != CMA_SOURCE_AREA && run->source != CMA_SOURCE_DEFAULT_AREA) ||
-               coherent_area(device, run->source) == NULL) {
+    switch (run->source) {
+    case CMA_SOURCE_AREA:
+    case CMA_SOURCE_DEFAULT_AREA:
+        area = coherent_area(device, run->source);
+        return area != NULL && run->pfn - area->pfn < area->npages;
+    case CMA_SOURCE_PAGES: return ops != NULL && ops->free != NULL;
+    case CMA_SOURCE_GUARANTEE: return device->promises != NULL;
+    default: return false;
+    }
+}
+
+/* Is there a buffer of this device, of this length, at this frame? A promised block is the device's
+ * as a whole, however much of it was asked for. */
+static int coherent_judge_record(struct cma_device *device, struct coherent_run *run)
+{
+    bool promised = run->source == CMA_SOURCE_GUARANTEE;
+    enum cma_kind kind = run->source == CMA_SOURCE_PAGES ? CMA_KIND_UNMOVABLE : CMA_KIND_CLAIMED;
+    struct cma_frame_info info;
+
+    if (!coherent_judge_source(device, run)) {
         return CMA_EINVAL;
     }
     if (cma_frame_info(device->dma->frames, run->pfn, &info) != 0) {
@@ -414,7 +501,16 @@ static int coherent_judge_record(const struct cma_device *device, const struct c
     if (info.cookie != device->config.owner) {
         return CMA_EPERM;
     }
-    return info.npages == run->npages ? 0 : CMA_EINVAL;
+    if (info.slot != promised ||
+        (promised ? run->npages > info.npages : run->npages != info.npages)) {
+        return CMA_EINVAL;
+    }
+    run->npages = info.npages;
+    if (promised) {
+        run->guarantee = device->promises->ops->find(device, run->pfn);
+        return run->guarantee != NULL ? 0 : CMA_EBADF;
+    }
+    return 0;
 }
 
 /* Do the addresses of the buffer belong together? */

@@ -17,4 +17,44 @@ struct cma_device_part {
 int cma__device_part(const struct cma_device *device, cma_daddr_t mask, uint32_t index,
                      struct cma_device_part *part);
 
+/* --- coherent.c ------------------------------------------------------------------------ */
+
+/* A request in whole pages. */
+struct cma_coherent_plan {
+    uint64_t npages, align_nbytes, boundary_nbytes;
+    uint32_t flags;
+    bool explained; /* somebody will read the refusal, which takes an area a while to write */
+};
+
+/* Returns 0, or CMA_EINVAL or CMA_EOVERFLOW as cma_dma_alloc_coherent. */
+int cma__coherent_plan(const struct cma_device *device, const struct cma_coherent_request *request,
+                       struct cma_coherent_plan *plan);
+
+/* Part `index` of what the device reaches with coherent memory, as far as it can hold whole pages.
+ * Returns 0, CMA_ENOENT (there are no more), or CMA_ERANGE (not this one). */
+int cma__coherent_part(const struct cma_device *device, uint32_t index,
+                       struct cma_device_part *part);
+
+/* Can this run, which nobody has data in, become the device's by means that can't fail? It is tried
+ * out, and looked at page by page. Returns 0 or CMA_EOPNOTSUPP. */
+int cma__coherent_try(const struct cma_device *device, cma_pfn_t pfn, uint64_t npages);
+
+/* Keeps the refusal of whoever could have served the request. */
+void cma__coherent_refused(int *code, struct cma_refusal *kept, int error,
+                           const struct cma_refusal *refusal);
+
+/* --- promise.c ------------------------------------------------------------------------- */
+
+/* Behind pointers, so that devices without promises do not carry the code. */
+struct cma_promise_ops {
+    /* A block that serves: 0, *guarantee and *pfn; CMA_EAGAIN (there is one, but it can't be waited
+     * for); else a refusal, for others to be asked. May sleep. */
+    int (*take)(struct cma_device *device, const struct cma_coherent_plan *plan,
+                struct cma_guarantee **guarantee, cma_pfn_t *pfn, struct cma_refusal *refusal);
+    /* Whose block of a device's guarantees begins there; NULL: nobody's. Sleeps: no. */
+    struct cma_guarantee *(*find)(struct cma_device *device, cma_pfn_t pfn);
+    /* Gives it back. Returns 0 or CMA_EBADF. Sleeps: no. */
+    int (*put)(struct cma_guarantee *guarantee, cma_pfn_t pfn);
+};
+
 #endif

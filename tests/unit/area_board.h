@@ -77,7 +77,7 @@ struct board_config {
     bool no_wait;
     bool keep_idle;
     bool index; /* areas have one; without, windows are found in order of address */
-    uint32_t lanes;
+    uint32_t lanes, nslots;
     const struct cma_size_class *classes; /* of the first area */
     uint32_t nclasses;
 };
@@ -371,6 +371,7 @@ static struct board *board_create(const struct board_config *config)
     struct board *board = calloc(1, sizeof(*board));
     struct cma_system_config system = {.block_order = config->block_order,
                                        .lanes = config->lanes,
+                                       .nslots = config->nslots,
                                        .configure = board_configure,
                                        .configure_ctx = (void *)(uintptr_t)config};
     uint64_t nbytes;
@@ -446,7 +447,7 @@ static void board_destroy(struct board *board)
 }
 
 /* Frame `index` of the first area. */
-static cma_pfn_t area_pfn(const struct board *board, uint64_t index)
+static inline cma_pfn_t area_pfn(const struct board *board, uint64_t index)
 {
     return board->area->span->pfn + index;
 }

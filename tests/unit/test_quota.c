@@ -120,6 +120,7 @@ static void test_other_sources(void **state)
 struct shared {
     struct board *board;
     struct cma_device device;
+    pthread_barrier_t begin;
     atomic_uint had, served, refused, wrong;
 };
 
@@ -136,6 +137,7 @@ static void *work(void *arg)
     struct shared *shared = worker->shared;
     uint32_t random = worker->seed;
 
+    pthread_barrier_wait(&shared->begin);
     for (uint32_t i = 0; i < 4000; i++) {
         struct cma_coherent buffer, huge;
         struct cma_refusal refusal;
@@ -165,20 +167,22 @@ static void *work(void *arg)
     return NULL;
 }
 
-static void run(uint32_t quota, struct shared *shared)
+static void run(uint32_t quota, void *(*body)(void *), struct shared *shared)
 {
     struct worker workers[THREADS];
     pthread_t threads[THREADS];
 
     *shared = (struct shared){.board = board_create(&config)};
     make_device(shared->board, &shared->device, quota, CMA_DEVICE_AREA_ONLY);
+    pthread_barrier_init(&shared->begin, NULL, THREADS);
     for (uint32_t i = 0; i < THREADS; i++) {
         workers[i] = (struct worker){shared, i + 1};
-        assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, body, &workers[i]), 0);
     }
     for (uint32_t i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
     }
+    pthread_barrier_destroy(&shared->begin);
     assert_int_equal(shared->device.area_npages, 0);
     assert_int_equal(shared->device.live_npages, 0);
     board_destroy(shared->board);
@@ -189,15 +193,47 @@ static void test_threads(void **state)
     struct shared shared;
 
     (void)state;
-    run(QUOTA, &shared);
+    run(QUOTA, work, &shared);
     assert_int_equal(shared.wrong, 0);
     assert_true(shared.served > 0);
     print_message("%u served, %u refused for the quota\n", shared.served, shared.refused);
     /* Four buffers of at most 40 pages: with this quota nobody is ever refused, and only what is
      * larger than the quota itself would be counted wrongly. */
-    run(THREADS * 40, &shared);
+    run(THREADS * 40, work, &shared);
     assert_int_equal(shared.refused, 0);
     assert_int_equal(shared.served, THREADS * 4000);
+}
+
+/* One page for whoever comes first: two that count at the same time would both have it. */
+static void *grab(void *arg)
+{
+    struct worker *worker = arg;
+    struct shared *shared = worker->shared;
+
+    pthread_barrier_wait(&shared->begin);
+    for (uint32_t i = 0; i < 100000; i++) {
+        struct cma_coherent buffer;
+
+        if (get(&shared->device, 1, &buffer, NULL) == 0) {
+            atomic_fetch_add(&shared->wrong, atomic_fetch_add(&shared->had, 1) != 0);
+            atomic_fetch_add(&shared->served, 1);
+            atomic_fetch_sub(&shared->had, 1);
+            if (cma_dma_free_coherent(&shared->device, &buffer) != 0) {
+                atomic_fetch_add(&shared->wrong, 1);
+            }
+        }
+    }
+    return NULL;
+}
+
+static void test_one_page(void **state)
+{
+    struct shared shared;
+
+    (void)state;
+    run(1, grab, &shared);
+    assert_int_equal(shared.wrong, 0);
+    assert_true(shared.served > 0);
 }
 
 int main(void)
@@ -206,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_to_the_page),
         cmocka_unit_test(test_other_sources),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_one_page),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,9 +55,9 @@ struct cma_area_request {
 #define CMA_CLAIM_ROUNDS_REFUSED 4u
 
 /*
- * What an area can do besides: find a window through an index instead of by a walk over blocks, and
- * explain its refusals (struct cma_refusal: runs, owner, the change). An own object, so that a
- * microcontroller with a handful of buffers does not carry the code.
+ * What an area can do besides: find a window through an index instead of by a walk over blocks,
+ * have size classes, and explain its refusals (struct cma_refusal: runs, owner, the change). An own
+ * object, so that a microcontroller with a handful of buffers does not carry the code.
  */
 struct cma_area_engine; /* private: src/cma/engine.h */
 extern const struct cma_area_engine cma_area_engine;
@@ -68,7 +68,7 @@ extern const struct cma_area_engine cma_area_engine;
  * area's low end, in the order of the classes, which is ascending by npages_max; what is left is
  * for requests that are larger than the last class. A request whose part is full is refused: the
  * rest of the area is what the others were told is theirs. Slots of guarantees follow the same
- * rule.
+ * rule, so members of a group share them only where their blocks are of one class.
  */
 struct cma_size_class {
     uint32_t npages_max; /* of one request, 1 up */
@@ -80,7 +80,7 @@ struct cma_area_config {
     enum cma_lend_class lend_class;
     const struct cma_area_engine *engine; /* &cma_area_engine; NULL: without */
     const struct cma_size_class *classes; /* lives as long as the area; NULL: none */
-    uint32_t nclasses;
+    uint32_t nclasses;                    /* 0: none; more only with an engine */
 };
 
 struct cma_area_stats {
@@ -124,8 +124,8 @@ struct cma_area {
 /*
  * Starts an area on the table's area span that begins with the first whole page at or above `base`.
  * It is not active yet. `ops` may be NULL: then kept frames have nowhere to go.
- * Returns 0, CMA_ENOENT (no area span begins there), CMA_EINVAL (config malformed; size classes not
- * ascending, or larger than the area together). One thread, at boot.
+ * Returns 0, CMA_ENOENT (no area span begins there), CMA_EINVAL (config malformed; size classes
+ * without an engine, not ascending, or larger than the area together). One thread, at boot.
  */
 CMA_MUST_CHECK int cma_area_init(struct cma_area *area, struct cma_frames *frames,
                                  const struct cma_pages_ops *ops, cma_paddr_t base,
@@ -141,8 +141,8 @@ CMA_MUST_CHECK int cma_area_activate(struct cma_area *area);
  *     the run or than a page, paddr_last below paddr_first, a bus_offset inside a page),
  *   CMA_EBADF (not active),
  *   CMA_ERANGE (no window of this length and alignment lies within the limits and boundary),
- *   CMA_ENOMEM (larger than the area; or what is claimed leaves no window; or kept frames fit
- *     nowhere else),
+ *   CMA_ENOMEM (larger than the area, or its part for such sizes; or what is claimed leaves no
+ *     window; or kept frames fit nowhere else),
  *   CMA_ENOSPC (frames held in place leave no window),
  *   CMA_EBUSY (a mover refused in a window that nothing else stood in the way of),
  *   CMA_EAGAIN (what stands in the way will go: a claim, a reference or a move in progress; only

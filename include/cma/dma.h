@@ -124,22 +124,32 @@ struct cma_device_promise {
 /*
  * Admits it, on the device's area or else the default area, for addresses under its coherent mask
  * in one of the parts that it reaches. From then on cma_dma_alloc_coherent serves requests of the
- * device that such a block fits, and can't fail for them while fewer than `count` are out: hooks
- * that can fail are called here. `promise` is the caller's and lives until it is revoked. Returns 0
- * or as cma_guarantee_admit, or
+ * device that such a block fits (no longer, no more aligned, a boundary that it does not cross),
+ * and can't fail for them while fewer than `count` are out. What could fail is tried out here: each
+ * block becomes the device's once, and ordinary memory again. Such a request takes a whole block,
+ * whatever its length, and costs as much as guarantee.h says of the block, with one TLB flush more
+ * where the device does not snoop.
+ *
+ * `promise` is the caller's and lives until it is revoked. Returns 0 or as cma_guarantee_admit, or
+ *   CMA_EINVAL       coherent_mask 0, too
  *   CMA_EOVERFLOW    nbytes near 2^64
  *   CMA_ENOENT       there is no area
+ *   CMA_EBUSY        another member of the group is open: its blocks can't be tried out
+ *                    (CMA_REASON_GROUP)
  *   CMA_EOPNOTSUPP   the memory has no CPU address, so that it would have to be mapped when it is
  *                    taken, or its attributes can't be changed in place, and the device does not
  *                    snoop (CMA_REASON_MAPPING)
- * One thread at a time a device, and no allocation of it meanwhile. May sleep.
+ * Where several parts were refused, *why tells of the last one that a block fits into, and the most
+ * that one of them would have admitted. One thread at a time a device, and no allocation of it
+ * meanwhile. May sleep.
  */
 CMA_MUST_CHECK int cma_device_admit(struct cma_device *device, struct cma_guarantees *guarantees,
                                     struct cma_device_promise *promise,
                                     const struct cma_promise_request *request,
                                     struct cma_admission *why);
-/* Ends it. Returns 0, CMA_EBUSY (buffers of it are out) or CMA_EBADF (not the device's). The same
- * context. */
+/* Ends it. Returns 0, or CMA_EBUSY (buffers of it are out), CMA_EBADF (not the device's) or
+ * CMA_EAGAIN (an admission is in progress and the port can't wait); nothing has changed then. The
+ * same context. */
 CMA_MUST_CHECK int cma_device_revoke(struct cma_device *device, struct cma_device_promise *promise);
 
 /* Where coherent memory came from. */
@@ -157,7 +167,9 @@ struct cma_coherent_request {
     uint64_t boundary_nbytes; /* of daddr; power of two; 0: none */
     uint32_t flags;           /* CMA_CLAIM_NOWAIT, CMA_CLAIM_LONG, CMA_CLAIM_SHORT (area.h), or: */
 };
-/* Not from a guarantee: for what was not counted when that was admitted. (Beside CMA_CLAIM_*.) */
+/* Not from what was promised: for buffers that were not counted when that was admitted. (Beside
+ * CMA_CLAIM_*, which say nothing to promised blocks: these are there at once, but for movers that
+ * are just letting go of a page.) */
 #define CMA_COHERENT_UNPROMISED (1u << 16)
 
 /* A coherent buffer. The caller keeps it until it is freed. */
@@ -177,7 +189,8 @@ struct cma_coherent {
  * CMA_EBUSY, CMA_EAGAIN (as cma_area_alloc; CMA_ENOMEM with CMA_REASON_QUOTA: the device has as
  * much of the areas as it may), CMA_EOPNOTSUPP (the port can't map this memory, or can't change its
  * attributes for a device that does not snoop), or what port->map returned. The refusal is that of
- * the last source that was in reach; *buffer is untouched then. May sleep.
+ * the last source that was in reach; but where a promised block is there and the port can't wait
+ * for a mover, the answer is CMA_EAGAIN at once. *buffer is untouched then. May sleep.
  */
 CMA_MUST_CHECK int cma_dma_alloc_coherent(struct cma_device *device,
                                           const struct cma_coherent_request *request,
@@ -185,7 +198,8 @@ CMA_MUST_CHECK int cma_dma_alloc_coherent(struct cma_device *device,
 
 /*
  * Gives it back: `buffer` as it was filled, by the device that got it. Returns 0, CMA_EPERM
- * (another device's), CMA_EINVAL (other size, or daddr, paddr and vaddr do not belong together),
+ * (another device's), CMA_EINVAL (other size, or larger than the promised block; another source; or
+ * daddr, paddr and vaddr do not belong together),
  * CMA_EBADF (nothing is allocated there: double free, or an address inside a buffer); a call that
  * fails changes nothing. Memory that the frame table does not track (a host's own) is judged by the
  * host. The device is quiet by then: it will not touch the buffer any more. May sleep.

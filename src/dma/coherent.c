@@ -30,6 +30,11 @@ static struct cma_area *coherent_area(const struct cma_device *device, enum cma_
     return source == CMA_SOURCE_AREA ? device->config.area : device->dma->default_area;
 }
 
+static const struct cma_promise_ops *coherent_promise_ops(const struct cma_device *device)
+{
+    return device->promises->ops;
+}
+
 static int coherent_put(struct cma_device *device, const struct coherent_run *run)
 {
     const struct cma_pages_ops *ops = device->dma->ops;
@@ -40,7 +45,7 @@ static int coherent_put(struct cma_device *device, const struct coherent_run *ru
         return ops->free(ops->ctx, run->pfn, (uint32_t)run->npages, device->config.owner);
     }
     if (run->source == CMA_SOURCE_GUARANTEE) {
-        return device->promises->ops->put(run->guarantee, run->pfn);
+        return coherent_promise_ops(device)->put(run->guarantee, run->pfn);
     }
     error = cma_area_release(coherent_area(device, run->source), run->pfn, run->npages,
                              device->config.owner);
@@ -184,7 +189,8 @@ static int coherent_take(struct cma_device *device, const struct cma_coherent_pl
 
     if (device->promises != NULL && (plan->flags & CMA_COHERENT_UNPROMISED) == 0) {
         run->source = CMA_SOURCE_GUARANTEE;
-        error = device->promises->ops->take(device, plan, &run->guarantee, &run->pfn, &given);
+        error =
+            coherent_promise_ops(device)->take(device, plan, &run->guarantee, &run->pfn, &given);
         if (error == 0) {
             run->npages = run->guarantee->request.npages;
             return 0;
@@ -507,7 +513,7 @@ static int coherent_judge_record(struct cma_device *device, struct coherent_run 
     }
     run->npages = info.npages;
     if (promised) {
-        run->guarantee = device->promises->ops->find(device, run->pfn);
+        run->guarantee = coherent_promise_ops(device)->find(device, run->pfn);
         return run->guarantee != NULL ? 0 : CMA_EBADF;
     }
     return 0;

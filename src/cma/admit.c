@@ -344,12 +344,20 @@ static int admit_place(struct admit *admit, uint32_t count)
     return error != CMA_OK ? error : CMA_ENOMEM;
 }
 
+/* What is claimed by others, or promised to them, is in the way. */
+static enum cma_reason admit_claimed(const struct admit *admit, cma_pfn_t pfn)
+{
+    struct cma_frame_info info;
+
+    return cma_frame_info(admit->area->frames, pfn, &info) == 0 && info.slot ? CMA_REASON_PROMISED
+                                                                             : CMA_REASON_CLAIMED;
+}
+
 /* Why no plan was found: what the area says of one block, or, if one could be had, of all. */
 static int admit_explain(struct admit *admit, uint32_t count)
 {
     const struct cma_guarantee_request *request = &admit->guarantee->request;
     struct cma_area_request area = admit->request;
-    struct cma_frame_info info;
     cma_pfn_t pfn;
     int error;
 
@@ -357,6 +365,9 @@ static int admit_explain(struct admit *admit, uint32_t count)
     if (admit_count(admit, request->npages, 1, false) == 0) {
         area.flags |= CMA_CLAIM_NOWAIT;
         error = cma_area_alloc(admit->area, &area, &pfn, &admit->refusal);
+        if (error != CMA_OK && admit->refusal.reason == CMA_REASON_CLAIMED) {
+            admit->refusal.reason = admit_claimed(admit, admit->refusal.pfn);
+        }
         if (error != CMA_OK) {
             return error;
         }
@@ -373,10 +384,7 @@ static int admit_explain(struct admit *admit, uint32_t count)
         admit->refusal.reason = CMA_REASON_HELD;
         return CMA_ENOSPC;
     } else {
-        bool promised =
-            cma_frame_info(admit->area->frames, admit->obstacle, &info) == 0 && info.slot;
-
-        admit->refusal.reason = promised ? CMA_REASON_PROMISED : CMA_REASON_CLAIMED;
+        admit->refusal.reason = admit_claimed(admit, admit->obstacle);
     }
     return CMA_ENOMEM;
 }

@@ -356,9 +356,8 @@ static void slot_return(const struct cma_slots *slots, struct cma_slot *slot, cm
     uint32_t number = span->record + (uint32_t)(pfn - span->pfn) - atom_peek(&slot->record);
 
     (void)atom_sub(&slot->lent, 1);
-    if (number < atom_peek(&slot->hint)) {
-        atom_poke(&slot->hint, number);
-    }
+    /* The next one to borrow takes this one, and needn't look for it. */
+    atom_poke(&slot->hint, number);
 }
 
 static bool slots_left(struct cma_slots *slots, struct cma_span *span, cma_pfn_t pfn, uint32_t word)

@@ -524,29 +524,53 @@ void cma__slot_retake(struct cma_slots *slots, const struct cma_slot *slot)
     cma__span_unlock(frames, lane, state);
 }
 
+/* Frames of one block become the area's own, up to one that somebody is just moving out, who has
+ * its booking. Returns how many. Locked. */
+static uint32_t slot_close_part(struct cma_slots *slots, struct cma_span *lane, cma_pfn_t pfn,
+                                uint32_t npages)
+{
+    struct cma_frames *frames = slots->frames;
+    uint32_t done = 0;
+
+    for (; done < npages; done++) {
+        struct cma_frame_record *record = span_record(frames, lane, pfn + done);
+        uint32_t word = atom_load(&record->word);
+
+        if (!word_is_held(word)) {
+            cma__account_idle(frames, lane, pfn + done, 1, true);
+            continue;
+        }
+        if ((word & WORD_FROZEN) != 0 ||
+            !atom_swap_if(&record->word, &word, word & ~WORD_ISOLATED)) {
+            break;
+        }
+        (void)slots_left(slots, lane, pfn + done, word);
+    }
+    if (done != 0) {
+        runs_changed(frames, lane, pfn, done, true);
+    }
+    return done;
+}
+
 void cma__slot_close(struct cma_slots *slots, struct cma_slot *slot)
 {
     struct cma_frames *frames = slots->frames;
     cma_pfn_t pfn = slot->pfn;
-    uint32_t left = slot->npages, part;
+    uint32_t left = slot->npages;
 
-    for (; left != 0; left -= part, pfn += part) {
+    while (left != 0) {
+        uint32_t event = cma_frames_event(frames);
+        uint32_t part, done;
         struct cma_span *lane = slot_part(frames, slot, pfn, left, &part);
         uintptr_t state = cma__span_lock(frames, lane);
 
-        for (uint32_t i = 0; i < part; i++) {
-            struct cma_frame_record *record = span_record(frames, lane, pfn + i);
-            uint32_t word = atom_peek(&record->word);
-
-            if (word_is_held(word)) {
-                (void)slots_left(slots, lane, pfn + i, word);
-                (void)atom_and(&record->word, ~WORD_ISOLATED);
-            } else {
-                cma__account_idle(frames, lane, pfn + i, 1, true);
-            }
-        }
-        runs_changed(frames, lane, pfn, part, true);
+        done = slot_close_part(slots, lane, pfn, part);
         cma__span_unlock(frames, lane, state);
+        if (done < part) {
+            (void)cma_frames_wait(frames, event);
+        }
+        left -= done;
+        pfn += done;
     }
     slots_sort(slots, slot, false);
     cma__frames_signal(frames);

@@ -45,8 +45,6 @@ struct gate_board {
     struct cma_map map;
     struct cma_system system;
     struct cma_pages_cache caches[1];
-    struct cma_guarantees all;
-    struct cma_slot slots[GATE_BLOCKS];
     struct cma_guarantee promised;
     uint32_t mover;
 };
@@ -101,9 +99,12 @@ static const struct cma_zone gate_zones[] = {
     {.last = CMA_PADDR_MAX},
 };
 
-static void gate_system(struct gate_board *board)
+static void gate_system(struct gate_board *board, bool promised)
 {
-    const struct cma_system_config config = {.port = &bench_port, .zones = gate_zones, .nzones = 2};
+    const struct cma_system_config config = {.port = &bench_port,
+                                             .zones = gate_zones,
+                                             .nzones = 2,
+                                             .nslots = promised ? GATE_BLOCKS : 0};
     const struct cma_range area = {
         .base = GATE_BASE + ((uint64_t)GATE_MEMORY_MIB << 20),
         .nbytes = (uint64_t)GATE_AREA_MIB << 20,
@@ -138,11 +139,9 @@ static void gate_promise(struct gate_board *board)
         .owner = 1,
     };
 
-    gate_require(
-        cma_guarantees_init(&board->all, &board->system.frames, board->slots, GATE_BLOCKS) == 0 &&
-            cma_guarantee_admit(&board->all, &board->promised, board->system.default_area, &request,
-                                NULL) == 0,
-        "not admitted");
+    gate_require(cma_guarantee_admit(&board->system.guarantees, &board->promised,
+                                     board->system.default_area, &request, NULL) == 0,
+                 "not admitted");
 }
 
 static cma_pfn_t gate_alloc(struct gate_board *board, enum cma_kind kind, uint32_t flags)
@@ -207,7 +206,7 @@ static struct gate_board *gate_board(bool cached, bool promised)
     struct gate_board *board = bench_memory(sizeof(*board));
 
     memset(board, 0, sizeof(*board));
-    gate_system(board);
+    gate_system(board, promised);
     if (promised)
         gate_promise(board);
     if (cached)
@@ -226,7 +225,6 @@ static void gate_end(struct gate_board *board, bool promised)
     gate_require(cma_system_check(&board->system, &violation), violation.what);
     if (!promised)
         return;
-    gate_require(cma_guarantees_check(&board->all, &violation), violation.what);
     cma_guarantee_stats(&board->promised, &stats);
     gate_require(stats.kept_npages >= GATE_KEPT / 2, "too little was booked meanwhile");
 }

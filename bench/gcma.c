@@ -75,8 +75,6 @@ struct gcma {
     struct cma_area *area;
     struct gcma_load *load;
     struct linux_area linux_area; /* under Linux's policy only */
-    struct cma_guarantees all;
-    struct cma_slot slots[GCMA_SIZES];
     struct cma_guarantee promised[GCMA_SIZES];
     struct gcma_cell cells[GCMA_SIZES];
 };
@@ -123,7 +121,7 @@ static void gcma_system(struct gcma *gcma)
         .memory = &memory,
         .nmemory = 1,
     };
-    struct cma_system_config config = {.port = NULL};
+    struct cma_system_config config = {.nslots = gcma->mode == GCMA_GUARANTEED ? GCMA_SIZES : 0};
     uint64_t nbytes;
 
     gcma->sim = sim_create(&sim_config);
@@ -146,8 +144,6 @@ static uint32_t gcma_align(uint64_t npages)
 /* All promises are made at boot, the largest first. */
 static void gcma_promise(struct gcma *gcma)
 {
-    if (cma_guarantees_init(&gcma->all, &gcma->system.frames, gcma->slots, GCMA_SIZES) != 0)
-        gcma_die("no guarantees", "init");
     for (uint32_t i = GCMA_SIZES; i-- > 0;) {
         struct cma_guarantee_request request = {
             .npages = gcma->cells[i].npages,
@@ -158,7 +154,8 @@ static void gcma_promise(struct gcma *gcma)
         };
         struct cma_admission why;
 
-        if (cma_guarantee_admit(&gcma->all, &gcma->promised[i], gcma->area, &request, &why) != 0)
+        if (cma_guarantee_admit(&gcma->system.guarantees, &gcma->promised[i], gcma->area, &request,
+                                &why) != 0)
             gcma_die("not admitted", cma_reason_name(why.refusal.reason));
     }
 }
@@ -427,11 +424,8 @@ static void gcma_print(struct gcma *gcma)
 
 static void gcma_check(struct gcma *gcma)
 {
-    struct cma_violation violation = {NULL, 0};
     const char *wrong = gcma_load_verify(gcma->load);
 
-    if (gcma->mode == GCMA_GUARANTEED && !cma_guarantees_check(&gcma->all, &violation))
-        gcma_die("wrong", violation.what);
     if (wrong != NULL)
         gcma_die("wrong", wrong);
     if (gcma->linux_area.violation != NULL)

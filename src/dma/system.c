@@ -191,5 +191,7 @@ bool cma_system_check(struct cma_system *system, struct cma_violation *violation
             return false;
         }
     }
-    return system->frames.slots == NULL || cma_guarantees_check(&system->guarantees, violation);
+    /* Slots that the caller has brought along are his to check. */
+    return system->frames.slots != &system->guarantees.slots ||
+           cma_guarantees_check(&system->guarantees, violation);
 }

@@ -13,6 +13,8 @@
 
 #define BOARD_PAGE_SHIFT 12
 #define BOARD_MAX_DTB (256u << 20)
+#define BOARD_ARM_LINEAR 0x2f800000ull /* 760 MiB: Linux's, with its default split of 3 to 1 GiB \
+                                        */
 
 const char board_options_help[] =
     "  --cmdline STR        the kernel's command line; cma=SIZE[@BASE[-LIMIT]] is read from it\n"
@@ -372,6 +374,7 @@ int board_load(struct board *board, const struct board_options *options)
         return EXIT_USAGE;
     }
     cma_fdt_devices(&board->fdt, &board->rules);
+    cma_fdt_guarantees(&board->fdt, &board->rules);
     if (board->fdt.problems.lost > 0) {
         fprintf(stderr, "cma: %s: %" PRIu32 " more problems than there is room for\n",
                 options->file, board->fdt.problems.lost);
@@ -386,6 +389,80 @@ void board_free(struct board *board)
     free(board->ranges);
     free(board->path);
     memset(board, 0, sizeof(*board));
+}
+
+/* ---- zones --------------------------------------------------------------------------------- */
+
+/* Moves a zone's end below the area that it lies in, for an area stays in one piece; page
+ * multiples. CMA_PADDR_MAX when nothing is left of it. */
+static cma_paddr_t board_zone_end(const struct board *board, cma_paddr_t last)
+{
+    uint64_t page = 1ull << board->page_shift;
+    const struct cma_range *memory = cma_map_memory(&board->map, 0);
+    const struct cma_range *range;
+
+    if (last == CMA_PADDR_MAX) {
+        return last;
+    }
+    if ((last & (page - 1)) != page - 1) {
+        last = (last & ~(page - 1)) - 1;
+    }
+    for (uint32_t i = 0; (range = cma_map_reserved(&board->map, i)) != NULL; i++) {
+        if (range->kind == CMA_RANGE_AREA && last >= range->base &&
+            last - range->base < range->nbytes - 1) {
+            last = (range->base & ~(page - 1)) - 1;
+        }
+    }
+    return last < memory->base ? CMA_PADDR_MAX : last;
+}
+
+static void board_add_zone(struct board_zones *zones, cma_paddr_t last)
+{
+    uint32_t at = 0;
+
+    while (at < zones->nzones && zones->zones[at].last < last) {
+        at++;
+    }
+    if (zones->nzones == CMA_ZONES_MAX || (at < zones->nzones && zones->zones[at].last == last)) {
+        return;
+    }
+    for (uint32_t i = zones->nzones; i > at; i--) {
+        zones->zones[i] = zones->zones[i - 1];
+    }
+    zones->zones[at] = (struct cma_zone){.last = last};
+    zones->nzones++;
+}
+
+void board_zones(const struct board *board, struct board_zones *zones)
+{
+    const struct cma_range *memory, *first = cma_map_memory(&board->map, 0);
+    cma_paddr_t top = 0;
+
+    memset(zones, 0, sizeof(*zones));
+    for (uint32_t i = 0; (memory = cma_map_memory(&board->map, i)) != NULL; i++) {
+        top = memory->base + (memory->nbytes - 1);
+    }
+    board_add_zone(zones, CMA_PADDR_MAX);
+    if (board->rules.arch == CMA_ARCH_ARM && top - first->base >= BOARD_ARM_LINEAR) {
+        zones->linear_last = board_zone_end(board, first->base + (BOARD_ARM_LINEAR - 1));
+        if (zones->linear_last == CMA_PADDR_MAX) {
+            zones->linear_last = 0;
+        } else {
+            board_add_zone(zones, zones->linear_last);
+        }
+    }
+    for (uint32_t i = 0; i < board->fdt.ndevices; i++) {
+        const struct cma_fdt_device *device = &board->fdt.devices[i];
+
+        if (device->limited && device->dma_last < top) {
+            board_add_zone(zones, board_zone_end(board, device->dma_last));
+        }
+    }
+    for (uint32_t i = 0; i < zones->nzones; i++) {
+        if (zones->linear_last != 0 && zones->zones[i].last > zones->linear_last) {
+            zones->zones[i].flags = CMA_ZONE_UNMAPPED;
+        }
+    }
 }
 
 /* ---- words --------------------------------------------------------------------------------- */

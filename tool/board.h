@@ -11,6 +11,7 @@
 
 #include <cma/boot.h>
 #include <cma/fdt.h>
+#include <cma/frame.h>
 #include <cma/map.h>
 
 #include <getopt.h>
@@ -91,6 +92,15 @@ const char *board_path(struct board *board, uint32_t node);
 
 /* The region of /reserved-memory that a range of the map comes from, NULL when it is no node's. */
 const struct cma_fdt_region *board_region(const struct board *board, uint32_t node);
+
+/* The zones of a machine with this board: where the buses of its devices end, and where a 32-bit
+ * kernel's linear mapping does. */
+struct board_zones {
+    struct cma_zone zones[CMA_ZONES_MAX];
+    uint32_t nzones;
+    cma_paddr_t linear_last; /* 0: all memory is mapped */
+};
+void board_zones(const struct board *board, struct board_zones *zones);
 
 /* "64 MiB", "1.5 GiB". */
 const char *board_size(uint64_t nbytes, char text[16]);

@@ -4,6 +4,7 @@
  */
 #include "board.h"
 #include "json.h"
+#include "layout_promise.h"
 #include "verbs.h"
 
 #include <inttypes.h>
@@ -20,7 +21,12 @@ static void layout_help(void)
           "Prints the board's memory as a Linux kernel of its architecture would lay it out:\n"
           "which ranges are areas (lent to data while idle), pools, hidden from the CPU (no-map)\n"
           "or reserved; then each device with the memory it gets and the addresses it reaches;\n"
-          "then the problems: what was refused or ignored, and why.\n"
+          "then what the board promises its devices (libcma's own properties, docs/BINDINGS.md):\n"
+          "whether it can be kept, where the slots for it are, and why not; then the problems:\n"
+          "what was refused or ignored, and why.\n"
+          "\n"
+          "Guarantees are judged on a machine with this map and no memory, as of the moment\n"
+          "after boot, the largest blocks first. Slots are lent while their device has no block.\n"
           "\n"
           "BOARD is a .dtb file, or a .dts that is compiled with dtc on the way.\n"
           "\n",
@@ -69,6 +75,21 @@ static void layout_json_placement(struct json *json, struct board *board,
     json_close(json, ']');
 }
 
+static void layout_json_classes(struct json *json, const struct cma_fdt_region *region)
+{
+    if (!region || region->nclasses == 0) {
+        return;
+    }
+    json_open(json, "classes", '[');
+    for (uint32_t i = 0; i < region->nclasses; i++) {
+        json_open(json, NULL, '{');
+        json_hex(json, "request", region->classes[i].request_nbytes);
+        json_hex(json, "size", region->classes[i].nbytes);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
 static void layout_json_map(struct json *json, struct board *board)
 {
     const struct cma_range *range;
@@ -90,12 +111,13 @@ static void layout_json_map(struct json *json, struct board *board)
         json_hex(json, "base", range->base);
         json_hex(json, "size", range->nbytes);
         layout_json_placement(json, board, range);
+        layout_json_classes(json, board_region(board, range->id));
         json_close(json, '}');
     }
     json_close(json, ']');
 }
 
-static int layout_json(struct board *board)
+static int layout_json(struct board *board, const struct layout_machine *machine)
 {
     struct json json;
 
@@ -118,9 +140,13 @@ static int layout_json(struct board *board)
             json_hex(&json, "dma_limit", device->dma_last);
         }
         json_bool(&json, "coherent", device->coherent);
+        if (device->quota_nbytes != 0) {
+            json_hex(&json, "quota", device->quota_nbytes);
+        }
         json_close(&json, '}');
     }
     json_close(&json, ']');
+    layout_json_promises(&json, machine);
     json_open(&json, "problems", '[');
     for (uint32_t i = 0; i < board->fdt.problems.count; i++) {
         const struct cma_problem *problem = &board->fdt.problems.list[i];
@@ -144,8 +170,7 @@ static int layout_json(struct board *board)
 
 /* ---- text ---------------------------------------------------------------------------------- */
 
-/* Text out of a tree may hold anything: only what prints goes to a terminal. */
-static const char *layout_clean(const char *text)
+const char *layout_clean(const char *text)
 {
     static char clean[512];
     size_t i;
@@ -327,6 +352,7 @@ int verb_layout(int argc, char **argv)
     static const struct option longs[] = {
         BOARD_OPTIONS, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
     struct board_options options = {0};
+    struct layout_machine machine = {0};
     struct board board;
     int option, error;
 
@@ -346,14 +372,19 @@ int verb_layout(int argc, char **argv)
     }
     options.file = argv[optind];
     error = board_load(&board, &options);
+    if (!error) {
+        error = layout_judge(&machine, &board);
+    }
     if (!error && options.json) {
-        error = layout_json(&board);
+        error = layout_json(&board, &machine);
     } else if (!error) {
         layout_text_map(&board);
         layout_text_devices(&board);
+        layout_text_promises(&machine);
         layout_text_problems(&board);
         error = fflush(stdout) != 0 || ferror(stdout) ? EXIT_USAGE : 0;
     }
+    layout_forget(&machine);
     board_free(&board);
     return error;
 }

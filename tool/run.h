@@ -131,9 +131,7 @@ struct run {
     struct sim *sim;
     struct cma_system system;
     void *storage;
-    struct cma_zone zones[CMA_ZONES_MAX];
-    uint32_t nzones;
-    cma_paddr_t linear_last;
+    struct board_zones zones;
     bool area_added, camera_added;
     struct run_area *areas;
     uint32_t nareas;

@@ -2,9 +2,8 @@
 /*
  * run_boot.c - from the board's map to a machine that runs
  *
- * The simulator gets the board's RAM at its addresses; libcma gets the map and, as zones, the
- * addresses where a bus ends or (32-bit ARM) the linear mapping does. A zone's end that lies inside
- * an area is moved below it, for an area stays in one piece.
+ * The simulator gets the board's RAM at its addresses; libcma gets the map, its zones and what the
+ * board promises its devices, which is admitted before anybody has a page.
  */
 #include "run.h"
 
@@ -12,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BOOT_MEMORY_MAX (4ull << 40)  /* so that a count of pages fits 32 bits */
-#define BOOT_ARM_LINEAR 0x2f800000ull /* 760 MiB: Linux's, with its default split of 3 to 1 GiB */
+#define BOOT_MEMORY_MAX (4ull << 40) /* so that a count of pages fits 32 bits */
 
 static const struct run_format boot_formats[] = {
     {"1080p", 1920, 1080},
@@ -97,66 +95,6 @@ static int boot_add_area(struct run *run)
     return 0;
 }
 
-/* --- zones ------------------------------------------------------------------------------------ */
-
-/* Moves a zone's end out of areas; page multiples. CMA_PADDR_MAX when nothing is left of it. */
-static cma_paddr_t boot_zone_end(const struct run *run, cma_paddr_t last)
-{
-    uint64_t page = 1ull << run->board.page_shift;
-    const struct cma_range *memory = cma_map_memory(&run->board.map, 0);
-    const struct cma_range *range;
-
-    if (last == CMA_PADDR_MAX)
-        return last;
-    if ((last & (page - 1)) != page - 1)
-        last = (last & ~(page - 1)) - 1;
-    for (uint32_t i = 0; (range = cma_map_reserved(&run->board.map, i)) != NULL; i++)
-        if (range->kind == CMA_RANGE_AREA && last >= range->base &&
-            last - range->base < range->nbytes - 1)
-            last = (range->base & ~(page - 1)) - 1;
-    return last < memory->base ? CMA_PADDR_MAX : last;
-}
-
-static void boot_add_zone(struct run *run, cma_paddr_t last)
-{
-    uint32_t at = 0;
-
-    while (at < run->nzones && run->zones[at].last < last)
-        at++;
-    if (run->nzones == CMA_ZONES_MAX || (at < run->nzones && run->zones[at].last == last))
-        return;
-    for (uint32_t i = run->nzones; i > at; i--)
-        run->zones[i] = run->zones[i - 1];
-    run->zones[at] = (struct cma_zone){.last = last};
-    run->nzones++;
-}
-
-static void boot_zones(struct run *run)
-{
-    const struct cma_range *memory, *first = cma_map_memory(&run->board.map, 0);
-    cma_paddr_t top = 0;
-
-    for (uint32_t i = 0; (memory = cma_map_memory(&run->board.map, i)) != NULL; i++)
-        top = memory->base + (memory->nbytes - 1);
-    boot_add_zone(run, CMA_PADDR_MAX);
-    if (run->board.rules.arch == CMA_ARCH_ARM && top - first->base >= BOOT_ARM_LINEAR) {
-        run->linear_last = boot_zone_end(run, first->base + (BOOT_ARM_LINEAR - 1));
-        if (run->linear_last == CMA_PADDR_MAX)
-            run->linear_last = 0;
-        else
-            boot_add_zone(run, run->linear_last);
-    }
-    for (uint32_t i = 0; i < run->board.fdt.ndevices; i++) {
-        const struct cma_fdt_device *device = &run->board.fdt.devices[i];
-
-        if (device->limited && device->dma_last < top)
-            boot_add_zone(run, boot_zone_end(run, device->dma_last));
-    }
-    for (uint32_t i = 0; i < run->nzones; i++)
-        if (run->linear_last != 0 && run->zones[i].last > run->linear_last)
-            run->zones[i].flags = CMA_ZONE_UNMAPPED;
-}
-
 /* --- the machine ---------------------------------------------------------------------------------
  */
 
@@ -168,7 +106,7 @@ static int boot_sim(struct run *run)
         .seed = run->options.seed,
         .memory = memory,
         .page_shift = run->board.page_shift,
-        .linear_last = run->linear_last,
+        .linear_last = run->zones.linear_last,
     };
     const struct cma_range *range;
 
@@ -217,8 +155,8 @@ static int boot_system(struct run *run)
 {
     struct cma_system_config config = {
         .port = sim_port(run->sim),
-        .zones = run->zones,
-        .nzones = run->nzones,
+        .zones = run->zones.zones,
+        .nzones = run->zones.nzones,
     };
     uint64_t nbytes = cma_system_size(&run->board.map, &config);
     int error;
@@ -372,7 +310,7 @@ int run_boot(struct run *run)
     error = boot_some_area(run) == NULL ? boot_add_area(run) : 0;
     if (error != 0)
         return error;
-    boot_zones(run);
+    board_zones(&run->board, &run->zones);
     error = boot_sim(run);
     if (error != 0)
         return error;

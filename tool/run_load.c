@@ -325,7 +325,7 @@ static uint64_t load_all_pages(struct run *run)
     uint64_t npages = 0;
 
     cma_pages_stats(&run->system.pages, &stats);
-    for (uint32_t i = 0; i < run->nzones; i++)
+    for (uint32_t i = 0; i < run->zones.nzones; i++)
         npages += stats.zone_idle_npages[i];
     for (uint32_t i = 0; i < run->nareas; i++) {
         struct cma_area_stats area;
@@ -344,7 +344,7 @@ static void load_set_floor(struct run *run)
     uint64_t idle = 0;
 
     cma_pages_stats(&run->system.pages, &stats);
-    for (uint32_t i = 0; i < run->nzones; i++)
+    for (uint32_t i = 0; i < run->zones.nzones; i++)
         idle += stats.zone_idle_npages[i];
     if (floor > idle)
         floor = idle;

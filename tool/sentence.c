@@ -204,3 +204,38 @@ void sentence_refusal(char *text, size_t nbytes, const struct sentence_context *
     sentence_change(&sentence, refusal);
     sentence_add(&sentence, ".");
 }
+
+/* "; 4 of them would have been admitted, or 6 of 512 pages" */
+static void sentence_instead(struct sentence *sentence, uint32_t count,
+                             const struct cma_admission *admission)
+{
+    bool fewer = admission->possible_count != 0 && admission->possible_count < count;
+
+    if (!fewer && admission->possible_npages == 0)
+        return;
+    sentence_add(sentence, "; ");
+    if (fewer)
+        sentence_add(sentence, "%" PRIu32 " of them", admission->possible_count);
+    if (fewer && admission->possible_npages != 0)
+        sentence_add(sentence, ", or ");
+    if (admission->possible_npages != 0) {
+        sentence_add(sentence, "%" PRIu32 " of ", count);
+        sentence_pages(sentence, admission->possible_npages);
+    }
+    sentence_add(sentence, " would have been admitted");
+}
+
+void sentence_admission(char *text, size_t nbytes, const struct sentence_context *context,
+                        uint32_t count, const struct cma_admission *admission)
+{
+    struct sentence sentence = {.at = text, .left = nbytes, .context = context};
+
+    if (nbytes == 0)
+        return;
+    sentence_add(&sentence, "%" PRIu32 " block%s of ", count, count == 1 ? "" : "s");
+    sentence_pages(&sentence, context->npages);
+    sentence_add(&sentence, " refused: ");
+    sentence_reason(&sentence, &admission->refusal);
+    sentence_instead(&sentence, count, admission);
+    sentence_add(&sentence, ".");
+}

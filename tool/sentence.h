@@ -8,7 +8,7 @@
 #ifndef CMA_TOOL_SENTENCE_H
 #define CMA_TOOL_SENTENCE_H
 
-#include <cma/types.h>
+#include <cma/guarantee.h>
 
 enum { SENTENCE_NBYTES = 512 }; /* enough for any, names of up to 100 bytes */
 
@@ -26,5 +26,10 @@ struct sentence_context {
 /* Writes the sentence, full stop included and no newline, cut where it does not fit. */
 void sentence_refusal(char *text, size_t nbytes, const struct sentence_context *context,
                       const struct cma_refusal *refusal);
+
+/* The same for `count` blocks of context->npages pages that were not admitted, with what would have
+ * been admitted instead. */
+void sentence_admission(char *text, size_t nbytes, const struct sentence_context *context,
+                        uint32_t count, const struct cma_admission *admission);
 
 #endif

@@ -97,7 +97,7 @@ void promises_config(struct promises *promises, struct cma_system_config *config
 
 /* ---- admission ------------------------------------------------------------------------------- */
 
-static uint32_t promise_count_slots(const struct cma_system *system)
+static uint32_t promise_count_slots(struct cma_system *system)
 {
     struct cma_slot_info info;
     uint32_t count = 0;
@@ -109,7 +109,7 @@ static uint32_t promise_count_slots(const struct cma_system *system)
 }
 
 /* Slots lie in address order: those that are new are found beside those that were there before. */
-static int promise_find_slots(struct promise *promise, const struct cma_system *system,
+static int promise_find_slots(struct promise *promise, struct cma_system *system,
                               const cma_pfn_t *before, uint32_t nbefore)
 {
     uint32_t count = promise_count_slots(system), at = 0;

@@ -13,8 +13,9 @@
 
 #define BOARD_PAGE_SHIFT 12
 #define BOARD_MAX_DTB (256u << 20)
-#define BOARD_ARM_LINEAR 0x2f800000ull /* 760 MiB: Linux's, with its default split of 3 to 1 GiB \
-                                        */
+#define BOARD_ARM_LINEAR                                                    \
+    0x2f800000ull /* 760 MiB: Linux's, with its default split of 3 to 1 GiB \
+                   */
 
 const char board_options_help[] =
     "  --cmdline STR        the kernel's command line; cma=SIZE[@BASE[-LIMIT]] is read from it\n"

@@ -258,7 +258,7 @@ static void layout_text_one(const struct layout_machine *machine, uint32_t index
     struct board *board = promises->board;
     char text[SENTENCE_NBYTES], size[16];
 
-    promise_text(promises, promise, text, sizeof(text));
+    promise_text(promise, text, sizeof(text));
     printf("  %c  %s: %s", layout_letter(index),
            layout_clean(board_path(board, board->fdt.devices[said->device].node)), text);
     if (said->group) {

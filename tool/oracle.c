@@ -8,7 +8,8 @@
  * places below it (Hall's condition for nested sets).
  *
  * Places are idle and droppable frames of ordinary memory, and idle lent frames of other areas, but
- * not of areas in which anything is isolated, for those are being emptied too.
+ * not of areas in which anything is isolated, for those are being emptied too. For each kept frame
+ * in a slot (guarantee.h) one of these places is spoken for.
  */
 #include "oracle.h"
 
@@ -23,12 +24,14 @@ struct scan {
     uint64_t nlimits;
     cma_paddr_t limits[CMA_MOVERS_MAX + 1]; /* ascending */
     uint64_t places[CMA_MOVERS_MAX + 1];    /* frames up to limits[i] that could take data */
+    uint64_t promised[CMA_MOVERS_MAX + 1];  /* of these, for data that is in slots now */
 };
 
 static enum letter oracle_letter(const struct oracle_board *board,
                                  const struct cma_frame_info *info)
 {
-    if (info->frozen || info->isolated || info->pins != 0 || info->refs != 0)
+    /* What was promised to a device is nobody else's, whoever has data in it. */
+    if (info->frozen || info->isolated || info->slot || info->pins != 0 || info->refs != 0)
         return HELD;
     if (info->idle)
         return IDLE;
@@ -59,11 +62,19 @@ static void oracle_sort_limits(struct scan *scan)
     }
 }
 
-/* Counts the places in one piece of memory. */
-static void oracle_count_piece(struct scan *scan, const struct cma_range *piece)
+/* Who has kept data in a slot will need a place. */
+static void oracle_count_promise(struct scan *scan, const struct cma_frame_info *info)
+{
+    for (uint64_t i = 0; info->kind == CMA_KIND_MOVABLE && i < scan->nlimits; i++)
+        scan->promised[i] += scan->board->mover_last[info->mover] <= scan->limits[i];
+}
+
+/* Counts the places in one piece of memory, but not in the area that was asked. */
+static void oracle_count_piece(struct scan *scan, const struct cma_range *piece, bool asked)
 {
     const struct oracle_board *board = scan->board;
     uint64_t counts[CMA_MOVERS_MAX + 1] = {0};
+    bool emptied = asked; /* of the area that is asked, only what was promised counts */
     bool is_area = piece->kind == CMA_RANGE_AREA;
     cma_pfn_t first = piece->base >> board->page_shift;
     cma_pfn_t last = (piece->base + (piece->nbytes - 1)) >> board->page_shift;
@@ -75,8 +86,11 @@ static void oracle_count_piece(struct scan *scan, const struct cma_range *piece)
 
         if (cma_frame_info(board->frames, pfn, &info) != 0)
             continue;
-        if (is_area && info.isolated)
-            return;
+        if (info.slot) {
+            oracle_count_promise(scan, &info);
+            continue;
+        }
+        emptied = emptied || (is_area && info.isolated);
         letter = oracle_letter(board, &info);
         if (letter != IDLE && (is_area || letter != DROPPABLE))
             continue;
@@ -85,7 +99,7 @@ static void oracle_count_piece(struct scan *scan, const struct cma_range *piece)
         for (uint64_t i = 0; i < scan->nlimits; i++)
             counts[i] += top <= scan->limits[i];
     }
-    for (uint64_t i = 0; i < scan->nlimits; i++)
+    for (uint64_t i = 0; i < scan->nlimits && !emptied; i++)
         scan->places[i] += counts[i];
 }
 
@@ -98,8 +112,8 @@ static void oracle_count_places(struct scan *scan, const struct oracle_question 
     while (cma_map_next(scan->board->map, &cursor, &piece)) {
         bool asked = asked_paddr >= piece.base && asked_paddr - piece.base < piece.nbytes;
 
-        if (piece.kind == CMA_RANGE_MEMORY || (piece.kind == CMA_RANGE_AREA && !asked))
-            oracle_count_piece(scan, &piece);
+        if (piece.kind == CMA_RANGE_MEMORY || piece.kind == CMA_RANGE_AREA)
+            oracle_count_piece(scan, &piece, asked);
     }
 }
 
@@ -117,7 +131,7 @@ static bool oracle_fits(const struct scan *scan, uint64_t at, uint64_t npages, u
             bound[k] += scan->board->mover_last[scan->movers[i]] <= scan->limits[k];
     }
     for (uint64_t k = 0; k < scan->nlimits; k++)
-        if (bound[k] > scan->places[k])
+        if (bound[k] + scan->promised[k] > scan->places[k])
             return false;
     return true;
 }

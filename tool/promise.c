@@ -2,6 +2,8 @@
 /* promise.c - see promise.h */
 #include "promise.h"
 
+#include "oracle.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,29 +192,49 @@ int promises_admit(struct promises *promises, struct cma_system *system,
     return error;
 }
 
-const struct promise *promises_of(const struct promises *promises, uint32_t device)
+void promises_part(const struct promises *promises, const struct cma_range *range,
+                   struct oracle_question *question)
 {
-    for (uint32_t i = 0; i < promises->count; i++) {
-        if (promises->list[i].said->device == device && promises->list[i].error == 0) {
-            return &promises->list[i];
-        }
+    const struct cma_fdt_region *region = board_region(promises->board, range->id);
+    uint32_t shift = promises->board->page_shift;
+    uint32_t i = 0;
+
+    for (; region && i < region->nclasses &&
+           question->npages > region->classes[i].request_nbytes >> shift;
+         i++) {
+        question->area_pfn += region->classes[i].nbytes >> shift;
+        question->area_npages -= region->classes[i].nbytes >> shift;
     }
-    return NULL;
+    if (region && i < region->nclasses) {
+        question->area_npages = region->classes[i].nbytes >> shift;
+    }
 }
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
-void promise_text(const struct promises *promises, const struct promise *promise, char *text,
-                  size_t nbytes)
+/* To the byte: "3040 KiB". */
+static const char *promise_size(uint64_t nbytes, char text[32])
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    unsigned int unit = 0;
+
+    while (unit < 4 && nbytes % 1024 == 0) {
+        nbytes /= 1024;
+        unit++;
+    }
+    snprintf(text, 32, "%" PRIu64 " %s", nbytes, units[unit]);
+    return text;
+}
+
+void promise_text(const struct promise *promise, char *text, size_t nbytes)
 {
     const struct cma_fdt_guarantee *said = promise->said;
     uint64_t moves =
         said->max_moves < promise->block_npages ? said->max_moves : promise->block_npages;
-    char size[16];
+    char size[32];
 
-    (void)promises;
     snprintf(text, nbytes, "%" PRIu32 " block%s of %s, %s%" PRIu64 " cop%s", said->count,
-             said->count == 1 ? "" : "s", board_size(said->nbytes, size), moves ? "up to " : "",
+             said->count == 1 ? "" : "s", promise_size(said->nbytes, size), moves ? "up to " : "",
              moves, moves == 1 ? "y" : "ies");
 }
 

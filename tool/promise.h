@@ -50,12 +50,13 @@ void promises_config(struct promises *promises, struct cma_system_config *config
 int promises_admit(struct promises *promises, struct cma_system *system,
                    struct cma_device *(*device)(void *ctx, uint32_t index), void *ctx);
 
-/* Promised to this device and admitted, or NULL: the one with the largest blocks. */
-const struct promise *promises_of(const struct promises *promises, uint32_t device);
+/* Cuts the question to the part of the area that a request of this length may lie in. */
+struct oracle_question;
+void promises_part(const struct promises *promises, const struct cma_range *range,
+                   struct oracle_question *question);
 
 /* "6 blocks of 3 MiB, 0 copies": what was promised. */
-void promise_text(const struct promises *promises, const struct promise *promise, char *text,
-                  size_t nbytes);
+void promise_text(const struct promise *promise, char *text, size_t nbytes);
 /* Why not, and what would have been admitted, as a sentence. */
 void promise_sentence(const struct promises *promises, const struct promise *promise,
                       char text[SENTENCE_NBYTES]);

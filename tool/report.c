@@ -29,6 +29,15 @@ static const char *report_percent(uint64_t part, uint64_t whole, char text[32])
     return text;
 }
 
+static void report_kinds(const struct run_device *device)
+{
+    printf(", %s pictures in ", device->format->name);
+    for (uint32_t i = 0; i < device->nkinds; i++)
+        printf("%s%" PRIu32 " %sbuffers of %" PRIu64 " pages", i != 0 ? ", and " : "",
+               device->kinds[i].count, device->kinds[i].promised ? "promised " : "",
+               device->kinds[i].npages);
+}
+
 static void report_area(struct run *run, const struct run_area *area)
 {
     struct cma_area_stats stats;
@@ -47,8 +56,7 @@ static void report_area(struct run *run, const struct run_area *area)
         printf("    ");
         report_device_name(device);
         if (device->format != NULL)
-            printf(", %s pictures in %d buffers of %" PRIu64 " pages", device->format->name,
-                   RUN_NBUFFERS, device->picture_npages);
+            report_kinds(device);
         else
             printf(", which stays idle: %s", device->idle_because);
         putchar('\n');
@@ -226,6 +234,7 @@ void report_text(struct run *run)
            report_percent(result->pages_droppable, result->pages_live, cache));
     report_pictures(run);
     report_requests(run);
+    report_text_promises(run);
     report_streams(run);
     printf("moved          %" PRIu64 " pages copied out of areas, %" PRIu64 " dropped; %" PRIu64
            " copies were wasted\n",

@@ -114,6 +114,10 @@ void report_compare(struct run *own, struct run *peer)
     printf("\nLinux's policy chose %" PRIu64 " windows and gave %" PRIu64 " of them up.\n",
            peer->result.windows, peer->result.windows_left);
     puts("Latencies are simulated, and of requests that were served.");
+    if (own->promises.nadmitted != 0)
+        printf("Of libcma's, %" PRIu64 " were for what the board promises its devices, and %" PRIu64
+               " of these were\nrefused. Linux has no guarantees: there they are like any other.\n",
+               own->result.promised, own->result.broken);
     if (ours.refused + theirs.refused != 0)
         puts("Why requests were refused:");
     compare_refusals("libcma", own);

@@ -126,7 +126,9 @@ static void json_devices(struct json *json, const struct run *run)
             json_string(json, "format", device->format->name);
         else
             json_string(json, "idle_because", device->idle_because);
-        json_number(json, "pages_a_buffer", device->picture_npages);
+        json_number(json, "pages_a_buffer", device->nkinds != 0 ? device->kinds[0].npages : 0);
+        json_number(json, "buffers", device->nbuffers);
+        json_bool(json, "promised", device->nkinds != 0 && device->kinds[0].promised);
         json_bool(json, "coherent", device->bus.config.snoops);
         json_number(json, "requests", device->requests);
         json_number(json, "succeeded", device->succeeded);
@@ -195,6 +197,7 @@ void report_json_run(struct json *json, struct run *run)
     json_number(json, "failed", result->failed);
     json_failures(json, run);
     json_totals(json, run);
+    report_json_promises(json, run);
     json_areas(json, run);
     json_devices(json, run);
     json_hex(json, "trace", result->trace);

@@ -27,6 +27,11 @@ static void run_help(void)
         "Each device with an area streams NV12 pictures with 6 buffers, in the largest of 1080p,\n"
         "720p, VGA and QVGA whose six buffers fit the area. If no device has one, a camera is\n"
         "added on the default area; if there is no area at all, one is added too, and said so.\n"
+        "A device that the board promises blocks (libcma,guarantee-blocks: docs/BINDINGS.md) asks "
+        "for\n"
+        "these instead: they are admitted at boot, lent to the page cache while the device is "
+        "off,\n"
+        "and must never be refused. Devices of one group take turns.\n"
         "The devices may use their areas only, so that each refusal is seen. Pools are kept "
         "aside;\n"
         "nothing is allocated from them.\n"
@@ -58,7 +63,10 @@ static void run_help(void)
         "stays moved, and the next is tried one alignment further. Short references, locked\n"
         "handles and pins keep a page from leaving. A pin of this load moves the page out of an\n"
         "area first under libcma; Linux does that for pins that are said to last (FOLL_LONGTERM)\n"
-        "and not for those of direct I/O, so under its policy the page stays where it is.\n",
+        "and not for those of direct I/O, so under its policy the page stays where it is.\n"
+        "Linux has no guarantees, quotas or size classes: its devices ask for the same blocks, "
+        "and\n"
+        "may be refused.\n",
         stdout);
     fputs(
         "\n"
@@ -69,6 +77,11 @@ static void run_help(void)
         "               a measurement of silicon), and how many pages were copied for it\n"
         "  lent share   of the areas' frames that no device had, how many held somebody's data,\n"
         "               averaged over the simulated time in which data waited for memory\n"
+        "  promised     requests for promised blocks, and what the worst of them cost, against "
+        "what\n"
+        "               was promised; the share of the slots' pages that held data while no "
+        "device\n"
+        "               had them and the page cache wanted more\n"
         "  wasted       copies out of windows that were given up afterwards\n"
         "  avoidable    (--compare) refusals where the naive search finds room, for a buffer that\n"
         "               may begin at any page\n"
@@ -79,7 +92,8 @@ static void run_help(void)
         "  cma run board.dtb --memory 2G --cmdline cma=64M --droppable 0 --json\n"
         "  cma run examples/boards/omap1-camera.dts --compare --pins 20\n"
         "\n"
-        "exit codes: 0 done (refusals are results); 1 a byte was lost, or the books were wrong;\n"
+        "exit codes: 0 done (refusals are results); 1 a byte was lost, the books were wrong, or a\n"
+        "            promise was broken;\n"
         "            2 bad usage or a tree that can't be read\n",
         stdout);
 }

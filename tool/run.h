@@ -5,8 +5,10 @@
  *     run.c         the verb: options, the order of things
  *     run_boot.c    map -> simulator -> libcma -> devices
  *     run_load.c    who holds the memory: programs and the page cache; how much of an area is lent
- *     run_stream.c  the devices: six buffers each, pictures in and out, stop and start again
- *     run_linux.c   where their buffers come from under --policy linux (linux_area.c)
+ *     run_promise.c what the board promises its devices, and what it cost
+ *     run_stream.c  the devices: six buffers each or what was promised, pictures in and out, stop
+ * and start again run_linux.c   where their buffers come from under --policy linux (linux_area.c)
+ *     promise.c     what the board promises its devices, admitted at boot
  *     oracle.c      a second opinion on each refusal
  *     report.c      what is printed, report_json.c as JSON, report_compare.c for two runs
  *
@@ -21,13 +23,16 @@
 #include "board.h"
 #include "oracle.h"
 #include "progress.h"
+#include "promise.h"
 #include "sentence.h"
 
 #include <cma/system.h>
 
 enum {
-    RUN_NBUFFERS = 6, /* what a camera's driver usually asks for */
-    RUN_PICTURE = 64, /* characters in the picture of an area */
+    RUN_NBUFFERS = 6,     /* what a camera's driver usually asks for */
+    RUN_BUFFERS_MAX = 64, /* of one device, when it was promised more */
+    RUN_KINDS_MAX = 8,    /* sizes of buffers of one device */
+    RUN_PICTURE = 64,     /* characters in the picture of an area */
     RUN_NSTORES = 3
 };
 
@@ -84,12 +89,22 @@ struct run_format {
 
 struct run_buffer {
     struct cma_coherent memory;
+    uint64_t nbytes, npages;
+    bool promised;    /* it comes from a guarantee: never refused */
     uint64_t picture; /* number of the picture in it; 0: none */
     bool live;
     /* Under --policy linux: a device that sees this buffer and nothing else. */
     struct cma_device dma;
     struct cma_bus_window window;
     uint64_t linux_page;
+};
+
+/* Buffers of one size. */
+struct run_kind {
+    uint64_t nbytes, npages;
+    uint32_t count;
+    uint32_t group; /* number of the tree's; 0: none */
+    bool promised;  /* admitted */
 };
 
 struct run_device {
@@ -99,11 +114,13 @@ struct run_device {
     struct cma_device dma;
     struct simdev bus;
     struct run_area *area;
-    const struct run_format *format; /* NULL: it does not stream */
-    const char *idle_because;        /* then */
-    uint64_t picture_nbytes, picture_npages;
+    const struct run_format *format;      /* NULL: it does not stream */
+    const char *idle_because;             /* then */
+    struct run_kind kinds[RUN_KINDS_MAX]; /* what it asks for at each start, pictures first */
+    uint32_t nkinds;
     uint64_t random;
-    struct run_buffer buffers[RUN_NBUFFERS];
+    struct run_buffer buffers[RUN_BUFFERS_MAX];
+    uint32_t nbuffers;
     uint64_t requests, succeeded, failed;
     uint64_t starts, pictures, late; /* streams begun; pictures shown; of these, late */
     uint64_t bytes_wrong;
@@ -118,9 +135,13 @@ struct run_result {
     uint64_t wasted_copies;                /* of these, in windows that were given up */
     uint64_t windows, windows_left;        /* --policy linux: chosen; of these, given up */
     uint64_t windows_lost;                 /* of these, empty, and somebody got in at the end */
+    uint64_t promised, broken;             /* requests for promised blocks; of these, refused */
     uint64_t bytes_lost, pages_checked;
     uint64_t pages_live, pages_droppable, pages_all; /* when memory was full the first time */
     uint64_t demand_us, load_us;
+    /* frames of slots in no device's hands, times microseconds while the page cache wants more */
+    uint64_t slot_idle_us, slot_lent_us;
+    uint64_t nslots, slot_npages;
     const char *violation; /* what a check of all structures found; NULL: all is well */
     uint64_t trace;
 };
@@ -133,6 +154,8 @@ struct run {
     void *storage;
     struct board_zones zones;
     bool area_added, camera_added;
+    struct promises promises;
+    struct run_device **open; /* by group of the tree: which of its devices is */
     struct run_area *areas;
     uint32_t nareas;
     struct run_device *devices;
@@ -161,6 +184,20 @@ int run_boot(struct run *run);
 void run_free(struct run *run);
 /* Draws the area as it is now. */
 void run_picture(struct run *run, struct run_area *area, enum run_moment moment);
+
+/* run_promise.c */
+/* Admits what the board promises, and says what each device asks for. Under Linux's policy nothing
+ * is promised, but the devices ask for the same. Returns 0, or EXIT_USAGE after a message. */
+int run_promise(struct run *run);
+/* Does each block cost what was promised at most, and was none refused? Else a violation. */
+void run_promise_judge(struct run *run);
+/* Another simulated millisecond of the slots. */
+void run_promise_sample(struct run *run);
+/* May the device open now? Then it is open until run_promise_close. */
+bool run_promise_open(struct run_device *device);
+void run_promise_close(struct run_device *device);
+void report_text_promises(struct run *run);
+void report_json_promises(struct json *json, struct run *run);
 
 /* run_load.c */
 void run_fill(struct run *run);

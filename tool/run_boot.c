@@ -13,13 +13,6 @@
 
 #define BOOT_MEMORY_MAX (4ull << 40) /* so that a count of pages fits 32 bits */
 
-static const struct run_format boot_formats[] = {
-    {"1080p", 1920, 1080},
-    {"720p", 1280, 720},
-    {"VGA", 640, 480},
-    {"QVGA", 320, 240},
-};
-
 /* --- what the tree does not say -----------------------------------------------------------------
  */
 
@@ -158,9 +151,13 @@ static int boot_system(struct run *run)
         .zones = run->zones.zones,
         .nzones = run->zones.nzones,
     };
-    uint64_t nbytes = cma_system_size(&run->board.map, &config);
+    uint64_t nbytes;
     int error;
 
+    promises_config(&run->promises, &config);
+    if (run->options.policy == RUN_LINUX)
+        config.configure = NULL; /* whose areas have no size classes */
+    nbytes = cma_system_size(&run->board.map, &config);
     run->storage = nbytes != 0 ? run_calloc(1, nbytes) : NULL;
     error = cma_system_init(&run->system, &run->board.map, &config, run->storage, nbytes);
     if (error != 0) {
@@ -196,42 +193,6 @@ static struct run_area *boot_area(struct run *run, const struct cma_range *range
 /* --- devices ------------------------------------------------------------------------------------
  */
 
-/* The longest part of the area that the device reaches, in pages. */
-static uint64_t boot_reachable(const struct run *run, const struct run_device *device)
-{
-    const struct cma_range *range = device->area->range;
-    cma_paddr_t first, last, top = range->base + (range->nbytes - 1);
-    uint64_t longest = 0;
-
-    for (uint32_t i = 0; cma_device_reach(&device->dma, UINT64_MAX, i, &first, &last) == 0; i++) {
-        if (first > top || last < range->base)
-            continue;
-        first = first > range->base ? first : range->base;
-        last = last < top ? last : top;
-        if (((last - first) + 1) >> run->board.page_shift > longest)
-            longest = ((last - first) + 1) >> run->board.page_shift;
-    }
-    return longest;
-}
-
-static void boot_choose_format(const struct run *run, struct run_device *device)
-{
-    uint64_t page = 1ull << run->board.page_shift;
-    uint64_t npages = boot_reachable(run, device);
-
-    for (size_t i = 0; i < sizeof(boot_formats) / sizeof(boot_formats[0]); i++) {
-        /* NV12: a byte of brightness for each dot, two of colour for each four dots. */
-        uint64_t nbytes = 3ull * boot_formats[i].width * boot_formats[i].height / 2;
-
-        if (RUN_NBUFFERS * ((nbytes + page - 1) / page) > npages)
-            continue;
-        device->format = &boot_formats[i];
-        device->picture_nbytes = nbytes;
-        device->picture_npages = (nbytes + page - 1) / page;
-        return;
-    }
-}
-
 static void boot_add_device(struct run *run, const struct cma_fdt_device *node,
                             const struct cma_range *range)
 {
@@ -259,6 +220,8 @@ static void boot_add_device(struct run *run, const struct cma_fdt_device *node,
     config.nwindows = node != NULL ? node->nwindows : 0;
     config.area = device->area->area;
     config.flags |= coherent ? CMA_DEVICE_COHERENT : 0;
+    if (node != NULL)
+        config.quota_npages = (uint32_t)(node->quota_nbytes >> run->board.page_shift);
     if (config.nwindows > SIMDEV_WINDOWS_MAX) {
         device->idle_because = "its bus has more windows than the simulated device can have";
         return;
@@ -273,9 +236,15 @@ static void boot_add_device(struct run *run, const struct cma_fdt_device *node,
     bus.snoops = coherent;
     simdev_init(&device->bus, run->sim, &bus);
     device->random = run->options.seed * 1000 + config.owner;
-    boot_choose_format(run, device);
-    if (device->format == NULL)
-        device->idle_because = "its area is too small, or too far away, for six pictures of QVGA";
+}
+
+/* Was it promised memory, although it names no area? Then that of the default one. */
+static bool boot_is_promised(const struct run *run, uint32_t device)
+{
+    for (uint32_t i = 0; i < run->board.fdt.nguarantees; i++)
+        if (run->board.fdt.guarantees[i].device == device)
+            return true;
+    return false;
 }
 
 static void boot_devices(struct run *run, const struct cma_range *camera)
@@ -285,6 +254,8 @@ static void boot_devices(struct run *run, const struct cma_range *camera)
         const struct cma_fdt_device *node = &run->board.fdt.devices[i];
         const struct cma_range *range = boot_device_area(run, node);
 
+        if (range == NULL && boot_is_promised(run, i))
+            range = camera;
         if (range != NULL)
             boot_add_device(run, node, range);
     }
@@ -310,6 +281,8 @@ int run_boot(struct run *run)
     error = boot_some_area(run) == NULL ? boot_add_area(run) : 0;
     if (error != 0)
         return error;
+    if (promises_read(&run->promises, &run->board) != 0)
+        run_die("not enough memory");
     board_zones(&run->board, &run->zones);
     error = boot_sim(run);
     if (error != 0)
@@ -325,6 +298,9 @@ int run_boot(struct run *run)
             area->range = range;
     }
     boot_devices(run, boot_some_area(run));
+    error = run_promise(run);
+    if (error != 0)
+        return error;
     if (run->options.policy == RUN_LINUX)
         run_linux_boot(run);
     return 0;
@@ -344,6 +320,8 @@ void run_free(struct run *run)
     run_load_free(run);
     free(run->result.latency_ns.values);
     free(run->result.copies.values);
+    promises_free(&run->promises);
+    free(run->open);
     free(run->devices);
     free(run->areas);
     free(run->storage);

@@ -28,7 +28,7 @@ static int linux_take(void *ctx, uint64_t first, uint64_t npages)
     cma_paddr_t paddr = (device->area->linux_policy->policy.first_pfn + first) << shift;
     struct cma_device_config config = device->dma.config;
     struct cma_coherent_request request = {
-        .nbytes = device->picture_nbytes,
+        .nbytes = buffer->nbytes,
         .flags = CMA_CLAIM_NOWAIT,
     };
     struct cma_refusal refusal;
@@ -94,8 +94,8 @@ int run_linux_ask(struct run_device *device, struct run_buffer *buffer, struct c
     struct linux_area *area = device->area->linux_policy;
     struct linux_asking asking = {.device = device, .buffer = buffer};
     struct linux_request request = {
-        .npages = device->picture_npages,
-        .order = policy_linux_order(device->picture_npages),
+        .npages = buffer->npages,
+        .order = policy_linux_order(buffer->npages),
         .ctx = &asking,
         .take = linux_take,
     };
@@ -126,6 +126,6 @@ int run_linux_give_back(struct run_device *device, struct run_buffer *buffer)
 
     if (error == 0)
         policy_linux_release(&device->area->linux_policy->policy, buffer->linux_page,
-                             device->picture_npages);
+                             buffer->npages);
     return error;
 }

@@ -26,6 +26,7 @@ enum {
     LOAD_DIRTY = 4096, /* pages that wait for the flushers */
     LOAD_WORKERS = 2,
     LOAD_FLUSHERS = 2,
+    LOAD_TRIES = 64,   /* pages that are looked at for one to reclaim */
     LOAD_GROWTH = 512, /* pages that a worker takes at most a millisecond */
     LOAD_DIRTYING = 1  /* pages of the cache that a worker dirties a millisecond */
 };
@@ -104,6 +105,33 @@ static void load_remove(struct load *load, struct load_store *store)
         store->ids[store->count++] = id;
 }
 
+/* The same for a page of the cache that a program could have: not one in a promised slot, which is
+ * lent to what can be dropped. A kernel reclaims what serves the request, too. */
+static void load_reclaim(struct load *load)
+{
+    struct load_store *store = &load->stores[LOAD_CACHE];
+
+    for (uint32_t tries = 0; load->run->promises.nadmitted != 0 && tries < LOAD_TRIES; tries++) {
+        uint32_t at = (uint32_t)load_random(load, store->count);
+        struct cma_frame_info info;
+        uint32_t id;
+
+        if (store->count == 0)
+            return;
+        id = store->ids[at];
+        if (cma_frame_info(&load->run->system.frames, sim_store_pfn(store->store, id), &info) !=
+                0 ||
+            info.slot)
+            continue;
+        store->ids[at] = store->ids[--store->count];
+        if (sim_store_remove(store->store, id) != 0)
+            store->ids[store->count++] = id;
+        return;
+    }
+    if (load->run->promises.nadmitted == 0)
+        load_remove(load, store);
+}
+
 /* One more page. False when it was refused. */
 static bool load_add(struct load *load, uint32_t kind)
 {
@@ -136,8 +164,12 @@ static void load_grow(struct load *load)
             continue;
         if (kind == LOAD_CACHE)
             return;
-        load_remove(load, &load->stores[LOAD_CACHE]);
-        if (!load_add(load, kind))
+        load_reclaim(load);
+        if (load_add(load, kind))
+            continue;
+        /* Slots have no place for it; for the cache they may have. */
+        if (run->promises.nadmitted == 0 || load->run->options.droppable == 0 ||
+            !load_add(load, LOAD_CACHE))
             return;
     }
 }
@@ -266,6 +298,7 @@ static void load_sample(struct run *run)
         run->areas[i].lent_frame_us +=
             (stats.kept_npages + stats.droppable_npages) * (LOAD_TICK_NS / 1000);
     }
+    run_promise_sample(run);
 }
 
 static void load_sampler(void *arg)
@@ -518,6 +551,8 @@ void run_verify(struct run *run)
     else
         run_linux_count(run);
     load_check(run);
+    if (run->options.policy == RUN_LIBCMA)
+        run_promise_judge(run);
     run->result.trace = sim_trace_hash(run->sim);
     progress_end(&run->progress);
 }

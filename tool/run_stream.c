@@ -2,12 +2,13 @@
 /*
  * run_stream.c - a device at work: start, stream, stop, start again
  *
- * A start asks for six coherent buffers, as a camera's driver does. Thirty times a second the
- * device writes a picture into one of them by DMA, the CPU reads every byte of it through its own
- * mapping, writes the first page anew, and the device reads that back. Nothing is synchronised in
- * between: the memory is coherent, or the bytes are wrong. Pictures are numbers that follow from
- * device, picture and place, so a byte of another picture, of an old one or of somebody's page is
- * noticed.
+ * A start asks for six coherent buffers, as a camera's driver does, or for what the board promises
+ * the device. Of devices that are never open together one waits for the other. Thirty times a
+ * second the device writes a picture into one of them by DMA, the CPU reads every byte of it
+ * through its own mapping, writes the first page anew, and the device reads that back. Nothing is
+ * synchronised in between: the memory is coherent, or the bytes are wrong. Pictures are numbers
+ * that follow from device, picture and place, so a byte of another picture, of an old one or of
+ * somebody's page is noticed.
  */
 #include "run.h"
 
@@ -116,14 +117,14 @@ static void stream_show(struct run_device *device, struct run_buffer *buffer, ui
 }
 
 /* Was the "no" right? */
-static void stream_ask_oracle(struct run_device *device)
+static void stream_ask_oracle(struct run_device *device, uint64_t npages)
 {
     struct run *run = device->run;
     struct oracle_question question = {
         .area_pfn = (device->area->range->base + ((1ull << run->board.page_shift) - 1)) >>
                     run->board.page_shift,
         .area_npages = 0,
-        .npages = device->picture_npages,
+        .npages = npages,
         .align_npages = 1,
     };
     struct cma_area_stats stats;
@@ -132,6 +133,7 @@ static void stream_ask_oracle(struct run_device *device)
 
     cma_area_stats(device->area->area, &stats);
     question.area_npages = stats.npages;
+    promises_part(&run->promises, device->area->range, &question);
     for (uint32_t i = 0;
          !possible && cma_device_reach(&device->dma, UINT64_MAX, i, &question.paddr_first,
                                        &question.paddr_last) == 0;
@@ -156,25 +158,28 @@ static uint32_t stream_change_owner(const struct run *run, const struct cma_refu
     return info.cookie;
 }
 
-static void stream_refused(struct run_device *device, const struct cma_refusal *refusal)
+static void stream_refused(struct run_device *device, const struct run_buffer *buffer,
+                           const struct cma_refusal *refusal)
 {
     struct run *run = device->run;
     struct run_failure **link = &run->result.failures;
 
     device->failed++;
     run->result.failed++;
-    if (refusal->reason != CMA_REASON_MAPPING) /* which is not the area's doing */
-        stream_ask_oracle(device);
+    run->result.broken += buffer->promised;
+    /* Two that are not the area's doing. */
+    if (refusal->reason != CMA_REASON_MAPPING && refusal->reason != CMA_REASON_QUOTA)
+        stream_ask_oracle(device, buffer->npages);
     while (*link != NULL &&
            ((*link)->device != device || (*link)->refusal.reason != refusal->reason ||
-            (*link)->refusal.code != refusal->code))
+            (*link)->refusal.code != refusal->code || (*link)->npages != buffer->npages))
         link = &(*link)->next;
     if (*link == NULL) {
         *link = run_calloc(1, sizeof(**link));
         (*link)->device = device;
         (*link)->refusal = *refusal;
         (*link)->change_owner = stream_change_owner(run, refusal);
-        (*link)->npages = device->picture_npages;
+        (*link)->npages = buffer->npages;
         (*link)->at_us = (sim_now_ns(run->sim) - run->began_ns) / 1000;
     }
     (*link)->count++;
@@ -184,7 +189,7 @@ static void stream_refused(struct run_device *device, const struct cma_refusal *
 static bool stream_ask(struct run_device *device, struct run_buffer *buffer)
 {
     struct run *run = device->run;
-    struct cma_coherent_request request = {.nbytes = device->picture_nbytes};
+    struct cma_coherent_request request = {.nbytes = buffer->nbytes};
     struct cma_refusal refusal = {.pfn = CMA_PFN_NONE};
     uint64_t copied = sim_self_copied_pages(run->sim);
     uint64_t began = sim_now_ns(run->sim);
@@ -195,10 +200,11 @@ static bool stream_ask(struct run_device *device, struct run_buffer *buffer)
     copied = sim_self_copied_pages(run->sim) - copied;
     device->requests++;
     run->result.requests++;
+    run->result.promised += buffer->promised;
     run->result.copied_npages += copied;
     if (error != 0) {
         refusal.code = error;
-        stream_refused(device, &refusal);
+        stream_refused(device, buffer, &refusal);
         return false;
     }
     run_sample(&run->result.latency_ns, sim_now_ns(run->sim) - began);
@@ -211,14 +217,26 @@ static bool stream_ask(struct run_device *device, struct run_buffer *buffer)
     return true;
 }
 
+/* A step that comes by every one of so many buffers. */
+static uint64_t stream_step(uint64_t nbuffers)
+{
+    static const uint64_t primes[] = {5, 7, 3};
+
+    for (size_t i = 0; i < sizeof(primes) / sizeof(primes[0]); i++)
+        if (nbuffers % primes[i] != 0)
+            return primes[i];
+    return 1;
+}
+
 /* Gives all buffers back, in any order, each looked at once more. */
 static void stream_stop(struct run_device *device)
 {
-    uint64_t first = stream_random(device, RUN_NBUFFERS);
+    uint64_t first = stream_random(device, device->nbuffers);
+    uint64_t step = stream_step(device->nbuffers);
     int error;
 
-    for (uint64_t i = 0; i < RUN_NBUFFERS; i++) {
-        struct run_buffer *buffer = &device->buffers[(first + i * 5) % RUN_NBUFFERS];
+    for (uint64_t i = 0; i < device->nbuffers; i++) {
+        struct run_buffer *buffer = &device->buffers[(first + i * step) % device->nbuffers];
 
         if (!buffer->live)
             continue;
@@ -244,7 +262,7 @@ static void stream_pictures(struct run_device *device, uint64_t until_ns)
     uint64_t due = sim_now_ns(sim);
 
     for (uint64_t turn = 0; sim_now_ns(sim) < until_ns && !stream_over(device); turn++) {
-        struct run_buffer *buffer = &device->buffers[turn % RUN_NBUFFERS];
+        struct run_buffer *buffer = &device->buffers[turn % device->nbuffers];
         uint64_t picture = ++device->pictures;
 
         stream_capture(device, buffer, picture);
@@ -267,9 +285,13 @@ void run_stream(void *arg)
     while (!stream_over(device)) {
         uint64_t got = 0;
 
-        for (uint64_t i = 0; i < RUN_NBUFFERS; i++)
+        if (!run_promise_open(device)) {
+            sim_sleep_ns(run->sim, STREAM_MS);
+            continue;
+        }
+        for (uint64_t i = 0; i < device->nbuffers; i++)
             got += stream_ask(device, &device->buffers[i]);
-        if (got == RUN_NBUFFERS) {
+        if (got == device->nbuffers) {
             device->starts++;
             if (device->area->pictures[RUN_DURING][0] == '\0')
                 run_picture(run, device->area, RUN_DURING);
@@ -277,6 +299,7 @@ void run_stream(void *arg)
                             sim_now_ns(run->sim) + (200 + stream_random(device, 300)) * STREAM_MS);
         }
         stream_stop(device);
+        run_promise_close(device);
         sim_sleep_ns(run->sim, (50 + stream_random(device, 150)) * STREAM_MS);
     }
     run->streaming--;

@@ -831,6 +831,20 @@ uint64_t sim_store_present(const struct sim_store *store)
     return __atomic_load_n(&store->counts.present, __ATOMIC_RELAXED);
 }
 
+cma_pfn_t sim_store_pfn(struct sim_store *store, uint32_t id)
+{
+    struct store_object *object;
+    cma_pfn_t pfn;
+
+    if (id >= store->config.capacity)
+        return CMA_PFN_NONE;
+    object = &store->objects[id];
+    sim_lock(store->sim, &object->mutex);
+    pfn = object->state == STORE_PRESENT ? object->pfn : CMA_PFN_NONE;
+    sim_unlock(store->sim, &object->mutex);
+    return pfn;
+}
+
 uint32_t sim_store_mover(const struct sim_store *store)
 {
     return store->number;

@@ -197,7 +197,8 @@ void run_promise_sample(struct run *run)
     uint64_t us = 1000;
 
     /* Slots are lent to what can be dropped first of all, and it is the page cache that wants. */
-    if (run->options.policy != RUN_LIBCMA || run->options.droppable == 0)
+    if (run->promises.nadmitted == 0 || run->options.policy != RUN_LIBCMA ||
+        run->options.droppable == 0)
         return;
     for (uint32_t i = 0; cma_guarantees_slot(&run->system.guarantees, i, &info) == 0; i++) {
         if (info.out)
@@ -236,7 +237,9 @@ void run_promise_judge(struct run *run)
 {
     struct cma_slot_info info;
 
-    for (uint32_t i = 0; cma_guarantees_slot(&run->system.guarantees, i, &info) == 0; i++) {
+    for (uint32_t i = 0; run->promises.nadmitted != 0 &&
+                         cma_guarantees_slot(&run->system.guarantees, i, &info) == 0;
+         i++) {
         run->result.nslots++;
         run->result.slot_npages += info.npages;
     }

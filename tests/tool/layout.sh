@@ -46,7 +46,7 @@ for file in $board "$tmp/board.dtb"; do
 done
 # keys stand in the order that is documented
 [ "$("$CMA" layout --json $board | jq -c 'keys_unsorted')" = \
-    '["model","memory","reserved","devices","problems"]' ] || fail "order of keys"
+    '["model","memory","reserved","devices","guarantees","problems"]' ] || fail "order of keys"
 
 # --- text -----------------------------------------------------------------------------------
 expect 0 '0x40000000 |.*A.*|' layout $board

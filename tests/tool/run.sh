@@ -70,14 +70,73 @@ grep -q $'\r' "$tmp/out" && fail "a progress bar, and no terminal"
 good '.failed == 0 and .demand_share == 1 and .pages_copied > 0 and .pages_dropped > 0' \
     $boards/omap1-camera.dts
 good '.devices[0].format == "VGA" and .devices[0].pages_a_buffer == 113' $boards/omap1-camera.dts
-good '.failed == 0 and .demand_share == 1 and ([.devices[].format] == ["1080p", "1080p", "1080p"])
-    and ([.devices[].coherent] == [false, false, true])' \
+good '.failed == 0 and .demand_share == 1 and ([.devices[].format] == ["1080p", "1080p", "1080p", "1080p"])
+    and ([.devices[].coherent] == [false, false, false, true])' \
     $boards/media-1g.dts --fill 30 --seconds 1
 good '.failed == 0 and .demand_share == 1 and (.devices | length) == 2 and
     ([.areas[] | select(.base | test("^0x[0-3]?[0-9a-f]{7}$"))] | length) == 2' \
     $boards/wide-4g.dts --fill 3 --seconds 1
 # As a 32-bit kernel sees it: the areas are not linearly mapped there.
-good '.failed == 0 and .demand_share == 1' $boards/media-1g.dts --arch arm --fill 10 --seconds 1
+good '.demand_share == 1 and .promised > 0 and .broken_promises == 0 and
+    [.guarantees[].admitted] == [true, false, false, true] and
+    ([.guarantees[] | select(.admitted | not).reason] | unique) == ["mapping failed"]' \
+    $boards/media-1g.dts --arch arm --fill 10 --seconds 1
+
+# What the boards promise: admitted, asked for, never refused, within its bounds, and lent meanwhile.
+kept='.broken_promises == 0 and .promised > 0 and ([.guarantees[] | select(.admitted and .taken > 0)] | length) > 1
+    and ([.guarantees[] | select(.admitted)] | all(.copied_worst <= .max_moves and .at_a_time <= .blocks and
+        .dropped_worst <= .dropped_most and .flushes_worst <= .flushes_most))
+    and ([.guarantees[].dropped_worst] | max) > 0'
+for seed in 1 2; do
+    for load in '' '--pins 40' '--droppable 90 --fill 60' '--droppable 25 --fill 80'; do
+        # shellcheck disable=SC2086  # several words
+        good "$kept and ([.guarantees[].admitted] | all) and .slot_lent_share >= 0.95" \
+            $boards/media-1g.dts --memory 192M --seconds 2 --seed $seed $load
+    done
+done
+# Memory full of what can't be dropped: others are refused, but not who has a promise.
+good "$kept and .failed > 0 and .slot_lent_share == null" \
+    $boards/media-1g.dts --memory 192M --seconds 2 --droppable 0 --fill 100 --pins 20
+jq -e '[.devices[] | select(.promised).failed] == [0, 0, 0]' "$tmp/json" >/dev/null || fail "a promise was refused"
+good "$kept" $boards/wide-4g.dts --fill 3 --seconds 1
+# Two cameras at one port are never open together: one's blocks lie in the other's slots.
+good '[.guarantees[] | select(.device | test("camera")).at_a_time] == [6, 6] and .slots == 22' \
+    $boards/media-1g.dts --memory 192M --seconds 2
+# What the area can't hold is not admitted, and the device does without: six pictures of what fits.
+promise()
+{
+    sed "s|memory-region = <&camera_area>;|&libcma,guarantee-blocks = <$1>; libcma,guarantee-size = <$2>; $3|" \
+        $boards/omap1-camera.dts >"$tmp/promise.dts"
+}
+promise 5 0x100000
+expect 0 'NOT ADMITTED: 5 blocks of 256 pages refused: ' run "$tmp/promise.dts" --seconds 1
+good '[.guarantees[].admitted] == [false] and .promised == 0 and .slots == 0 and .devices[0].format == "VGA"
+    and (.guarantees[0].sentence | endswith("; 4 of them, or 5 of 204 pages would have been admitted."))' \
+    "$tmp/promise.dts" --seconds 1
+# Blocks that hold no picture, and more than a device of the simulator works with.
+promise 200 0x1000
+good "[.guarantees[].admitted] == [true] and .devices[0].format == \"raw\" and .devices[0].buffers == 64 and
+    .slots == 200 and .guarantees[0].at_a_time == 64 and .promised == .requests" "$tmp/promise.dts" --seconds 1
+# A device without an area of its own has the default one; one that was promised nothing has a quota.
+promise 2 0x10000 'libcma,quota = <0x1000>;'
+sed 's/memory-region = <&camera_area>;//; s/reusable;/& linux,cma-default;/' "$tmp/promise.dts" >"$tmp/default.dts"
+good '.promised == .requests and .devices[0].area == "camera@11c00000" and .devices[0].buffers == 2' \
+    "$tmp/default.dts" --seconds 1
+sed 's/libcma,guarantee[^;]*;//g' "$tmp/promise.dts" >"$tmp/quota.dts"
+good '.succeeded == 0 and [.failures[].reason] == ["quota used up"] and .oracle_questions == 0' \
+    "$tmp/quota.dts" --seconds 1
+# Linux has none of this, and is told so.
+expect 0 '^promised       nothing: Linux has no guarantees' run $boards/media-1g.dts --memory 192M --fill 30 \
+    --seconds 1 --policy linux
+good '.policy == "linux" and .promised == 0 and ([.guarantees[].admitted] | all) and .slots == 0 and
+    .devices[0].format == "1080p" and .devices[3].buffers == 16' \
+    $boards/media-1g.dts --memory 192M --fill 30 --seconds 1 --policy linux
+expect 0 'of these were$' run $boards/media-1g.dts --memory 192M --fill 30 --seconds 1 --compare
+grep -q '^refused. Linux has no guarantees' "$tmp/out" || fail "compare: no word about guarantees"
+expect 0 '^promised       .* of the buffers asked for, 0 of these refused' run $boards/media-1g.dts \
+    --memory 192M --fill 30 --seconds 1
+grep -q '^    /soc/camera@10000000: 6 blocks of 3 MiB, 0 copies$' "$tmp/out" || fail "the promise is not told"
+grep -q ' of 0 copies, [0-9]* of 768 pages dropped, [01] of 1 flushes$' "$tmp/out" || fail "its cost is not told"
 
 # Options that mean something.
 good '.pages_dropped == 0 and .pages_droppable == 0 and .pages_copied > 0' \

@@ -58,6 +58,46 @@ expect 0 'snoops the caches' layout $board
 expect 0 '/reserved-memory/bad@81100000: reg: .*granule' layout $board
 expect 0 'no problems' layout $board --granule page
 
+# --- what is promised: admitted, where, and why not -------------------------------------------
+promises=tests/dts/promises.dts
+json '[.guarantees[] | [.device, .blocks, .size, .max_moves, .admitted]]' \
+    '[["/big",3,"0x300000",0,true],["/front",2,"0x300000",0,true],["/mixed",2,"0x200000",3,false],["/back",3,"0x100000",0,true],["/soc/narrow",1,"0x80001",0,true],["/mixed",4,"0x8000",3,true]]' \
+    $promises
+json '[.guarantees[] | [.area, .group]] | unique' '[["a@44000000",null],["b@48000000",null],["b@48000000","port"]]' $promises
+json '[.guarantees[0].slots[] | .base, .size]' \
+    '["0x44400000","0x300000","0x44800000","0x300000","0x44c00000","0x300000"]' $promises
+json '.guarantees[3] | [.shared_slots, .slots]' '[2,[{"base":"0x48600000","size":"0x100000"}]]' $promises
+json '.guarantees[4] | [.slots[0].base, .slots[0].size, .alignment, .boundary]' \
+    '["0x48ec0000","0x81000","0x100000","0x100000"]' $promises
+json '.guarantees[2] | [.reason, .possible_blocks, .possible_size, .slots]' \
+    '["promised to others",0,"0x100000",null]' $promises
+json '[.devices[] | select(.quota) | .path, .quota]' '["/back","0x10000"]' $promises
+json '.reserved[0].classes' '[{"request":"0x1000","size":"0x100000"},{"request":"0x10000","size":"0x300000"}]' $promises
+json '.reserved[1].classes' null $promises
+json '[.problems[].property]' '["libcma,guarantee-block"]' $promises
+json .guarantees '[]' tests/dts/layout.dts
+expect 0 '^6 guarantees, 5 admitted' layout $promises
+expect 0 '^  b  /front: 2 blocks of 3 MiB, 0 copies; group .port.$' layout $promises
+expect 0 '1 slot of 1 MiB, the first at 0x48600000; 2 shared with the group$' layout $promises
+expect 0 'NOT ADMITTED: 2 blocks of 512 pages refused: what is left was promised to other devices; 2 of 256 pages would' \
+    layout $promises
+expect 0 '^      0x48000000 |b*bd*d\.*eee\.\.| b@48000000$' layout $promises
+expect 0 'requests up to    64 KiB        3 MiB at 0x44100000' layout $promises
+expect 0 '^/back may have 64 KiB of areas' layout $promises
+"$CMA" layout $board | grep -q 'guarantee' && fail "a board without guarantees hears of them"
+# as a 32-bit kernel sees 1 GiB: what is not linearly mapped would have to be mapped when it is taken
+json '[.guarantees[] | [.admitted, .reason]]' \
+    '[[true,null],[false,"mapping failed"],[false,"mapping failed"],[true,null]]' \
+    examples/boards/media-1g.dts --arch arm
+json '[.guarantees[].admitted] | all' true examples/boards/media-1g.dts
+json '[.guarantees[].admitted] | all' true examples/boards/wide-4g.dts
+# no memory is taken for a large board; what is too large to judge is said
+json '[.guarantees[].admitted] | all' true examples/boards/media-1g.dts --memory 64G@0x40000000
+json '[.guarantees[] | [.admitted, .unjudged != null]] | unique' '[[null,true]]' \
+    examples/boards/media-1g.dts --memory 2T@0x40000000
+expect 0 'not judged: ' layout examples/boards/media-1g.dts --memory 2T@0x40000000
+expect 0 'libcma.s own properties' layout --help
+
 # --- options --------------------------------------------------------------------------------
 json '[.reserved[] | select(.default)] | length' 0 $board --cmdline 'quiet cma=0'
 json '.reserved[0] | [.path, .name, .kind, .base, .placement, .default]' \

@@ -282,12 +282,8 @@ static void store_pause(struct sim_store *store, uint32_t *retries)
     sim_sleep_ns(store->sim, MOVERS_RETRY_NS);
 }
 
-/*
- * The frame lies in a slot of a guarantee, where it can't be what it is about to become: it leaves.
- * Called without the object's mutex, so it may have left already, or be somebody else's by now;
- * that does no harm, and the caller looks the object up again. Returns 0 (look again), or
- * CMA_ENOMEM: nothing outside is free that is not promised.
- */
+/* A frame leaves its promised slot. Without the object's mutex, so it may be somebody else's by
+ * now; that does no harm. Returns 0 (look again), or CMA_ENOMEM: all that is free is promised. */
 static int store_move_out(struct sim_store *store, cma_pfn_t pfn, uint32_t *retries)
 {
     cma_pfn_t to = CMA_PFN_NONE;
@@ -833,14 +829,10 @@ uint64_t sim_store_present(const struct sim_store *store)
 
 cma_pfn_t sim_store_pfn(struct sim_store *store, uint32_t id)
 {
-    struct store_object *object;
-    cma_pfn_t pfn;
+    struct store_object *object = &store->objects[id];
 
-    if (id >= store->config.capacity)
-        return CMA_PFN_NONE;
-    object = &store->objects[id];
     sim_lock(store->sim, &object->mutex);
-    pfn = object->state == STORE_PRESENT ? object->pfn : CMA_PFN_NONE;
+    cma_pfn_t pfn = object->state == STORE_PRESENT ? object->pfn : CMA_PFN_NONE;
     sim_unlock(store->sim, &object->mutex);
     return pfn;
 }

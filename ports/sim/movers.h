@@ -117,7 +117,7 @@ struct sim_store_counts {
 void sim_store_counts(struct sim_store *store, struct sim_store_counts *counts);
 /* The objects that have a page, without looking at each. */
 uint64_t sim_store_present(const struct sim_store *store);
-/* The frame of one object, CMA_PFN_NONE when it has none: a look, it may change at once. */
+/* The frame of one of the objects, CMA_PFN_NONE when it has none: a look, it may change at once. */
 cma_pfn_t sim_store_pfn(struct sim_store *store, uint32_t id);
 
 #endif

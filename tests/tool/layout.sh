@@ -60,10 +60,13 @@ expect 0 'no problems' layout $board --granule page
 
 # --- what is promised: admitted, where, and why not -------------------------------------------
 promises=tests/dts/promises.dts
-json '[.guarantees[] | [.device, .blocks, .size, .max_moves, .admitted]]' \
-    '[["/big",3,"0x300000",0,true],["/front",2,"0x300000",0,true],["/mixed",2,"0x200000",3,false],["/back",3,"0x100000",0,true],["/soc/narrow",1,"0x80001",0,true],["/mixed",4,"0x8000",3,true]]' \
-    $promises
-json '[.guarantees[] | [.area, .group]] | unique' '[["a@44000000",null],["b@48000000",null],["b@48000000","port"]]' $promises
+said='[.device, .blocks, .size, .max_moves, .admitted]'
+json "[.guarantees[:3][] | $said]" \
+    '[["/big",3,"0x300000",0,true],["/front",2,"0x300000",0,true],["/mixed",2,"0x200000",3,false]]' $promises
+json "[.guarantees[3:][] | $said]" \
+    '[["/back",3,"0x100000",0,true],["/soc/narrow",1,"0x80001",0,true],["/mixed",4,"0x8000",3,true]]' $promises
+json '[.guarantees[] | [.area, .group]] | unique' \
+    '[["a@44000000",null],["b@48000000",null],["b@48000000","port"]]' $promises
 json '[.guarantees[0].slots[] | .base, .size]' \
     '["0x44400000","0x300000","0x44800000","0x300000","0x44c00000","0x300000"]' $promises
 json '.guarantees[3] | [.shared_slots, .slots]' '[2,[{"base":"0x48600000","size":"0x100000"}]]' $promises
@@ -72,14 +75,15 @@ json '.guarantees[4] | [.slots[0].base, .slots[0].size, .alignment, .boundary]' 
 json '.guarantees[2] | [.reason, .possible_blocks, .possible_size, .slots]' \
     '["promised to others",0,"0x100000",null]' $promises
 json '[.devices[] | select(.quota) | .path, .quota]' '["/back","0x10000"]' $promises
-json '.reserved[0].classes' '[{"request":"0x1000","size":"0x100000"},{"request":"0x10000","size":"0x300000"}]' $promises
+json '.reserved[0].classes' \
+    '[{"request":"0x1000","size":"0x100000"},{"request":"0x10000","size":"0x300000"}]' $promises
 json '.reserved[1].classes' null $promises
 json '[.problems[].property]' '["libcma,guarantee-block"]' $promises
 json .guarantees '[]' tests/dts/layout.dts
 expect 0 '^6 guarantees, 5 admitted' layout $promises
 expect 0 '^  b  /front: 2 blocks of 3 MiB, 0 copies; group .port.$' layout $promises
 expect 0 '1 slot of 1 MiB, the first at 0x48600000; 2 shared with the group$' layout $promises
-expect 0 'NOT ADMITTED: 2 blocks of 512 pages refused: what is left was promised to other devices; 2 of 256 pages would' \
+expect 0 'NOT ADMITTED: 2 blocks of 512 pages refused: what is left was promised to .*; 2 of 256 pages would' \
     layout $promises
 expect 0 '^      0x48000000 |b*bd*d\.*eee\.\.| b@48000000$' layout $promises
 expect 0 'requests up to    64 KiB        3 MiB at 0x44100000' layout $promises

@@ -73,13 +73,14 @@ static void admit_look_at_room(struct admit *admit, bool unlimited)
 
     for (uint32_t i = 0; i < frames->nmovers; i++) {
         cma_paddr_t limit = frames->movers[i]->paddr_last;
+        uint64_t room = unlimited ? UINT32_MAX : 0;
 
-        admit->room[i] = unlimited ? UINT32_MAX : 0;
-        if (!unlimited && ops != NULL) {
-            admit->room[i] = i > 0 && limit == frames->movers[i - 1]->paddr_last
-                                 ? admit->room[i - 1]
-                                 : (uint32_t)bits_min(UINT32_MAX, ops->room(ops->ctx, limit));
+        if (!unlimited && i > 0 && limit == frames->movers[i - 1]->paddr_last) {
+            room = admit->room[i - 1];
+        } else if (!unlimited && ops != NULL) {
+            room = ops->room(ops->ctx, limit);
         }
+        admit->room[i] = (uint32_t)bits_min(UINT32_MAX, room);
     }
 }
 

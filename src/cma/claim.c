@@ -64,7 +64,7 @@ static cma_pfn_t claim_pfn(const struct cma_claim *claim, uint32_t frame)
     return claim->area->pfn + frame;
 }
 
-static void claim_saw(struct cma_claim *claim, enum claim_sort sort, cma_pfn_t pfn)
+static CMA__APART void claim_saw(struct cma_claim *claim, enum claim_sort sort, cma_pfn_t pfn)
 {
     claim->seen |= CLAIM_SAW(sort);
     claim->seen_frame[sort] = claim_frame(claim, pfn);
@@ -512,7 +512,7 @@ static bool claim_wait(struct cma_claim *claim)
 
 /* What may have changed since it was seen, or will change by itself: is the search worth another
  * round, with or without a wait? */
-static CMA__APART bool claim_overtaken(struct cma_claim *claim)
+static bool claim_overtaken(struct cma_claim *claim)
 {
     struct cma_area *area = claim->area;
     struct cma_window_want want;

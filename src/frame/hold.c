@@ -105,8 +105,8 @@ int cma_frame_publish(struct cma_frames *frames, cma_pfn_t pfn, const struct cma
 
 /* Its holder lets a frame go. An isolated one is a claim's then, or its slot's: true if that lends
  * it again. */
-static inline bool hold_left(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                             uint32_t word)
+static CMA__INLINE bool hold_left(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
+                                  uint32_t word)
 {
     struct cma_slots *slots = frames->slots;
 

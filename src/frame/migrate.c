@@ -98,6 +98,12 @@ static CMA__INLINE void migrate_leave(struct cma_frames *frames, struct cma_span
     cma__span_unlock(frames, span, state);
 }
 
+/* The same for those that are not deep down: nobody's afterwards. */
+static CMA__APART void migrate_take(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn)
+{
+    migrate_leave(frames, span, pfn, true);
+}
+
 /* Writes the destination's record; over a host's allocator there is none. */
 static void migrate_publish(struct cma_frames *frames, cma_pfn_t to, uint32_t word, uint32_t cookie)
 {
@@ -119,7 +125,7 @@ static void migrate_unpublish(struct cma_frames *frames, cma_pfn_t to)
     struct cma_span *span = cma__span_of(frames, to);
 
     if (span != NULL) {
-        migrate_leave(frames, span, to, true);
+        migrate_take(frames, span, to);
         atom_poke(&span_record(frames, span, to)->cookie, 0);
     }
     frames->ops->destination_put(frames->ops->ctx, to, 1);
@@ -154,15 +160,13 @@ int cma__migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_pfn
         return CMA_ENOMEM;
     }
     error = cma__frame_freeze(record, isolated, &word);
-    if (error == CMA_OK && ((word ^ before) & (WORD_MOVER | WORD_KIND)) != 0) {
-        /* It went to somebody else meanwhile, with another limit; or it is booked now, or not. */
-        cma__frame_thaw(record);
-        cma__frames_signal(frames);
-        error = CMA_EAGAIN;
-    }
     if (error == CMA_OK) {
         cookie = atom_peek(&record->cookie);
-        error = mover->freeze(mover->ctx, from, cookie);
+        /* If it went to somebody else meanwhile, it has another limit; if it was kept or made
+         * droppable, a slot's frame is booked, or not. */
+        error = ((word ^ before) & (WORD_MOVER | WORD_KIND)) != 0
+                    ? CMA_EAGAIN
+                    : mover->freeze(mover->ctx, from, cookie);
         if (error == CMA_OK) {
             word = (word & (WORD_KIND | WORD_MOVER)) | WORD_HEAD | WORD_FROZEN;
             migrate_publish(frames, *to,
@@ -226,7 +230,7 @@ static int migrate_discard(struct cma_frames *frames, struct cma_span *span, cma
         error = mover->discard(mover->ctx, pfn, atom_peek(&record->cookie));
     }
     if (error == CMA_OK) {
-        migrate_leave(frames, span, pfn, true);
+        migrate_take(frames, span, pfn);
     } else {
         cma__frame_thaw(record);
     }

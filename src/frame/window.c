@@ -116,7 +116,7 @@ void cma__window_cost(struct cma_frames *frames, struct cma_span *span, cma_pfn_
         window_cost_part(frames, lane, pfn + npages, part, cost);
         cma__span_unlock(frames, lane, state);
     }
-    if (cost->obstacle != CMA_PFN_NONE && frames->slots != NULL) {
+    if (cost->obstacle_claimed && frames->slots != NULL) {
         frames->slots->ops->pass(frames->slots, span, cost);
     }
 }

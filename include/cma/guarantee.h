@@ -11,7 +11,7 @@
  *                     may be longer than the block)
  *     npages          pages zeroed and cleaned          (by the DMA layer, for a device)
  *     npages          attributes changed, in place      (the same)
- *     one TLB flush   for each CMA_GUARANTEE_BATCH copies, and one more
+ *     one TLB flush   for each CMA_GUARANTEE_BATCH copies, and one more; one for the attributes
  *
  * Each block has its *slot*: a run of an area that no other device may take. A slot that is in no
  * device's hands is lent, frame by frame, to droppable data, and up to max_moves of its frames may

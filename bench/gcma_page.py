@@ -62,26 +62,27 @@ def page(lines):
     out = ["# GCMA's experiment", "",
            "Written by `make bench`. The same table on your machine, to the last digit: `bench/build gcma &&",
            f"bench/run gcma --seed {some['seed']}`.", "",
-           "GCMA (guaranteed CMA, RFC v2 of February 2015) was measured like this: a board with 800 MiB, of which 256 MiB",
-           "are an area; a kernel is being built in the background; 32 requests of each size, one at a time. Here the",
-           "board is simulated, and so is the build ([gcma_load.h](gcma_load.h)): sixteen compilers that take 1,000 to 8,000",
-           "pages each and give them back, a page cache that always wants more, object files that are dirty until they",
-           "are written, pages pinned for 20 ms and referenced for 0.2 ms. Time is simulated time, after the table of costs",
-           "in ports/sim/costs.c: from asking to having, without zeroing and caches, as in the published figures.", ""]
+           "GCMA (guaranteed CMA, RFC v2 of February 2015) was measured like this: a board with 800 MiB, of which",
+           "256 MiB are an area; a kernel is being built in the background; 32 requests of each size, one at a time.",
+           "Here the board is simulated, and so is the build ([gcma_load.h](gcma_load.h)): sixteen compilers that take",
+           "1,000 to 8,000 pages each and give them back, a page cache that always wants more, object files that are",
+           "dirty until they are written, pages pinned for 20 ms and referenced for 0.2 ms. Time is simulated time, after",
+           "the table of costs in ports/sim/costs.c: from asking to having, without zeroing and caches, as in the",
+           "published figures.", ""]
     if some["shrink"] != 1:
         out += [f"**The board and all sizes are divided by {some['shrink']} here.**", ""]
     out += ["![least, median and longest request by size](gcma.svg)", "",
-            "*With guarantees* each size was promised one block at boot; a 32nd of its pages may be data that has to be",
-            "copied, the rest is page cache. *Ordinary claims* are `cma_area_alloc` on the same area: whatever it lends is",
-            "in the way. *Linux 7.3's policy* is first fit, emptied 32 pages at a time before it is known whether all can be",
-            "had (docs/DESIGN.md, \"Linux's policy, as a peer\"); what is not in the table of costs costs Linux nothing here.",
-            ""]
+            "*With guarantees* each size was promised one block at boot; a 32nd of its pages may be data that has to",
+            "be copied, the rest is page cache. *Ordinary claims* are `cma_area_alloc` on the same area: whatever it",
+            "lends is in the way. *Linux 7.3's policy* is first fit, emptied 32 pages at a time before it is known",
+            "whether all can be had (docs/DESIGN.md, \"Linux's policy, as a peer\"); what is not in the table of costs",
+            "costs Linux nothing here.", ""]
     for mode, name in MODES.items():
         if mode not in found:
             continue
         out += [f"## {name[0].upper()}{name[1:]}", ""]
-        table(out, ("pages", "least", "median", "mean", "longest", "longest to median", "copies: mean", "most",
-                    "drops: mean", "most", "refused", "lent when asked"),
+        table(out, ("pages", "least", "median", "mean", "longest", "longest to median", "copies: mean",
+                    "most", "drops: mean", "most", "refused", "lent when asked"),
               [(f"{pages:,}", us(l["min_us"]), us(l["median_us"]), us(l["mean_us"]), us(l["max_us"]),
                 "-" if ratio(l) is None else f"**{ratio(l):.2f}x**", f"{l['copied']:.1f}", f"{l['copied_max']:,}",
                 f"{l['dropped']:.1f}", f"{l['dropped_max']:,}", f"{l['failed']} of {l['n'] + l['failed']}",
@@ -89,22 +90,23 @@ def page(lines):
     loads = [line for line in lines if line["kind"] == "gcma-load"]
     if loads:
         out += ["What the build did meanwhile, files a simulated second: " +
-                "; ".join(f"{MODES[l['mode']]} {l['compiled'] / l['seconds']:.1f}" for l in loads) + ". Compilers find less",
-                "under guarantees: what the cache gives up for them, by chance, often lies in a slot, where their data may",
-                "not go, and they look again. Half of this area is promised.", ""]
+                "; ".join(f"{MODES[l['mode']]} {l['compiled'] / l['seconds']:.1f}" for l in loads) + ".",
+                "Compilers find less under guarantees: what the cache gives up for them, by chance, often lies in a",
+                "slot, where their data may not go, and they look again. Half of this area is promised.", ""]
     return "\n".join(out + published(found))
 
 
 def published(found):
     out = ["## As published by others, on another board", "",
-           "From the cover letter of GCMA's RFC v2: CuBox i4 Pro (ARMv7, four cores at 1 GHz), Linux 3.18, `make -j16` in the",
-           "background, class-10 SD card. Their durations hold all that a real machine adds (storage, throttling, locks), ours",
-           "are the work itself; so compare the last columns, which say how far the longest request is from a usual one.",
-           "Medians were not published, so these are against the mean. Sizes without published figures are left out.", ""]
+           "From the cover letter of GCMA's RFC v2: CuBox i4 Pro (ARMv7, four cores at 1 GHz), Linux 3.18, `make -j16`",
+           "in the background, class-10 SD card. Their durations hold all that a real machine adds (storage,",
+           "throttling, locks), ours are the work itself; so compare the last columns, which say how far the longest",
+           "request is from a usual one. Medians were not published, so these are against the mean. Sizes without",
+           "published figures are left out.", ""]
     def text(line):
         return "-" if line is None or not line["mean_us"] else f"{line['max_us'] / line['mean_us']:.1f}x"
-    table(out, ("pages", "CMA: least", "mean", "longest", "GCMA: least", "mean", "longest", "longest to mean: CMA", "GCMA",
-                "Linux's policy here", "ordinary claims", "with guarantees"),
+    table(out, ("pages", "CMA: least", "mean", "longest", "GCMA: least", "mean", "longest",
+                "longest to mean: CMA", "GCMA", "Linux's policy here", "ordinary claims", "with guarantees"),
           [(f"{pages:,}", us(cma[0]), us(cma[2]), us(cma[1]), us(gcma[0]), us(gcma[2]), us(gcma[1]),
             f"{cma[1] / cma[2]:.1f}x", f"{gcma[1] / gcma[2]:.1f}x",
             *(text(found.get(mode, {}).get(pages)) for mode in ("linux", "ordinary")),
@@ -129,8 +131,8 @@ def picture(lines):
     """A bar from the least to the longest request for each size and who, a dot at the median (published: mean)."""
     found, low, high, left, top, width, height = find(lines), 0, 7, 70, 66, 900, 330
     sizes = sorted({pages for cells in found.values() for pages in cells})
-    parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="1000" height="440" font-family="sans-serif" font-size="13">',
-             STYLE, '<text x="70" y="22" font-size="16">From asking to having, while a kernel is being built: least, '
+    parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="1000" height="440" font-family="sans-serif" '
+             'font-size="13">', STYLE, '<text x="70" y="22" font-size="16">From asking to having, while a kernel is being built: least, '
              "median and longest request</text>"]
     def y_of(value):
         return top + height * (high - math.log10(max(value, 1))) / (high - low)
@@ -155,6 +157,6 @@ def picture(lines):
             else:
                 continue
             x = left + step * (i + 0.5) + (n - 2) * 18
-            parts += [f'<line class="{name}" x1="{x:.0f}" y1="{y_of(least) + 2:.1f}" x2="{x:.0f}" y2="{y_of(most) - 2:.1f}" '
-                      'stroke-width="5"/>', f'<circle class="{name}" cx="{x:.0f}" cy="{y_of(dot):.1f}" r="5.5"/>']
+            parts += [f'<line class="{name}" x1="{x:.0f}" y1="{y_of(least) + 2:.1f}" x2="{x:.0f}" '
+                      f'y2="{y_of(most) - 2:.1f}" stroke-width="5"/>', f'<circle class="{name}" cx="{x:.0f}" cy="{y_of(dot):.1f}" r="5.5"/>']
     return "\n".join(parts + ["</svg>", ""])

@@ -51,7 +51,7 @@ static int test_open(void **state)
                                    .kind = CMA_RANGE_AREA,
                                    .flags = CMA_RANGE_DEFAULT,
                                    .name = "area"};
-    struct cma_system_config config = {0};
+    struct cma_system_config config = {.nslots = 2};
     uint64_t nbytes;
 
     assert_non_null(board);
@@ -234,6 +234,76 @@ static void references_and_locks_hold(void **state)
     assert_false(test_ask(board, 17).possible);
 }
 
+static void test_promise(struct test_board *board, struct cma_guarantee *guarantee, uint32_t moves)
+{
+    const struct cma_guarantee_request request = {
+        .npages = 8, .count = 2, .max_moves = moves, .owner = 9};
+
+    assert_int_equal(cma_guarantee_admit(&board->system.guarantees, guarantee,
+                                         board->system.default_area, &request, NULL),
+                     0);
+}
+
+static void slots_are_nobody_elses(void **state)
+{
+    struct test_board *board = *state;
+    struct cma_guarantee guarantee;
+    cma_pfn_t pfn;
+
+    test_promise(board, &guarantee, 0);
+    assert_int_equal(test_ask(board, 16).pfn, AREA + 16);
+    assert_false(test_ask(board, 17).possible);
+    /* lent, and in a device's hands */
+    assert_int_equal(test_fill(board, board->cache, 200), ORDINARY + AREA_NPAGES);
+    assert_int_equal(test_ask(board, 16).pfn, AREA + 16);
+    assert_false(test_ask(board, 17).possible);
+    assert_int_equal(cma_guarantee_take(&guarantee, &pfn, NULL, NULL), 0);
+    assert_false(test_ask(board, 17).possible);
+}
+
+/* Of the first four calls, each makes another page of a slot dirty: two of each. */
+static int test_dirty_one(struct test_board *board, uint32_t call)
+{
+    static const cma_pfn_t pfns[] = {AREA, AREA + 1, AREA + 8, AREA + 9};
+
+    for (uint32_t id = 0; call < 4 && id < 200; id++)
+        if (sim_store_pfn(board->cache, id) == pfns[call])
+            return sim_store_rewrite(board->cache, id) != 0 ||
+                   sim_store_pfn(board->cache, id) != pfns[call];
+    return call < 4;
+}
+
+static void kept_data_in_slots_has_its_place(void **state)
+{
+    struct test_board *board = *state;
+    const struct cma_area_request request = {.npages = 1, .owner = 7};
+    struct cma_guarantee guarantee;
+    uint32_t count, ordinary = 0;
+    cma_pfn_t pfn;
+
+    /* All memory is the cache's, and dirty; two pages of each slot are, when four others go. */
+    test_promise(board, &guarantee, 2);
+    count = test_fill(board, board->cache, 200);
+    assert_int_equal(count, ORDINARY + AREA_NPAGES);
+    for (uint32_t i = 0; i < count; i++) {
+        pfn = sim_store_pfn(board->cache, board->ids[i]);
+        if (pfn < AREA || pfn >= AREA + 16)
+            assert_int_equal(sim_store_rewrite(board->cache, board->ids[i]), 0);
+    }
+    for (uint32_t i = 0; i < count && ordinary < 5; i++)
+        if (sim_store_pfn(board->cache, board->ids[i]) < AREA) {
+            assert_int_equal(sim_store_remove(board->cache, board->ids[i]), 0);
+            assert_int_equal(test_dirty_one(board, ordinary++), 0);
+        }
+    /* Five are free; four of them are for the slots' pages. */
+    assert_true(test_ask(board, 1).possible);
+    assert_false(test_ask(board, 2).possible);
+    assert_int_equal(test_ask(board, 2).open, AREA_NPAGES - 16 - 1);
+    assert_int_equal(cma_area_alloc(board->system.default_area, &request, &pfn, NULL), 0);
+    assert_false(test_ask(board, 1).possible);
+    assert_int_equal(cma_area_alloc(board->system.default_area, &request, &pfn, NULL), CMA_ENOMEM);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +314,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(droppable_data_makes_room, test_open, test_close),
         cmocka_unit_test_setup_teardown(places_respect_the_mover, test_open, test_close),
         cmocka_unit_test_setup_teardown(references_and_locks_hold, test_open, test_close),
+        cmocka_unit_test_setup_teardown(slots_are_nobody_elses, test_open, test_close),
+        cmocka_unit_test_setup_teardown(kept_data_in_slots_has_its_place, test_open, test_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

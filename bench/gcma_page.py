@@ -40,8 +40,8 @@ def rows(lines):
         text = "-"
         if linux and linux["n"]:
             text = f"{ratio(linux):.2f}x" + (f", {linux['failed']} refused" if linux["failed"] else "")
-        out.append((f"gcma-{pages}", f"GCMA's experiment, blocks of {pages:,}, promised: longest request to the median one "
-                    f"(simulated, {line['n']} requests)", text,
+        out.append((f"gcma-{pages}", f"GCMA's experiment, blocks of {pages:,}, promised: longest request to the median "
+                    f"one (simulated, {line['n']} requests)", text,
                     f"{us(line['max_us'])} to {us(line['median_us'])}", "-" if value is None else f"{value:.2f}x",
                     f"at most {WORST}x, {line['moves']} copies, none refused",
                     value is not None and value <= WORST and line["failed"] == 0
@@ -66,9 +66,9 @@ def page(lines):
            "256 MiB are an area; a kernel is being built in the background; 32 requests of each size, one at a time.",
            "Here the board is simulated, and so is the build ([gcma_load.h](gcma_load.h)): sixteen compilers that take",
            "1,000 to 8,000 pages each and give them back, a page cache that always wants more, object files that are",
-           "dirty until they are written, pages pinned for 20 ms and referenced for 0.2 ms. Time is simulated time, after",
-           "the table of costs in ports/sim/costs.c: from asking to having, without zeroing and caches, as in the",
-           "published figures.", ""]
+           "dirty until they are written, pages pinned for 20 ms and referenced for 0.2 ms. Time is simulated time,",
+           "after the table of costs in ports/sim/costs.c: from asking to having, without zeroing and caches, as in",
+           "the published figures.", ""]
     if some["shrink"] != 1:
         out += [f"**The board and all sizes are divided by {some['shrink']} here.**", ""]
     out += ["![least, median and longest request by size](gcma.svg)", "",
@@ -132,7 +132,8 @@ def picture(lines):
     found, low, high, left, top, width, height = find(lines), 0, 7, 70, 66, 900, 330
     sizes = sorted({pages for cells in found.values() for pages in cells})
     parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="1000" height="440" font-family="sans-serif" '
-             'font-size="13">', STYLE, '<text x="70" y="22" font-size="16">From asking to having, while a kernel is being built: least, '
+             'font-size="13">', STYLE,
+             '<text x="70" y="22" font-size="16">From asking to having, while a kernel is being built: least, '
              "median and longest request</text>"]
     def y_of(value):
         return top + height * (high - math.log10(max(value, 1))) / (high - low)
@@ -158,5 +159,6 @@ def picture(lines):
                 continue
             x = left + step * (i + 0.5) + (n - 2) * 18
             parts += [f'<line class="{name}" x1="{x:.0f}" y1="{y_of(least) + 2:.1f}" x2="{x:.0f}" '
-                      f'y2="{y_of(most) - 2:.1f}" stroke-width="5"/>', f'<circle class="{name}" cx="{x:.0f}" cy="{y_of(dot):.1f}" r="5.5"/>']
+                      f'y2="{y_of(most) - 2:.1f}" stroke-width="5"/>',
+                      f'<circle class="{name}" cx="{x:.0f}" cy="{y_of(dot):.1f}" r="5.5"/>']
     return "\n".join(parts + ["</svg>", ""])

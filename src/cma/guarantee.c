@@ -20,7 +20,6 @@
 #include "../base/guard.h"
 #include "../frame/account.h"
 #include "engine.h"
-#include "engine.h"
 #include "promise.h"
 
 /* How often a frame that its mover has just got, or just lets go, is looked at again. */

@@ -150,6 +150,8 @@ int cma__migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_pfn
                        uint32_t what, cma_pfn_t *to);
 void cma__migrate_finish(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
                          cma_pfn_t to);
+/* Writes the destination's record; over a host's allocator there is none. */
+void cma__migrate_publish(struct cma_frames *frames, cma_pfn_t to, uint32_t word, uint32_t cookie);
 
 /* Moves a frame out of its area and pins it at its new place. */
 int cma__frame_move_pinned(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,

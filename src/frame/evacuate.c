@@ -295,17 +295,46 @@ static int evacuate_discard(struct evacuate *evacuate, const struct cma_mover *m
     return error;
 }
 
+/* The same for kept frames of a slot, whose destinations are there: frozen before these are taken
+ * (slot.c says why). */
+static int evacuate_begin_booked(struct evacuate *evacuate, const struct cma_mover *mover,
+                                 uint32_t nmoves)
+{
+    struct cma_frames *frames = evacuate->frames;
+    struct cma_move *moves = &evacuate->moves[evacuate->count];
+    uint32_t held = 0, found = 0, asked = 0;
+    int error = CMA_OK, refused = CMA_EAGAIN;
+
+    while (held < nmoves && error == CMA_OK) {
+        error = evacuate_hold(evacuate, &moves[held], CMA_KIND_NONE);
+        held += error == CMA_OK ? 1 : 0;
+    }
+    if (held != 0) {
+        found = evacuate_destinations(frames, moves, held, mover, CMA_DESTINATION_PROMISED);
+    }
+    if (found != 0) {
+        asked = evacuate_ask(mover, moves, found, false, &refused);
+    }
+    evacuate_books(evacuate, moves, asked, EVACUATE_PUBLISH);
+    evacuate_put(frames, moves + asked, found - asked);
+    evacuate_thaw(evacuate, moves + asked, held - asked);
+    evacuate->count += asked;
+    return asked < held ? refused : error;
+}
+
 /* From free destinations to both sides frozen, for as many as there are destinations. */
 static int evacuate_begin(struct evacuate *evacuate, const struct cma_mover *mover, uint32_t nmoves,
                           bool kept)
 {
     struct cma_frames *frames = evacuate->frames;
     struct cma_move *moves = &evacuate->moves[evacuate->count];
-    uint32_t flags = kept ? evacuate->evacuation->destination : 0;
-    uint32_t found = evacuate_destinations(frames, moves, nmoves, mover, flags);
-    uint32_t frozen;
+    uint32_t found, frozen;
     int error;
 
+    if (kept && evacuate->evacuation->destination != 0) {
+        return evacuate_begin_booked(evacuate, mover, nmoves);
+    }
+    found = evacuate_destinations(frames, moves, nmoves, mover, 0);
     if (found == 0) {
         return CMA_ENOMEM;
     }

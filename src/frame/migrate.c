@@ -19,8 +19,8 @@
  * frame is the handle's, and a frame is dropped in one place only: cma__frame_leave.
  *
  * A destination is taken before its source is frozen: getting one may take long, being frozen must
- * not. A batch that meets a refusal is undone as a whole, for the claim will give the window up and
- * every copy would be for nothing.
+ * not. (One that is booked for its source is there: slot.c.) A batch that meets a refusal is undone
+ * as a whole, for the claim will give the window up and every copy would be for nothing.
  */
 #include "table.h"
 
@@ -105,7 +105,7 @@ static CMA__APART void migrate_take(struct cma_frames *frames, struct cma_span *
 }
 
 /* Writes the destination's record; over a host's allocator there is none. */
-static void migrate_publish(struct cma_frames *frames, cma_pfn_t to, uint32_t word, uint32_t cookie)
+void cma__migrate_publish(struct cma_frames *frames, cma_pfn_t to, uint32_t word, uint32_t cookie)
 {
     struct cma_span *span = cma__span_of(frames, to);
     uintptr_t state;
@@ -150,12 +150,12 @@ int cma__migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_pfn
     if (error != CMA_OK) {
         return error;
     }
+    if (word_kind(word) == CMA_KIND_MOVABLE && (what & CMA_DESTINATION_PROMISED) != 0) {
+        return frames->slots->ops->begin(frames, span, from, what, to);
+    }
     mover = frame_mover(frames, word);
     want.paddr_last = mover->paddr_last;
     want.flags = what & CMA_DESTINATION_PINNED;
-    if (word_kind(word) == CMA_KIND_MOVABLE) {
-        want.flags |= what & CMA_DESTINATION_PROMISED;
-    }
     if (frames->ops == NULL || frames->ops->destination(frames->ops->ctx, &want, to) < 1) {
         return CMA_ENOMEM;
     }
@@ -169,8 +169,8 @@ int cma__migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_pfn
                     : mover->freeze(mover->ctx, from, cookie);
         if (error == CMA_OK) {
             word = (word & (WORD_KIND | WORD_MOVER)) | WORD_HEAD | WORD_FROZEN;
-            migrate_publish(frames, *to,
-                            word | ((what & CMA_DESTINATION_PINNED) != 0 ? WORD_PIN : 0), cookie);
+            cma__migrate_publish(
+                frames, *to, word | ((what & CMA_DESTINATION_PINNED) != 0 ? WORD_PIN : 0), cookie);
             return CMA_OK;
         }
         cma__frame_thaw(record);

@@ -430,6 +430,46 @@ static int slots_set_kind(struct cma_slots *slots, struct cma_span *span, cma_pf
     return error;
 }
 
+/*
+ * Frozen first. If the destination came first, the holder could let go of the frame meanwhile, and
+ * with it of a booking that is in our hand already; somebody else would be booked for what we have,
+ * and his device would find nothing until we put it back.
+ */
+static int slots_begin(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
+                       uint32_t what, cma_pfn_t *to)
+{
+    struct cma_frame_record *record = span_record(frames, span, from);
+    struct cma_destination want = {.from = from,
+                                   .flags =
+                                       CMA_DESTINATION_PROMISED | (what & CMA_DESTINATION_PINNED),
+                                   .npages = 1};
+    const struct cma_mover *mover;
+    uint32_t word, cookie;
+    int error = cma__frame_freeze(record, true, &word);
+
+    if (error != CMA_OK) {
+        return error;
+    }
+    mover = frame_mover(frames, word);
+    want.paddr_last = mover->paddr_last;
+    error = CMA_EAGAIN;
+    if (word_kind(word) == CMA_KIND_MOVABLE &&
+        frames->ops->destination(frames->ops->ctx, &want, to) == 1) {
+        cookie = atom_peek(&record->cookie);
+        error = mover->freeze(mover->ctx, from, cookie);
+        if (error == CMA_OK) {
+            word = (word & (WORD_KIND | WORD_MOVER)) | WORD_HEAD | WORD_FROZEN;
+            word |= (what & CMA_DESTINATION_PINNED) != 0 ? WORD_PIN : 0;
+            cma__migrate_publish(frames, *to, word, cookie);
+            return CMA_OK;
+        }
+        frames->ops->destination_put(frames->ops->ctx, *to, 1);
+    }
+    cma__frame_thaw(record);
+    cma__frames_signal(frames);
+    return error;
+}
+
 static int slots_move_out(struct cma_slots *slots, struct cma_span *span, cma_pfn_t pfn,
                           uint32_t flags, cma_pfn_t *to)
 {
@@ -449,11 +489,12 @@ static int slots_move_out(struct cma_slots *slots, struct cma_span *span, cma_pf
         return error;
     }
     word = atom_load(&span_record(frames, span, pfn)->word);
-    guard_tlb_flush(frames->port);
-    cma__migrate_finish(frames, span, pfn, moved);
-    /* What was booked for it went with its destination. */
+    /* What was booked for it went with its destination. Not later: as long as the frame is frozen,
+     * its slot is one. */
     (void)atom_sub(&slot->kept, word_kind(word) == CMA_KIND_MOVABLE ? 1 : 0);
     slot_return(slots, slot, pfn);
+    guard_tlb_flush(frames->port);
+    cma__migrate_finish(frames, span, pfn, moved);
     /* A host that keeps lists has to hear of the frame, as nobody releases it; who takes the slot
      * takes it back afterwards. */
     if (ops->lend != NULL && atom_load(&slot->state) == CMA__SLOT_LENT) {
@@ -608,6 +649,7 @@ const struct cma_slots_ops cma__slots_ops = {
     .borrow = slots_borrow,
     .set_kind = slots_set_kind,
     .left = slots_left,
+    .begin = slots_begin,
     .move_out = slots_move_out,
     .pass = slots_pass,
 };

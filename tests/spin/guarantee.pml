@@ -17,9 +17,10 @@
  *      0     idle, or free in its slot, or in the block of a device
  *      DROP  droppable     KEPT  must be copied (booked, in a slot)     FIX  ordinary memory in use
  *      HAND  a destination that an evacuation has in its hand
+ *      GONE  its data has moved out, in a moment it is free
  *
- * Built once (run has the command) and run once for each mutant: MUTANT=n in the environment breaks
- * one rule, 0 breaks none.
+ * tests/spin/run builds it for several small machines, and runs it once for each mutant: MUTANT=n in
+ * the environment breaks one rule, 0 breaks none.
  */
 #ifndef LOWS
 #define LOWS 1 /* frames of zone 0, 0 to 2 */
@@ -42,11 +43,12 @@
 #define KEPT 2
 #define FIX 3
 #define HAND 4
+#define GONE 5
 
 /* of a slot; ORDINARY and ADMITTING: not one yet */
 mtype = { ORDINARY, ADMITTING, LENT, TAKING, TAKEN, RETURNING, CLOSING };
 
-/* The mutants. run has the same list, with what each of them is expected to break. */
+/* The mutants: what each of them breaks stands in run, under the same number. */
 byte mutant;
 #define M_NO_GATE (mutant == 1)
 #define M_GATE_OF_ONE_ZONE (mutant == 2)
@@ -58,23 +60,32 @@ byte mutant;
 #define M_KEEP_WHILE_TAKEN (mutant == 8)
 #define M_WRITE_BEFORE_KEEP (mutant == 9)
 #define M_UNBOOK_FIRST (mutant == 10)
-#define M_BORROW_UNSEEN (mutant == 11)
-#define M_LOWEST_ZONE (mutant == 12)
-#define M_TWO_STEPS (mutant == 13)
-#define M_FREEZE_LAST (mutant == 14)
-#define M_PUT_UNBOOKED (mutant == 15)
-#define M_NO_FREEZE (mutant == 16)
-#define M_PIN_IN_PLACE (mutant == 17)
-#define M_SHORT_REFERENCE (mutant == 18)
-#define M_REFUSE (mutant == 19)
-#define M_NEED_MEMORY (mutant == 20)
-#define M_LEND_BEFORE_QUIET (mutant == 21)
-#define M_ADMIT_WITH_DATA (mutant == 22)
-#define M_ADMIT_PAST_GATE (mutant == 23)
-#define M_REVOKE_BOOKED (mutant == 24)
+#define M_UNCOUNT_EARLY (mutant == 11)
+#define M_BORROW_UNSEEN (mutant == 12)
+#define M_LOWEST_ZONE (mutant == 13)
+#define M_TWO_STEPS (mutant == 14)
+#define M_FREEZE_LAST (mutant == 15)
+#define M_PUT_UNBOOKED (mutant == 16)
+#define M_NO_FREEZE (mutant == 17)
+#define M_PIN_IN_PLACE (mutant == 18)
+#define M_SHORT_REFERENCE (mutant == 19)
+#define M_REFUSE (mutant == 20)
+#define M_NEED_MEMORY (mutant == 21)
+#define M_LEND_BEFORE_QUIET (mutant == 22)
+#define M_ADMIT_WITH_DATA (mutant == 23)
+#define M_ADMIT_PAST_GATE (mutant == 24)
+#define M_REVOKE_BOOKED (mutant == 25)
 #define M_REVOKE_FROZEN (mutant == 26)
-#define M_UNCOUNT_EARLY (mutant == 27)
-#define M_REVOKE_LIVE (mutant == 25)
+#define M_REVOKE_LIVE (mutant == 27)
+
+/* Says what is wrong, and ends the search. */
+#define REQUIRE(condition, text)                   \
+    if                                             \
+    :: !(condition) ->                             \
+        c_code { printf("broken: " text "\n"); }; \
+        assert(false)                              \
+    :: else                                        \
+    fi
 
 byte word[7];
 byte who[7];
@@ -101,8 +112,7 @@ bit writes[2];  /* the device writes to its block */
 /* --- what must hold always --------------------------------------------------------------------- */
 
 #define PROMISED_SLOT(s) (st[s] == LENT || st[s] == TAKING || st[s] == CLOSING)
-#define K_AT(f, z) \
-    (PROMISED_SLOT(SLOT(f)) && word[f] == KEPT && who[f] <= z && loc[who[f]] == f)
+#define K_AT(f, z) (PROMISED_SLOT(SLOT(f)) && word[f] == KEPT && who[f] <= z)
 #define K(z) (K_AT(0, z) + K_AT(1, z) + K_AT(2, z))
 #define NKEPT(s) ((word[2 * s] == KEPT) + (s == 0 && word[1] == KEPT))
 /* Destinations in the hand of who takes a slot; who[] of those is the holder that they are for. */
@@ -179,7 +189,7 @@ inline take_promised(s, f, u, t)
     :: else
     fi;
     if
-    :: t == NONE -> assert(M_FREEZE_LAST)
+    :: t == NONE -> REQUIRE(M_FREEZE_LAST, "a booked frame has no destination")
     :: else ->
         give(t, HAND, u);
         if
@@ -207,13 +217,20 @@ inline put_promised(s, u, t)
     t = NONE
 }
 
-/* A frame's data has gone to ordinary memory. */
-inline left(s, f)
+/* The data of u is at t now: the commit. */
+inline commit(s, f, u, t)
 {
     if
     :: word[f] == KEPT && PROMISED_SLOT(s) && !M_UNCOUNT_EARLY -> kept[s]--
     :: else
     fi;
+    loc[u] = t;
+    word[t] = FIX;
+    word[f] = GONE
+}
+
+inline leave(f)
+{
     clear(f);
     frozen[f] = 0
 }
@@ -243,6 +260,8 @@ proctype Holder(byte u)
 
 again:
     do
+    /* It may use its data as it is for as long as it likes. */
+    :: loc[u] != NONE
     /* Lent: found free without a lock, then published under it, then known to the mover. */
     :: atomic { loc[u] == NONE ->
             if
@@ -259,6 +278,24 @@ again:
             fi
         }
         atomic { loc[u] = f; f = NONE }
+    /* The same for data that is kept from the start: booked first. */
+    :: atomic { loc[u] == NONE ->
+            if
+            :: word[0] == 0 && st[0] == LENT && BOOK(u, 0) -> f = 0
+            :: word[2] == 0 && st[1] == LENT && BOOK(u, 2) -> f = 2
+            fi;
+            kept[SLOT(f)]++;
+            promised[u]++
+        }
+        atomic {
+            if
+            :: word[f] == 0 && (st[SLOT(f)] == LENT || M_BORROW_UNSEEN) ->
+                give(f, KEPT, u);
+                dirty[u] = 1
+            :: else -> unbook(u, f); f = NONE; goto again
+            fi
+        }
+        atomic { loc[u] = f; f = NONE }
 
     /* To be written: booked, then marked. */
     :: atomic { AREA(u) && HAS(u, loc[u], DROP) && !ORDINARY_SLOT(SLOT(loc[u])) &&
@@ -272,10 +309,18 @@ again:
         }
         atomic {
             if
-            :: M_MARK_BEFORE_BOOKING && BOOK(u, f) -> kept[SLOT(f)]++; promised[u]++; f = NONE; goto again
+            :: M_MARK_BEFORE_BOOKING && BOOK(u, f) ->
+                kept[SLOT(f)]++;
+                promised[u]++;
+                f = NONE;
+                goto again
             :: M_MARK_BEFORE_BOOKING && !BOOK(u, f) -> word[f] = DROP; f = NONE; goto again
             :: !M_MARK_BEFORE_BOOKING && HAS(u, f, DROP) &&
-               (st[SLOT(f)] == LENT || M_KEEP_WHILE_TAKEN) -> word[f] = KEPT; dirty[u] = 1; f = NONE; goto again
+               (st[SLOT(f)] == LENT || M_KEEP_WHILE_TAKEN) ->
+                word[f] = KEPT;
+                dirty[u] = 1;
+                f = NONE;
+                goto again
             :: else
             fi
         }
@@ -310,7 +355,8 @@ again:
         atomic {
             take_promised(SLOT(f), f, u, t);
             if
-            :: t == NONE -> frozen[f] = 0; f = NONE; goto again
+            :: t == NONE && !M_FREEZE_LAST -> frozen[f] = 0; f = NONE; goto again
+            :: t == NONE && M_FREEZE_LAST -> f = NONE; goto again
             :: t != NONE && !M_FREEZE_LAST -> goto copy
             :: else
             fi
@@ -330,8 +376,8 @@ freeze:
             fi
         }
 copy:
-        atomic { loc[u] = t; word[t] = FIX; t = NONE }
-        atomic { left(SLOT(f), f); f = NONE }
+        atomic { commit(SLOT(f), f, u, t); t = NONE }
+        atomic { leave(f); f = NONE }
     :: atomic { (M_PIN_IN_PLACE || M_SHORT_REFERENCE) && AREA(u) && word[loc[u]] != 0 &&
                 !frozen[loc[u]] && !held[loc[u]] -> held[loc[u]] = 1
         }
@@ -406,7 +452,9 @@ next:
     :: atomic { f <= last && word[f] == DROP && !frozen[f] && !held[f] -> frozen[f] = !M_NO_FREEZE }
         atomic {
             if
-            :: loc[who[f]] == f -> assert(!dirty[who[f]]); loc[who[f]] = NONE
+            :: loc[who[f]] == f ->
+                REQUIRE(!dirty[who[f]], "what was written is dropped");
+                loc[who[f]] = NONE
             :: else -> frozen[f] = 0; goto next
             fi
         }
@@ -441,7 +489,8 @@ next:
             :: else
             fi;
             if
-            :: t == NONE && booked -> frozen[f] = 0; u = 0; goto next
+            :: t == NONE && booked && !M_FREEZE_LAST -> frozen[f] = 0; u = 0; goto next
+            :: t == NONE && booked && M_FREEZE_LAST -> u = 0; goto next
             :: t == NONE && !booked && word[f] == KEPT -> u = 0; f = 0; ok = 0; break
             :: t == NONE && !booked && word[f] != KEPT -> u = 0; goto next
             :: else
@@ -465,12 +514,19 @@ next:
         :: else
         fi;
         atomic {
-            assert(loc[u] == f);
-            loc[u] = t;
-            word[t] = FIX;
-            copies[s]++
+            if
+            :: loc[u] == f -> commit(s, f, u, t); copies[s]++
+            :: else ->
+                if
+                :: booked -> put_promised(s, u, t)
+                :: else -> clear(t); t = NONE
+                fi;
+                frozen[f] = 0;
+                u = 0;
+                goto next
+            fi
         }
-        atomic { left(s, f); t = NONE; u = 0 }
+        atomic { leave(f); t = NONE; u = 0 }
     od
 }
 
@@ -483,7 +539,12 @@ end:
     do
     :: atomic { st[s] == LENT -> st[s] = TAKING; copies[s] = 0; f = 2 * s };
         evacuate(s, f, (s == 0 -> PAGES - 1 : 2), 1);
-        atomic { assert(EMPTY(s)); st[s] = TAKEN; writes[s] = 1; ok = 0 };
+        atomic {
+            REQUIRE(EMPTY(s), "a device's block has somebody's data in it");
+            st[s] = TAKEN;
+            writes[s] = 1;
+            ok = 0
+        };
         /* The device works. Then it is closed when it is quiet, or before. */
         if
         :: atomic { writes[s] = 0; copies[s] = 0; st[s] = LENT }
@@ -528,11 +589,11 @@ proctype Watch()
 end:
     atomic {
         !(BALANCED && ONE_HOLDER && NONE_LOST && OWN(0) && OWN(1) && BOUNDED(0) && BOUNDED(1)) ->
-        assert(BALANCED);
-        assert(ONE_HOLDER);
-        assert(NONE_LOST);
-        assert(OWN(0) && OWN(1));
-        assert(BOUNDED(0) && BOUNDED(1))
+        REQUIRE(BALANCED, "K(z) <= F(z)");
+        REQUIRE(ONE_HOLDER, "two holders have one frame");
+        REQUIRE(NONE_LOST, "a booking is left over");
+        REQUIRE(OWN(0) && OWN(1), "somebody borrows from a device's block");
+        REQUIRE(BOUNDED(0) && BOUNDED(1), "more than max_moves")
     }
 }
 #endif

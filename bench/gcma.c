@@ -3,15 +3,15 @@
  * gcma.c - GCMA's published experiment, on a simulated board: how long a buffer takes while its
  * memory is at work for others, with guarantees, without, and under Linux's policy
  *
- *     gcma [-r ROUNDS] [--seed N] [--shrink N] [--json] [MODE...]
+ *     gcma [-r ROUNDS] [--seed N] [--shrink N] [--moves N] [--json] [MODE...]
  *
  * The experiment (RFC v2 of GCMA, February 2015): 800 MiB of memory, of which 256 MiB are an area;
  * a kernel is being built meanwhile (gcma_load.h); 32 requests of each size, one at a time. A
  * request is timed from asking to having, in simulated nanoseconds (ports/sim/costs.c); zeroing and
  * caches are the DMA layer's and not in it, as they are not in the published figures.
  *
- *     guaranteed   each size was promised one block at boot, which its data may have to be copied
- *                  out of for a 32nd of its pages at most
+ *     guaranteed   each size was promised one block at boot, of which one page in 32 (--moves N:
+ *                  in N) may have to be copied
  *     ordinary     cma_area_alloc, and whatever the area lends is in the way
  *     linux        where cma_alloc of Linux 7.3 would put it, and what it moves for it
  *
@@ -34,7 +34,7 @@ static const char *const gcma_titles[] = {"with guarantees", "libcma, ordinary c
 enum {
     GCMA_SIZES = 7,
     GCMA_ROUNDS_MAX = 1000,
-    GCMA_MOVES = 32 /* one page in so many of a block may be kept data */
+    GCMA_MOVES = 32 /* one page in so many of a block may be kept data, if not said otherwise */
 };
 static const uint32_t gcma_npages[GCMA_SIZES] = {1, 512, 1024, 2048, 4096, 8192, 16384};
 
@@ -47,7 +47,7 @@ static const uint32_t gcma_npages[GCMA_SIZES] = {1, 512, 1024, 2048, 4096, 8192,
 #define GCMA_REST_PAGE_NS 3000ull
 
 struct gcma_options {
-    uint64_t seed, rounds, shrink;
+    uint64_t seed, rounds, shrink, moves;
     bool json, modes[GCMA_MODES];
 };
 
@@ -141,6 +141,11 @@ static uint32_t gcma_align(uint64_t npages)
     return 1u << policy_linux_order(npages);
 }
 
+static uint64_t gcma_moves(const struct gcma *gcma, uint64_t npages)
+{
+    return npages / gcma->options->moves;
+}
+
 /* All promises are made at boot, the largest first. */
 static void gcma_promise(struct gcma *gcma)
 {
@@ -148,7 +153,7 @@ static void gcma_promise(struct gcma *gcma)
         struct cma_guarantee_request request = {
             .npages = gcma->cells[i].npages,
             .count = 1,
-            .max_moves = (uint32_t)(gcma->cells[i].npages / GCMA_MOVES),
+            .max_moves = (uint32_t)gcma_moves(gcma, gcma->cells[i].npages),
             .align_npages = gcma_align(gcma->cells[i].npages),
             .owner = i + 1,
         };
@@ -313,7 +318,7 @@ static void gcma_request(struct gcma *gcma, uint32_t i)
         cell->failed_ns = ns > cell->failed_ns ? ns : cell->failed_ns;
     } else {
         cell->samples[cell->n++] = (struct gcma_sample){ns, copied, answer.dropped};
-        if (copied > cell->npages / GCMA_MOVES || answer.dropped > cell->npages)
+        if (copied > gcma_moves(gcma, cell->npages) || answer.dropped > cell->npages)
             cell->above++;
         sim_sleep_ns(sim, GCMA_HOLD_NS);
         if (gcma_give_back(gcma, i, &answer) != 0)
@@ -391,7 +396,7 @@ static void gcma_line(const struct gcma *gcma, struct gcma_cell *cell)
                (unsigned long long)gcma->options->shrink, npages, cell->n, failed,
                (double)cell->failed_ns / 1e3, figures.least, figures.median, figures.mean,
                figures.worst, figures.copied, figures.copied_worst, figures.dropped,
-               figures.dropped_worst, npages / GCMA_MOVES, figures.lent);
+               figures.dropped_worst, (unsigned long long)gcma_moves(gcma, npages), figures.lent);
         return;
     }
     printf("%7llu %10.1f %10.1f %10.1f %10.1f %8.2f %8.1f %6llu %8.1f %6llu %7llu %6.1f\n", npages,
@@ -486,10 +491,12 @@ static void gcma_parse(struct gcma_options *options, int argc, char **argv)
             options->rounds = gcma_number(argv[++i], 1, GCMA_ROUNDS_MAX);
         else if (strcmp(argv[i], "--seed") == 0)
             options->seed = gcma_number(argv[++i], 0, UINT64_MAX);
+        else if (strcmp(argv[i], "--moves") == 0)
+            options->moves = gcma_number(argv[++i], 1, UINT64_MAX);
         else if (strcmp(argv[i], "--shrink") == 0)
             options->shrink = gcma_number(argv[++i], 1, 64);
         else
-            gcma_die("usage: gcma [-r ROUNDS] [--seed N] [--shrink N] [--json] "
+            gcma_die("usage: gcma [-r ROUNDS] [--seed N] [--shrink N] [--moves N] [--json] "
                      "[guaranteed|ordinary|linux]...",
                      argv[i]);
     }
@@ -499,7 +506,7 @@ static void gcma_parse(struct gcma_options *options, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct gcma_options options = {.seed = 1, .rounds = 32, .shrink = 1};
+    struct gcma_options options = {.seed = 1, .rounds = 32, .shrink = 1, .moves = GCMA_MOVES};
     bool broken = false;
 
     gcma_parse(&options, argc, argv);

@@ -74,6 +74,8 @@ struct model_area {
     struct cma_lender lender;
     uint32_t first, npages; /* frames */
     enum cma_lend_class lend_class;
+    struct cma_size_class classes[3];
+    uint32_t nclasses;
     bool active;
     uint32_t busy; /* claims that are in progress */
     uint64_t claims, released, refused;
@@ -195,6 +197,8 @@ bool model_aligned(const struct model *model, uint32_t frame, uint64_t npages,
                    uint64_t align_npages, uint64_t boundary, uint64_t bus_offset);
 bool model_run_fits(const struct model *model, const struct cma_pages_request *request,
                     uint32_t frame);
+uint32_t model_part(const struct model_area *area, uint64_t npages, uint32_t *first);
+bool model_in_part(const struct model_area *area, uint32_t frame, uint64_t npages);
 bool model_claim_possible(struct model *model, uint32_t area,
                           const struct cma_area_request *request, bool refs_go, uint32_t *frame);
 

@@ -278,6 +278,27 @@ static void board_table(struct model *model)
     MODEL_REQUIRE(model, error == 0, "cma_frames_init: %s", cma_strerror(error));
 }
 
+/* On a fifth of the areas that can have them. */
+static void board_classes(struct model *model, struct model_area *area,
+                          struct cma_area_config *config)
+{
+    uint32_t left = area->npages, smaller = 0;
+
+    area->nclasses = 0;
+    if (config->engine == NULL || model_chance(model, 80))
+        return;
+    while (area->nclasses < 3 && left > smaller && model_chance(model, 70)) {
+        struct cma_size_class *part = &area->classes[area->nclasses++];
+
+        part->npages_max = smaller + 1 + (uint32_t)model_below(model, (left - smaller + 3) / 4);
+        part->npages = part->npages_max + (uint32_t)model_below(model, left - part->npages_max + 1);
+        smaller = part->npages_max;
+        left -= part->npages;
+    }
+    config->classes = area->classes;
+    config->nclasses = area->nclasses;
+}
+
 static void board_start_areas(struct model *model)
 {
     const struct cma_pages_ops *ops =
@@ -291,9 +312,11 @@ static void board_start_areas(struct model *model)
                                              model_chance(model, 60) ? &cma_area_engine : NULL};
         cma_pfn_t pfn;
         struct cma_area_request request = {.npages = 1, .owner = 1};
-        int error = cma_area_init(&area->area, &model->table, ops,
-                                  model_paddr_first(model, area->first), &config);
+        int error;
 
+        board_classes(model, area, &config);
+        error = cma_area_init(&area->area, &model->table, ops,
+                              model_paddr_first(model, area->first), &config);
         MODEL_REQUIRE(model, error == 0, "cma_area_init: %s", cma_strerror(error));
         error = cma_area_alloc(&area->area, &request, &pfn, NULL);
         MODEL_REQUIRE(model, error == CMA_EBADF, "a claim before activation: %d", error);

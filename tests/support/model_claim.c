@@ -105,6 +105,9 @@ static void claim_won(struct model *model, uint32_t area, const struct cma_area_
         model, frame != UINT32_MAX && frame >= a->first && npages <= a->npages - (frame - a->first),
         "a claim got %llu pages at %#llx, outside of its area", (unsigned long long)npages,
         (unsigned long long)pfn);
+    MODEL_REQUIRE(model, model_in_part(a, frame, npages),
+                  "a claim got %llu pages at frame %u, in the part for others",
+                  (unsigned long long)npages, frame);
     first = model_paddr_first(model, frame);
     last = model_paddr_last(model, frame + (uint32_t)npages - 1);
     MODEL_REQUIRE(model,
@@ -227,6 +230,7 @@ static void claim_begin(struct model *model, uint32_t index)
 {
     struct model_claim *claim = &model->claims[index];
     struct cma_area_request request;
+    uint32_t first;
     int error;
 
     claim->area = (uint32_t)model_below(model, model->nareas);
@@ -244,7 +248,8 @@ static void claim_begin(struct model *model, uint32_t index)
                   claim_name(error));
     if (error == CMA_ENOMEM)
         MODEL_REQUIRE(model,
-                      request.npages > model->areas[claim->area].npages ||
+                      request.npages >
+                              model_part(&model->areas[claim->area], request.npages, &first) ||
                           request.paddr_first + request.paddr_last != 0,
                       "no memory for a claim that was not tried");
 }

@@ -479,6 +479,27 @@ bool model_pages_possible(const struct model *model, const struct cma_pages_requ
     return false;
 }
 
+/* The part of an area for requests of npages: its length, and its first frame. */
+uint32_t model_part(const struct model_area *area, uint64_t npages, uint32_t *first)
+{
+    uint32_t left = area->npages, i = 0;
+
+    *first = area->first;
+    while (i < area->nclasses && npages > area->classes[i].npages_max) {
+        *first += area->classes[i].npages;
+        left -= area->classes[i++].npages;
+    }
+    return i < area->nclasses ? area->classes[i].npages : left;
+}
+
+/* Do the frames [frame, frame + npages) of an area lie in its part for so many? */
+bool model_in_part(const struct model_area *area, uint32_t frame, uint64_t npages)
+{
+    uint32_t first, length = model_part(area, npages, &first);
+
+    return frame >= first && npages <= length && frame - first <= length - npages;
+}
+
 /* Is there a window that nothing holds in place and whose kept pages fit elsewhere? With refs_go, a
  * short reference does not count: who would not wait for it must be told to try again. */
 bool model_claim_possible(struct model *model, uint32_t index,
@@ -510,6 +531,7 @@ bool model_claim_possible(struct model *model, uint32_t index,
     for (uint32_t i = 0; i + request->npages <= area->npages; i++) {
         uint32_t end = i + (uint32_t)request->npages;
         bool fits = blocked[end] == blocked[i] &&
+                    model_in_part(area, area->first + i, request->npages) &&
                     state_within(model, area->first + i, request->npages, request->paddr_first,
                                  request->paddr_last, request->align_npages,
                                  request->boundary_nbytes, request->bus_offset);

@@ -256,7 +256,7 @@ static void layout_text_one(const struct layout_machine *machine, uint32_t index
     const struct promise *promise = &promises->list[index];
     const struct cma_fdt_guarantee *said = promise->said;
     struct board *board = promises->board;
-    char text[SENTENCE_NBYTES], size[16];
+    char text[SENTENCE_NBYTES], size[32];
 
     promise_text(promise, text, sizeof(text));
     printf("  %c  %s: %s", layout_letter(index),
@@ -278,7 +278,7 @@ static void layout_text_one(const struct layout_machine *machine, uint32_t index
     if (promise->nslots != 0) {
         printf("%" PRIu32 " slot%s of %s, the first at %#" PRIx64, promise->nslots,
                promise->nslots == 1 ? "" : "s",
-               board_size(promise->block_npages << board->page_shift, size),
+               promise_size(promise->block_npages << board->page_shift, size),
                promise->slots[0] << board->page_shift);
     }
     if (promise->nshared != 0) {

@@ -212,8 +212,7 @@ void promises_part(const struct promises *promises, const struct cma_range *rang
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
-/* To the byte: "3040 KiB". */
-static const char *promise_size(uint64_t nbytes, char text[32])
+const char *promise_size(uint64_t nbytes, char text[32])
 {
     static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
     unsigned int unit = 0;

@@ -57,6 +57,8 @@ void promises_part(const struct promises *promises, const struct cma_range *rang
 
 /* "6 blocks of 3 MiB, 0 copies": what was promised. */
 void promise_text(const struct promise *promise, char *text, size_t nbytes);
+/* To the byte: "3040 KiB". */
+const char *promise_size(uint64_t nbytes, char text[32]);
 /* Why not, and what would have been admitted, as a sentence. */
 void promise_sentence(const struct promises *promises, const struct promise *promise,
                       char text[SENTENCE_NBYTES]);

@@ -235,7 +235,10 @@ void sentence_admission(char *text, size_t nbytes, const struct sentence_context
     sentence_add(&sentence, "%" PRIu32 " block%s of ", count, count == 1 ? "" : "s");
     sentence_pages(&sentence, context->npages);
     sentence_add(&sentence, " refused: ");
-    sentence_reason(&sentence, &admission->refusal);
+    if (admission->refusal.reason == CMA_REASON_NO_MEMORY)
+        sentence_add(&sentence, "there is no storage for so many slots");
+    else
+        sentence_reason(&sentence, &admission->refusal);
     sentence_instead(&sentence, count, admission);
     sentence_add(&sentence, ".");
 }

@@ -204,9 +204,10 @@ void cma_fdt_devices(struct cma_fdt *fdt, const struct cma_boot_rules *rules);
 /*
  * Reads libcma's own properties (docs/BINDINGS.md): guarantees, quotas, size classes. Whatever is
  * malformed is a problem, and nothing is made of it. Guarantees come in the order in which they are
- * best admitted: the largest blocks first, for the small ones find a place between large ones, and
- * the slots of a group's largest blocks are shared by its others; of these the one with the larger
- * alignment, then the one that reaches less memory. Call it after cma_fdt_devices.
+ * best admitted: devices that reach no more than the low end of their area first, for others find
+ * room elsewhere; then the largest blocks, for small ones find a place between large ones, and the
+ * slots of a group's largest blocks are shared by its others; of equals the larger alignment, then
+ * the device that reaches less memory. Call it after cma_fdt_devices.
  */
 void cma_fdt_guarantees(struct cma_fdt *fdt, const struct cma_boot_rules *rules);
 

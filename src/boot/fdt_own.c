@@ -469,6 +469,18 @@ static int own_order_names(const char *a, const char *b)
            (*(const unsigned char *)a < *(const unsigned char *)b);
 }
 
+/* Does the device reach no more than the low end of its area? A default area that is no node's was
+ * put where all devices reach it. */
+static bool own_is_low(const struct cma_fdt *fdt, const struct cma_fdt_guarantee *guarantee)
+{
+    const struct cma_fdt_region *region = NULL;
+
+    if (guarantee->region != 0) {
+        region = &fdt->regions[guarantee->region - 1];
+    }
+    return region && fdt->devices[guarantee->device].dma_last < region->base + (region->nbytes - 1);
+}
+
 /* Does `a` stand before `b`? By groups, or in the order in which to admit them. */
 static bool own_before(const struct cma_fdt *fdt, const struct cma_fdt_guarantee *a,
                        const struct cma_fdt_guarantee *b, bool by_group)
@@ -476,9 +488,13 @@ static bool own_before(const struct cma_fdt *fdt, const struct cma_fdt_guarantee
     cma_paddr_t a_last = fdt->devices[a->device].dma_last;
     cma_paddr_t b_last = fdt->devices[b->device].dma_last;
     int names = by_group ? own_order_names(a->group, b->group) : 0;
+    bool a_low = !by_group && own_is_low(fdt, a);
 
     if (names != 0) {
         return names < 0;
+    }
+    if (!by_group && a_low != own_is_low(fdt, b)) {
+        return a_low;
     }
     if (!by_group && a->nbytes != b->nbytes) {
         return a->nbytes > b->nbytes;

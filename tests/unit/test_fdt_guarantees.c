@@ -161,6 +161,34 @@ static void large_blocks_come_first(void **state)
     promise(5, "wide", 1, 1);
 }
 
+static void who_reaches_a_part_only_comes_before(void **state)
+{
+    (void)state;
+    /* up to a byte before the area's last, and to its last */
+    load_with(CAMERA_AREA,
+              "wide { memory-region = <&a>; " BLOCKS " = <1>; " SIZE " = <9>; };"
+              "soc { " BUS "dma-ranges = <0 0 0x40000000 0x9ffffff>;"
+              "  part { memory-region = <&a>; " BLOCKS " = <1 1>; " SIZE " = <1 2>; }; };"
+              "bus { " BUS "dma-ranges = <0 0 0x40000000 0xa000000>;"
+              "  all { memory-region = <&a>; " BLOCKS " = <1>; " SIZE " = <3>; }; };");
+    assert_int_equal(fdt.nguarantees, 4);
+    promise(0, "wide", 1, 9);
+    promise(1, "all", 1, 3);
+    /* (an odd size is taken as one more) */
+    expect_problem(0, "soc", "dma-ranges", CMA_PROBLEM_ODD);
+    load_with(CAMERA_AREA,
+              "wide { memory-region = <&a>; " BLOCKS " = <1>; " SIZE " = <9>; };"
+              "soc { " BUS "dma-ranges = <0 0 0x40000000 0x9fffffe>;"
+              "  part { memory-region = <&a>; " BLOCKS " = <1 1>; " SIZE " = <1 2>; }; };"
+              "bus { " BUS "dma-ranges = <0 0 0x40000000 0xa000000>;"
+              "  all { memory-region = <&a>; " BLOCKS " = <1>; " SIZE " = <3>; }; };");
+    expect_problems(0);
+    promise(0, "part", 1, 2);
+    promise(1, "part", 1, 1);
+    promise(2, "wide", 1, 9);
+    promise(3, "all", 1, 3);
+}
+
 static void groups_have_numbers(void **state)
 {
     (void)state;
@@ -459,6 +487,7 @@ int main(void)
         T(a_device_without_a_region_has_the_default_area),
         T(a_region_speaks_for_its_only_device),
         T(large_blocks_come_first),
+        T(who_reaches_a_part_only_comes_before),
         T(groups_have_numbers),
         T(areas_have_classes),
         T(devices_need_no_region_to_be_devices),

@@ -57,7 +57,7 @@ static void test_bounds(const struct cma_guarantee *guarantee, struct cma_guaran
 }
 
 /* A telephone whose camera is promised 4 blocks of 768 KiB with 1 copy. */
-static void test_write_board(char *path)
+static void test_write_board(const char *path)
 {
     static const char board[] =
         "/dts-v1/; / { #address-cells = <1>; #size-cells = <1>;"
@@ -67,22 +67,22 @@ static void test_write_board(char *path)
         "a: a { compatible = \"shared-dma-pool\"; reusable; reg = <0x10800000 0x400000>; }; };"
         "camera { memory-region = <&a>; libcma,guarantee-blocks = <4>;"
         "libcma,guarantee-size = <0xc0000>; libcma,guarantee-max-moves = <1>; }; };";
-    int file = mkstemps(path, 4);
+    FILE *file = fopen(path, "w");
 
-    assert_true(file >= 0);
-    assert_int_equal(write(file, board, sizeof(board) - 1), sizeof(board) - 1);
-    close(file);
+    assert_non_null(file);
+    assert_int_equal(fwrite(board, 1, sizeof(board) - 1, file), sizeof(board) - 1);
+    assert_int_equal(fclose(file), 0);
 }
 
 static int test_run(enum fault fault)
 {
-    char path[] = "/tmp/cma-promise-XXXXXX.dts",
-         *argv[] = {(char[]){"run"},    path, (char[]){"--seconds"}, (char[]){"1"},
-                    (char[]){"--json"}, NULL};
+    char path[64], *argv[] = {(char[]){"run"},    path, (char[]){"--seconds"}, (char[]){"1"},
+                              (char[]){"--json"}, NULL};
     FILE *out = tmpfile();
     int kept = dup(STDOUT_FILENO), code;
     size_t nbytes;
 
+    snprintf(path, sizeof(path), P_tmpdir "/cma-promise-%d.dts", (int)getpid());
     test_write_board(path);
     test_fault = fault;
     test_calls = 0;

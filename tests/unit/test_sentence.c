@@ -196,13 +196,52 @@ static void what_does_not_fit_is_cut(void **state)
     assert_non_null(strstr(text, "the buffer of owner 7 around 0x200."));
 }
 
+static void admissions_say_what_would_do(void **state)
+{
+    static const struct {
+        uint32_t count, possible_count;
+        uint64_t possible_npages;
+        enum cma_reason reason;
+        const char *text;
+    } cases[] = {
+        {6, 4, 512, CMA_REASON_PROMISED,
+         "6 blocks of 768 pages refused: what is left was promised to other devices; 4 of them, or "
+         "6 of 512 pages would have been admitted."},
+        {6, 0, 1, CMA_REASON_TOO_LARGE,
+         "6 blocks of 768 pages refused: that is more than the area can ever hold; 6 of 1 page "
+         "would have been admitted."},
+        {6, 1, 0, CMA_REASON_UNREACHABLE,
+         "6 blocks of 768 pages refused: no run of that length lies at addresses that the device "
+         "reaches; 1 of them would have been admitted."},
+        {1, 0, 0, CMA_REASON_NO_ROOM,
+         "1 block of 768 pages refused: a run could be emptied, but its data fits nowhere else."},
+        {9, 9, 0, CMA_REASON_NO_MEMORY,
+         "9 blocks of 768 pages refused: there is no storage for so many slots."},
+    };
+    struct sentence_context context = {.npages = 768, .page_shift = 12};
+    char text[SENTENCE_NBYTES];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct cma_admission admission = {
+            .refusal = {.reason = cases[i].reason, .pfn = CMA_PFN_NONE},
+            .possible_count = cases[i].possible_count,
+            .possible_npages = cases[i].possible_npages,
+        };
+
+        sentence_admission(text, sizeof(text), &context, cases[i].count, &admission);
+        assert_string_equal(text, cases[i].text);
+        sentence_admission(text, 10, &context, cases[i].count, &admission);
+        assert_int_equal(strlen(text), 9);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_reason_has_words),
-        cmocka_unit_test(each_change_has_words),
-        cmocka_unit_test(all_parts_make_one_sentence),
-        cmocka_unit_test(what_does_not_fit_is_cut),
+        cmocka_unit_test(each_reason_has_words),        cmocka_unit_test(each_change_has_words),
+        cmocka_unit_test(all_parts_make_one_sentence),  cmocka_unit_test(what_does_not_fit_is_cut),
+        cmocka_unit_test(admissions_say_what_would_do),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,8 +171,8 @@ CMA_MUST_CHECK int cma_guarantee_quiet(struct cma_guarantee *guarantee, cma_pfn_
 /*
  * Ends a guarantee. Its slots are ordinary frames of the area again, with whoever is in them; slots
  * shared in a group stay until its last member is revoked. Returns 0, CMA_EBUSY (blocks are out;
- * nothing has changed), CMA_EAGAIN (an admission is in progress and the port can't wait) or
- * CMA_EBADF (not admitted). May sleep.
+ * nothing has changed), CMA_EAGAIN (an admission is in progress, or a frame is being moved out, and
+ * the port can't wait) or CMA_EBADF (not admitted). May sleep.
  */
 CMA_MUST_CHECK int cma_guarantee_revoke(struct cma_guarantee *guarantee);
 

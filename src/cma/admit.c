@@ -54,12 +54,18 @@ static cma_pfn_t admit_avoided(const struct admit *admit, cma_pfn_t pfn, uint64_
     return found;
 }
 
+/* Of slots that others have, it changes at any time. */
+static uint32_t admit_state(const struct cma_slot *slot)
+{
+    return atom_load(&slot->state);
+}
+
 /* The next entry that is in no use, from `from` on; nslots: there is none. */
 static uint32_t admit_entry(const struct admit *admit, uint32_t from)
 {
     const struct cma_slots *slots = &admit->all->slots;
 
-    while (from < slots->nslots && slots->slots[from].state != CMA__SLOT_UNUSED) {
+    while (from < slots->nslots && admit_state(&slots->slots[from]) != CMA__SLOT_UNUSED) {
         from++;
     }
     return from;
@@ -176,7 +182,7 @@ static void admit_forget(struct admit *admit)
     struct cma_slots *slots = &admit->all->slots;
 
     for (uint32_t i = 0; i < slots->nslots; i++) {
-        if (slots->slots[i].state == CMA__SLOT_PLANNED) {
+        if (admit_state(&slots->slots[i]) == CMA__SLOT_PLANNED) {
             atom_store(&slots->slots[i].state, CMA__SLOT_UNUSED);
         }
     }
@@ -286,24 +292,22 @@ static int admit_claim_all(struct admit *admit)
     int error = CMA_OK;
 
     for (uint32_t i = 0; i < slots->nslots && error == CMA_OK; i++) {
-        if (slots->slots[i].state == CMA__SLOT_PLANNED) {
+        if (admit_state(&slots->slots[i]) == CMA__SLOT_PLANNED) {
             error = admit_claim(admit, &slots->slots[i]);
             if (error == CMA_OK) {
-                atom_store(&slots->slots[i].state, CMA__SLOT_TAKEN);
-                slots->slots[i].taker = admit->guarantee;
+                atom_store(&slots->slots[i].state, CMA__SLOT_CLAIMED);
             }
         }
     }
     for (uint32_t i = 0; i < slots->nslots && error != CMA_OK; i++) {
         struct cma_slot *slot = &slots->slots[i];
 
-        if (slot->state == CMA__SLOT_TAKEN && slot->taker == admit->guarantee) {
+        if (admit_state(slot) == CMA__SLOT_CLAIMED) {
             int put = cma_area_release(admit->area, slot->pfn, slot->npages,
                                        admit->guarantee->request.owner);
 
             cma__assert(put == 0);
             (void)put;
-            slot->taker = NULL;
             atom_store(&slot->state, CMA__SLOT_UNUSED);
         }
     }
@@ -327,6 +331,8 @@ static int admit_place(struct admit *admit, uint32_t count)
 
         admit_look_at_room(admit, false);
         if (admit_count(admit, admit->request.npages, count, true) != count) {
+            /* A good plan can be short of places when it is written down: somebody took them. */
+            admit_forget(admit);
             more = cma__claims_wait(area, event, generation);
             continue;
         }
@@ -492,8 +498,7 @@ static void admit_open(struct admit *admit)
     for (uint32_t i = 0; i < slots->nslots; i++) {
         struct cma_slot *slot = &slots->slots[i];
 
-        if (slot->state == CMA__SLOT_TAKEN && slot->taker == guarantee) {
-            slot->taker = NULL;
+        if (admit_state(slot) == CMA__SLOT_CLAIMED) {
             atom_poke(&slot->max_moves, max_moves);
             cma__slot_open(slots, slot, guarantee->request.owner);
             cma__promise_count(admit->area, slot->npages, 0 - (uint64_t)slot->npages);
@@ -514,8 +519,7 @@ static int admit_check(const struct cma_guarantees *all, const struct cma_area *
     cma_pfn_t pfn;
 
     *reason = CMA_REASON_ARGUMENT;
-    if (request->count == 0 || error == CMA_EINVAL ||
-        (request->group != NULL && request->group->nmembers != 0 && request->group->area != area)) {
+    if (request->count == 0 || error == CMA_EINVAL) {
         return CMA_EINVAL;
     }
     if (area->frames != all->slots.frames || area->frames->slots != &all->slots) {
@@ -588,6 +592,10 @@ int cma_guarantee_admit(struct cma_guarantees *guarantees, struct cma_guarantee 
     if (cma__promise_enter(guarantees) != CMA_OK) {
         return admit_refuse(why, CMA_EAGAIN, CMA_REASON_CLAIMED);
     }
+    if (request->group != NULL && request->group->nmembers != 0 && request->group->area != area) {
+        cma__promise_exit(guarantees);
+        return admit_refuse(why, CMA_EINVAL, CMA_REASON_ARGUMENT);
+    }
     *guarantee = (struct cma_guarantee){.area = area, .request = *request};
     guarantee->request.max_moves = (uint32_t)bits_min(request->max_moves, request->npages);
     admit_begin(&admit);
@@ -631,6 +639,24 @@ static struct cma_guarantee *admit_heir(const struct cma_guarantee *guarantee)
     return other;
 }
 
+/* Is nobody moving a frame out of its slots, or can he be waited for? */
+static bool admit_may_close(const struct cma_guarantee *guarantee)
+{
+    const struct cma_slots *slots = &guarantee->all->slots;
+    struct cma_frame_info info;
+
+    for (uint32_t i = 0; slots->frames->port->wait == NULL && i < slots->nsorted; i++) {
+        const struct cma_slot *slot = &slots->slots[slots->slots[i].sorted];
+
+        for (uint32_t j = 0; admit_is_own(guarantee, slot) && j < slot->npages; j++) {
+            if (cma_frame_info(slots->frames, slot->pfn + j, &info) == 0 && info.frozen) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 /* No more blocks of it are taken. Returns 0, or CMA_EBUSY: some are out. */
 static int admit_retire(struct cma_guarantee *guarantee)
 {
@@ -654,6 +680,7 @@ int cma_guarantee_revoke(struct cma_guarantee *guarantee)
     struct cma_guarantees *all = guarantee->all;
     struct cma_guarantee *heir;
     struct cma_slots *slots;
+    uintptr_t state;
     int error;
 
     if (all == NULL) {
@@ -661,7 +688,7 @@ int cma_guarantee_revoke(struct cma_guarantee *guarantee)
     }
     error = cma__promise_enter(all);
     if (error == CMA_OK) {
-        error = admit_retire(guarantee);
+        error = admit_may_close(guarantee) ? admit_retire(guarantee) : CMA_EAGAIN;
         if (error != CMA_OK) {
             cma__promise_exit(all);
         }
@@ -674,13 +701,15 @@ int cma_guarantee_revoke(struct cma_guarantee *guarantee)
     for (uint32_t i = 0; i < slots->nslots; i++) {
         struct cma_slot *slot = &slots->slots[i];
 
-        if (slot->state == CMA__SLOT_UNUSED || !admit_is_own(guarantee, slot)) {
+        if (admit_state(slot) == CMA__SLOT_UNUSED || !admit_is_own(guarantee, slot)) {
             continue;
         }
         if (heir == NULL) {
             admit_close(all, guarantee->area, slot);
         } else if (slot->first == guarantee) {
+            state = promise_lock(all);
             slot->first = heir;
+            promise_unlock(all, state);
         }
     }
     if (guarantee->request.group != NULL) {

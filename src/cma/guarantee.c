@@ -24,6 +24,7 @@
 
 /* How often a frame that its mover has just got, or just lets go, is looked at again. */
 #define GUARANTEE_STALLS 100000000u
+#define GUARANTEE_STALLS_NOWAIT 1000u
 
 int cma_guarantees_init(struct cma_guarantees *guarantees, struct cma_frames *frames,
                         struct cma_slot *slots, uint32_t nslots)
@@ -131,30 +132,38 @@ void cma__promise_unlend(struct cma_guarantees *all, struct cma_slot *slot)
     }
 }
 
+/* Waits as long as somebody else moves the frame. Who has just got a frame, or just lets it go, is
+ * not waited for: he says nothing when he is done. */
+static void guarantee_wait(struct cma_frames *frames, cma_pfn_t pfn)
+{
+    struct cma_frame_info info;
+    uint32_t event;
+
+    do {
+        event = cma_frames_event(frames);
+    } while (cma_frame_info(frames, pfn, &info) == 0 && info.frozen &&
+             cma_frames_wait(frames, event) == 0);
+}
+
 int cma__promise_empty(struct cma_guarantees *all, struct cma_slot *slot,
                        struct cma_guarantee_work *work)
 {
     struct cma_frames *frames = all->slots.frames;
-    const struct cma_area *area = slot->first->area;
     struct cma_evacuation evacuation = {.obstacle = CMA_PFN_NONE,
                                         .destination = CMA_DESTINATION_PROMISED};
-    cma_pfn_t end = slot->pfn + slot->npages;
-    cma_pfn_t pfn = slot->pfn;
-    uint32_t stalls = 0;
+    uint32_t stalls = frames->port->wait != NULL ? GUARANTEE_STALLS : GUARANTEE_STALLS_NOWAIT;
     int error;
 
     do {
-        uint32_t event = cma_frames_event(frames);
-        uint32_t npages = (uint32_t)(end - pfn);
-
-        error = area->engine != NULL ? area->engine->evacuate(frames, pfn, npages, &evacuation)
-                                     : cma__window_evacuate(frames, pfn, npages, &evacuation);
-        pfn = error == CMA_EAGAIN ? evacuation.obstacle : pfn;
-        if (error == CMA_EAGAIN &&
-            (++stalls >= GUARANTEE_STALLS || cma_frames_wait(frames, event) != 0)) {
-            break;
+        error = cma__window_evacuate_runs(frames, slot->pfn, slot->npages, &evacuation);
+        if (error == CMA_EAGAIN) {
+            guarantee_wait(frames, evacuation.obstacle);
         }
-    } while (error == CMA_EAGAIN);
+    } while (error == CMA_EAGAIN && --stalls != 0);
+    if (evacuation.flush) {
+        guard_tlb_flush(frames->port);
+        evacuation.flushes++;
+    }
     (void)atom_sub(&slot->lent, evacuation.copied + evacuation.dropped);
     (void)atom_sub(&slot->kept, evacuation.copied);
     work->copied += evacuation.copied;
@@ -212,8 +221,10 @@ static int guarantee_book(struct cma_guarantee *guarantee, struct cma_slot **slo
         error = CMA_EBUSY;
     } else {
         *slot = guarantee_choose(guarantee, &pfn);
-        cma__assert(*slot != NULL);
-        error = *slot == NULL ? CMA_ENOMEM : CMA_OK;
+        /* None: an admission to the group is just emptying it. */
+        cma__assert(*slot != NULL || guarantee->all->slots.busy != 0);
+        *reason = CMA_REASON_CLAIMED;
+        error = *slot == NULL ? CMA_EAGAIN : CMA_OK;
     }
     if (error == CMA_OK) {
         atom_store(&(*slot)->state, CMA__SLOT_TAKING);
@@ -265,14 +276,20 @@ int cma_guarantee_take(struct cma_guarantee *guarantee, cma_pfn_t *pfn,
 {
     struct cma_guarantee_work done = {0};
     enum cma_reason reason = CMA_REASON_NONE;
+    struct cma_frames *frames;
     struct cma_slot *slot;
     struct cma_area *area;
+    uint32_t event;
     int error;
 
     if (guarantee->all == NULL) {
         return guarantee_refuse(refusal, CMA_EBADF, CMA_REASON_ARGUMENT);
     }
-    error = guarantee_book(guarantee, &slot, &reason);
+    frames = guarantee->all->slots.frames;
+    do {
+        event = cma_frames_event(frames);
+        error = guarantee_book(guarantee, &slot, &reason);
+    } while (error == CMA_EAGAIN && cma_frames_wait(frames, event) == 0);
     if (error != CMA_OK) {
         return guarantee_refuse(refusal, error, reason);
     }

@@ -415,15 +415,38 @@ static void evacuate_finish(struct evacuate *evacuate)
     cma__frames_signal(frames);
 }
 
+/* Destinations that were booked for what a slot keeps say so again. */
+static void evacuate_mark(const struct evacuate *evacuate)
+{
+    const struct cma_frames *frames = evacuate->frames;
+
+    for (uint32_t i = 0; i < evacuate->count; i++) {
+        cma_pfn_t to = evacuate->moves[i].to;
+        uint32_t word = evacuate_word(evacuate, evacuate->moves[i].from);
+
+        if (word_kind(word) == CMA_KIND_MOVABLE) {
+            uint32_t zone = cma__promise_zone(frames, frame_mover(frames, word)->paddr_last);
+
+            atom_poke(&span_record(frames, cma__span_of(frames, to), to)->cookie,
+                      CMA__PROMISE_MARK(zone));
+        }
+    }
+}
+
 static void evacuate_undo(struct evacuate *evacuate)
 {
     struct cma_frames *frames = evacuate->frames;
     const struct cma_move *moves = evacuate->moves;
 
-    if (evacuate->flush) {
+    if (evacuate->evacuation->destination != 0) {
+        evacuate->evacuation->flush = evacuate->flush;
+    } else if (evacuate->flush) {
         guard_tlb_flush(frames->port);
     }
     evacuate_books(evacuate, moves, evacuate->count, EVACUATE_UNPUBLISH);
+    if (evacuate->evacuation->destination != 0) {
+        evacuate_mark(evacuate);
+    }
     evacuate_put(frames, moves, evacuate->count);
     for (uint32_t i = 0; i < evacuate->count; i++) {
         uint32_t word = evacuate_word(evacuate, moves[i].from);
@@ -519,7 +542,8 @@ int cma__window_evacuate_runs(struct cma_frames *frames, cma_pfn_t pfn, uint32_t
     evacuate.evacuation = evacuation;
     evacuate.last = pfn + (npages - 1);
     evacuate.count = 0;
-    evacuate.flush = false;
+    evacuate.flush = evacuation->flush;
+    evacuation->flush = false;
     evacuation->obstacle = CMA_PFN_NONE;
     while (pfn <= evacuate.last && error == CMA_OK) {
         uint32_t word = 0;
@@ -533,9 +557,12 @@ int cma__window_evacuate_runs(struct cma_frames *frames, cma_pfn_t pfn, uint32_t
 
                 error = error == CMA_ENOENT && gone ? CMA_OK : CMA_EAGAIN;
             }
-        } else if (pfn <= evacuate.last) {
+        } else if (pfn <= evacuate.last && evacuation->destination == 0) {
             error = cma__window_evacuate(frames, pfn, 1, evacuation);
             pfn += error == CMA_OK ? 1 : 0;
+        } else if (pfn <= evacuate.last) {
+            /* Frozen, for nothing else holds a frame of a slot. */
+            error = CMA_EAGAIN;
         }
         if (error == CMA_OK && evacuate.count == EVACUATE_BATCH) {
             evacuate_finish(&evacuate);
@@ -544,7 +571,7 @@ int cma__window_evacuate_runs(struct cma_frames *frames, cma_pfn_t pfn, uint32_t
     if (error != CMA_OK) {
         evacuation->obstacle = pfn;
     }
-    if (error == CMA_OK || error == CMA_EAGAIN) {
+    if (error == CMA_OK || (error == CMA_EAGAIN && evacuation->destination == 0)) {
         evacuate_finish(&evacuate);
     } else {
         evacuate_undo(&evacuate);

@@ -294,8 +294,7 @@ static int migrate_one(struct cma_frames *frames, struct cma_span *span, cma_pfn
     }
     if (kind == CMA_KIND_MOVABLE || error == CMA_EBUSY || error == CMA_EBADF) {
         /* One that its mover would not drop may still be carried elsewhere. */
-        error = cma__migrate_begin(frames, span, pfn + offset,
-                                   CMA__MIGRATE_ISOLATED | evacuation->destination,
+        error = cma__migrate_begin(frames, span, pfn + offset, CMA__MIGRATE_ISOLATED,
                                    &batch->to[batch->count]);
         if (error == CMA_OK) {
             batch->from[batch->count++] = offset;

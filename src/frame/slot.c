@@ -524,7 +524,8 @@ int cma_frame_move_out(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *to)
         return word_is_held(atom_load(&span_record(frames, span, pfn)->word)) ? CMA_EAGAIN
                                                                               : CMA_EBADF;
     }
-    return error;
+    /* Not isolated any more, perhaps referenced: the slot was given up meanwhile. */
+    return error == CMA_EBUSY ? CMA_EAGAIN : error;
 }
 
 /* --- for src/cma --------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 enum cma_slot_state {
     CMA__SLOT_UNUSED = 0, /* no slot */
     CMA__SLOT_PLANNED,    /* a place for one; not in `sorted` yet */
+    CMA__SLOT_CLAIMED,    /* the same, and a buffer of who is being admitted */
     CMA__SLOT_LENT,       /* in no device's hands: frames come and go */
     CMA__SLOT_TAKING,     /* nobody borrows any more; is being emptied */
     CMA__SLOT_TAKEN,      /* its block is a device's */

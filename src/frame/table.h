@@ -142,17 +142,23 @@ void cma__window_restore(struct cma_frames *frames, struct cma_span *span, cma_p
  * destination for obstacle): the frames below may still be held, for nothing is copied in vain; or
  * CMA_EAGAIN (the holder of obstacle is just freeing it or has just got it: read the event before
  * the call, wait and go on from obstacle; all frames below it are empty). Counts are added. May
- * sleep; no lock is held. `destination` is CMA_DESTINATION_PROMISED when it is a slot that is
- * emptied, 0 otherwise.
+ * sleep; no lock is held.
  */
 struct cma_evacuation {
     cma_pfn_t obstacle;
     uint32_t copied, dropped;
-    uint16_t flushes, destination;
+    uint16_t flushes;
+    uint8_t destination;
+    bool flush; /* of a slot: something was discarded since the last flush */
 };
 int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npages,
                          struct cma_evacuation *evacuation);
-/* The same by runs of frames (evacuate.c): for areas with an engine. */
+/*
+ * The same by runs of frames (evacuate.c): for areas with an engine, and for slots: `destination`
+ * is CMA_DESTINATION_PROMISED then, and 0 otherwise. So that a frame of a slot that has to be
+ * waited for costs no flush, what was in the batch stays where it is then, and what was discarded
+ * is flushed in the next call, or by the caller: go on from the first frame again.
+ */
 int cma__window_evacuate_runs(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npages,
                               struct cma_evacuation *evacuation);
 /* An empty isolated window becomes a claimed buffer: one record is written. Up to

@@ -17,6 +17,9 @@
 
 #define MACHINE_SHIFT 12
 #define MACHINE_VADDR 0x10000000u /* of the page at 0: CPU addresses are other numbers */
+#define MACHINE_TRIES 4u          /* of a holder whose page must leave its slot first */
+
+_Thread_local struct machine_work machine_work;
 
 void machine_fail(const char *format, ...)
 {
@@ -131,6 +134,7 @@ static void machine_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t n
 {
     MACHINE_REQUIRE(nbytes != 0 && nbytes % (1u << MACHINE_SHIFT) == 0, "a copy of %llu bytes",
                     (unsigned long long)nbytes);
+    machine_work.copied += nbytes >> MACHINE_SHIFT;
     for (uint64_t done = 0; done < nbytes; done += 1u << MACHINE_SHIFT) {
         uint64_t *target = machine_page(ctx, (to + done) >> MACHINE_SHIFT);
         const uint64_t *source = machine_page(ctx, (from + done) >> MACHINE_SHIFT);
@@ -142,6 +146,7 @@ static void machine_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t n
 
 static void machine_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
 {
+    machine_work.zeroed += nbytes >> MACHINE_SHIFT;
     for (uint64_t done = 0; done < nbytes; done += 1u << MACHINE_SHIFT)
         memset(machine_page(ctx, (paddr + done) >> MACHINE_SHIFT), 0,
                MACHINE_WORDS * sizeof(uint64_t));
@@ -177,6 +182,42 @@ static void *machine_vaddr(void *ctx, cma_paddr_t paddr)
     (void)ctx;
     (void)paddr;
     return NULL;
+}
+
+/* With `linear`: an address is only a number here, too, and caches are counted only. */
+static void *machine_linear(void *ctx, cma_paddr_t paddr)
+{
+    (void)ctx;
+    return (void *)(uintptr_t)(MACHINE_VADDR + paddr);
+}
+
+static void machine_set_attr(void *ctx, cma_paddr_t paddr, uint64_t nbytes, enum cma_attr attr)
+{
+    (void)ctx;
+    (void)paddr;
+    (void)attr;
+    machine_work.attr_calls++;
+    machine_work.attributes += nbytes >> MACHINE_SHIFT;
+}
+
+static void machine_clean(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
+{
+    (void)ctx;
+    (void)paddr;
+    machine_work.cleaned += nbytes >> MACHINE_SHIFT;
+}
+
+static void machine_invalidate(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
+{
+    (void)ctx;
+    (void)paddr;
+    machine_work.invalidated += nbytes >> MACHINE_SHIFT;
+}
+
+static void machine_flush(void *ctx)
+{
+    (void)ctx;
+    machine_work.flushes++;
 }
 
 static void machine_barrier(void *ctx)
@@ -273,6 +314,7 @@ static int machine_discard(void *ctx, cma_pfn_t pfn, uint32_t cookie)
         MACHINE_REQUIRE(machine_holds(machine, pfn, object->stamp), "the data of %u is wrong",
                         cookie);
         object->live = false;
+        machine_work.dropped++;
         __atomic_fetch_add(&machine->dropped, 1, __ATOMIC_RELAXED);
     }
     pthread_mutex_unlock(&object->lock);
@@ -342,44 +384,88 @@ bool machine_object_free(struct machine *machine, uint32_t index)
     return error == 0;
 }
 
-bool machine_object_rewrite(struct machine *machine, uint32_t index, uint64_t stamp)
+/*
+ * The object's page must be where it can be kept or referenced. Without the object's lock, so the
+ * page may be somebody else's by then: he doesn't mind either. Returns false if it has nowhere to
+ * go: the writer would wait.
+ */
+static bool machine_object_leave(struct machine *machine, cma_pfn_t pfn)
+{
+    cma_pfn_t to = CMA_PFN_NONE;
+    int error = cma_frame_move_out(&machine->table, pfn, &to);
+
+    MACHINE_REQUIRE(error == 0 || error == CMA_EAGAIN || error == CMA_ENOMEM || error == CMA_EBADF,
+                    "move_out: %s", cma_strerror(error));
+    MACHINE_REQUIRE(error != 0 || to != CMA_PFN_NONE, "move_out does not say where to");
+    if (error == CMA_ENOMEM)
+        __atomic_fetch_add(&machine->stuck, 1, __ATOMIC_RELAXED);
+    return error != CMA_ENOMEM;
+}
+
+/* One try, with the object's lock held. */
+static int machine_rewrite(struct machine *machine, struct machine_object *object, uint64_t stamp)
+{
+    int error = 0;
+
+    MACHINE_REQUIRE(machine_holds(machine, object->pfn, object->stamp), "the data of %u is wrong",
+                    (unsigned)(object - machine->objects) + 1);
+    /* Droppable data exists elsewhere too, as it is: a write makes it dirty. */
+    if (object->kind == CMA_KIND_DROPPABLE)
+        error = cma_frame_keep(&machine->table, object->pfn);
+    if (error == 0) {
+        object->kind = CMA_KIND_MOVABLE;
+        object->stamp = stamp;
+        machine_fill(machine, object->pfn, stamp);
+    }
+    return error;
+}
+
+static int machine_keep(struct machine *machine, struct machine_object *object, bool keep)
+{
+    int error = keep ? cma_frame_keep(&machine->table, object->pfn)
+                     : cma_frame_allow_drop(&machine->table, object->pfn);
+
+    MACHINE_REQUIRE(error == 0 || error == CMA_EAGAIN || (error == CMA_EBUSY && keep),
+                    "keep of %u: %s", (unsigned)(object - machine->objects) + 1,
+                    cma_strerror(error));
+    if (error == 0)
+        object->kind = keep ? CMA_KIND_MOVABLE : CMA_KIND_DROPPABLE;
+    return error;
+}
+
+enum machine_change { MACHINE_REWRITE, MACHINE_KEEP, MACHINE_DROP };
+
+static bool machine_object_change(struct machine *machine, uint32_t index,
+                                  enum machine_change change, uint64_t stamp)
 {
     struct machine_object *object = &machine->objects[index];
-    bool done = false;
 
-    pthread_mutex_lock(&object->lock);
-    if (object->live && !object->frozen) {
-        MACHINE_REQUIRE(machine_holds(machine, object->pfn, object->stamp),
-                        "the data of %u is wrong", index + 1);
-        /* Droppable data exists elsewhere too, as it is: a write makes it dirty. */
-        if (object->kind != CMA_KIND_DROPPABLE ||
-            cma_frame_keep(&machine->table, object->pfn) == 0) {
-            object->kind = CMA_KIND_MOVABLE;
-            object->stamp = stamp;
-            machine_fill(machine, object->pfn, stamp);
-            done = true;
+    for (uint32_t i = 0; i < MACHINE_TRIES; i++) {
+        cma_pfn_t pfn = 0;
+        int error = CMA_EAGAIN;
+
+        pthread_mutex_lock(&object->lock);
+        if (object->live && !object->frozen) {
+            pfn = object->pfn;
+            error = change == MACHINE_REWRITE
+                        ? machine_rewrite(machine, object, stamp)
+                        : machine_keep(machine, object, change == MACHINE_KEEP);
         }
+        pthread_mutex_unlock(&object->lock);
+        if (error != CMA_EBUSY || !machine_object_leave(machine, pfn))
+            return error == 0;
     }
-    pthread_mutex_unlock(&object->lock);
-    return done;
+    return false;
+}
+
+bool machine_object_rewrite(struct machine *machine, uint32_t index, uint64_t stamp)
+{
+    return machine_object_change(machine, index, MACHINE_REWRITE, stamp);
 }
 
 bool machine_object_keep(struct machine *machine, uint32_t index, bool keep)
 {
-    struct machine_object *object = &machine->objects[index];
-    int error = CMA_EAGAIN;
-
-    pthread_mutex_lock(&object->lock);
-    if (object->live && !object->frozen) {
-        error = keep ? cma_frame_keep(&machine->table, object->pfn)
-                     : cma_frame_allow_drop(&machine->table, object->pfn);
-        MACHINE_REQUIRE(error == 0 || error == CMA_EAGAIN, "keep of %u: %s", index + 1,
-                        cma_strerror(error));
-        if (error == 0)
-            object->kind = keep ? CMA_KIND_MOVABLE : CMA_KIND_DROPPABLE;
-    }
-    pthread_mutex_unlock(&object->lock);
-    return error == 0;
+    return machine_object_change(machine, index, keep ? MACHINE_KEEP : MACHINE_DROP, 0);
 }
 
 /* A short reference: the page is read without the lock, where a copy of it may run at most. */
@@ -387,16 +473,21 @@ bool machine_object_ref(struct machine *machine, uint32_t index)
 {
     struct machine_object *object = &machine->objects[index];
     cma_pfn_t pfn = 0;
-    int error = CMA_EAGAIN;
+    int error = CMA_EBUSY;
 
-    pthread_mutex_lock(&object->lock);
-    if (object->live && !object->frozen) {
-        pfn = object->pfn;
-        error = cma_frame_ref(&machine->table, pfn);
-        MACHINE_REQUIRE(error == 0 || error == CMA_EAGAIN, "reference to %u: %s", index + 1,
-                        cma_strerror(error));
+    for (uint32_t i = 0; i < MACHINE_TRIES && error == CMA_EBUSY; i++) {
+        pthread_mutex_lock(&object->lock);
+        error = CMA_EAGAIN;
+        if (object->live && !object->frozen) {
+            pfn = object->pfn;
+            error = cma_frame_ref(&machine->table, pfn);
+            MACHINE_REQUIRE(error == 0 || error == CMA_EAGAIN || error == CMA_EBUSY,
+                            "reference to %u: %s", index + 1, cma_strerror(error));
+        }
+        pthread_mutex_unlock(&object->lock);
+        if (error == CMA_EBUSY && !machine_object_leave(machine, pfn))
+            return false;
     }
-    pthread_mutex_unlock(&object->lock);
     if (error != 0)
         return false;
     sched_yield();
@@ -562,7 +653,7 @@ static uint32_t machine_cpu(void *ctx)
     return asked++ / 61 + (uint32_t)((uintptr_t)&asked >> 12);
 }
 
-static void machine_port(struct machine *machine)
+static void machine_port(struct machine *machine, bool linear)
 {
     machine->port = (struct cma_port){
         .ctx = machine,
@@ -570,8 +661,12 @@ static void machine_port(struct machine *machine)
         .cache_line_nbytes = 64,
         .map = machine_map,
         .unmap = machine_unmap,
-        .vaddr = machine_vaddr,
+        .vaddr = linear ? machine_linear : machine_vaddr,
+        .set_attr = linear ? machine_set_attr : NULL,
+        .clean = linear ? machine_clean : NULL,
+        .invalidate = linear ? machine_invalidate : NULL,
         .dma_barrier = machine_barrier,
+        .tlb_flush = machine_flush,
         .copy = machine_copy,
         .zero = machine_zero,
         .lock = machine_lock,
@@ -644,13 +739,25 @@ void machine_make(struct machine *machine, const struct machine_config *config)
         pthread_mutex_init(&machine->objects[i].lock, NULL);
     pthread_mutex_init(&machine->wait_lock, NULL);
     pthread_cond_init(&machine->wait_changed, NULL);
-    machine_port(machine);
+    machine_port(machine, config->linear);
     machine_make_map(machine, config);
+    if (config->zone_npages != 0) {
+        machine->zones[0].last = ((machine->base + config->zone_npages) << MACHINE_SHIFT) - 1;
+        machine->zones[1].last = CMA_PADDR_MAX;
+        frames.zones = machine->zones;
+        frames.nzones = 2;
+    }
     nbytes = cma_frames_size(&machine->map, &frames);
     machine->storage = malloc(nbytes);
     MACHINE_REQUIRE(nbytes != 0 && machine->storage != NULL, "no memory");
     error = cma_frames_init(&machine->table, &machine->map, &frames, machine->storage, nbytes);
     MACHINE_REQUIRE(error == 0, "cma_frames_init: %s", cma_strerror(error));
+    if (config->nslots != 0) {
+        machine->slots = calloc(config->nslots, sizeof *machine->slots);
+        error = cma_guarantees_init(&machine->guarantees, &machine->table, machine->slots,
+                                    config->nslots);
+        MACHINE_REQUIRE(error == 0, "cma_guarantees_init: %s", cma_strerror(error));
+    }
     error = cma_pages_init(&machine->pages, &machine->table);
     MACHINE_REQUIRE(error == 0, "cma_pages_init: %s", cma_strerror(error));
     if (config->ncaches != 0) {
@@ -693,6 +800,9 @@ void machine_check(struct machine *machine)
     for (uint32_t i = 0; i < machine->nareas; i++)
         MACHINE_REQUIRE(cma_area_check(&machine->areas[i], &violation), "area %u: %s, page %#llx",
                         i, violation.what, (unsigned long long)violation.pfn);
+    MACHINE_REQUIRE(machine->slots == NULL ||
+                        cma_guarantees_check(&machine->guarantees, &violation),
+                    "%s, page %#llx", violation.what, (unsigned long long)violation.pfn);
     for (uint32_t i = 0; i < machine->nobjects; i++) {
         const struct machine_object *object = &machine->objects[i];
         struct cma_frame_info info;
@@ -716,5 +826,6 @@ void machine_end(struct machine *machine)
     pthread_cond_destroy(&machine->wait_changed);
     free(machine->objects);
     free(machine->memory);
+    free(machine->slots);
     free(machine->storage);
 }

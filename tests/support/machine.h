@@ -9,7 +9,7 @@
 #ifndef MACHINE_H
 #define MACHINE_H
 
-#include <cma/area.h>
+#include <cma/guarantee.h>
 #include <cma/pages.h>
 
 #include <pthread.h>
@@ -50,7 +50,18 @@ struct machine_config {
     uint32_t ncaches;         /* up to MACHINE_CACHES_MAX; threads change among them */
     bool no_index;
     uint32_t lanes, lane_npages, block_order; /* as the table's; a block_order of 0 is 6 */
+    uint32_t zone_npages;                     /* not 0: the first so many pages are a zone */
+    uint32_t nslots;                          /* not 0: guarantees are possible */
+    bool linear; /* the CPU has an address for every page, and caches that devices don't see */
 };
+
+/* What this thread has done through the port and in movers, counted there. */
+struct machine_work {
+    uint64_t copied, dropped; /* pages */
+    uint64_t flushes, attr_calls;
+    uint64_t zeroed, cleaned, invalidated, attributes; /* pages */
+};
+extern _Thread_local struct machine_work machine_work;
 
 struct machine {
     struct cma_port port;
@@ -59,7 +70,10 @@ struct machine {
     uint64_t (*memory)[MACHINE_WORDS];
     struct cma_map map;
     struct cma_range map_memory[2], map_reserved[8];
+    struct cma_zone zones[2];
     struct cma_frames table;
+    struct cma_guarantees guarantees;
+    struct cma_slot *slots; /* NULL: no guarantees */
     struct cma_pages pages;
     struct cma_pages_cache caches[MACHINE_CACHES_MAX];
     struct cma_pages_ops ops; /* those of `pages`, which can be made to fail */
@@ -80,6 +94,7 @@ struct machine {
     uint64_t faults;                  /* that were made */
     uint32_t mapped;                  /* mappings that map made and unmap has not ended */
     uint32_t moved, dropped, refused; /* atomic: callbacks that ended so */
+    uint32_t stuck; /* atomic: writers that had to wait, for their page had nowhere to go */
 };
 
 void machine_make(struct machine *machine, const struct machine_config *config);
@@ -91,7 +106,8 @@ uint64_t machine_random(uint64_t *state);
 void machine_fill(struct machine *machine, cma_pfn_t pfn, uint64_t stamp);
 bool machine_holds(struct machine *machine, cma_pfn_t pfn, uint64_t stamp);
 
-/* One operation of a holder of pages. Each returns false when there was nothing to do. */
+/* One operation of a holder of pages. Each returns false when there was nothing to do. Where a
+ * page has to leave its slot first, it is moved out, and then it is tried again. */
 bool machine_object_alloc(struct machine *machine, uint32_t index, enum cma_kind kind,
                           uint64_t stamp);
 bool machine_object_free(struct machine *machine, uint32_t index);

@@ -141,9 +141,8 @@ void cma__frame_thaw(struct cma_frame_record *record);
 
 /*
  * From the free destination to both sides frozen, and, after a flush, the rest, which can't fail.
- * `what` is flags of a destination (PROMISED: only for a frame that is kept) and the next. Returns
- * 0 and *to, or CMA_ENOMEM, CMA_EBUSY, CMA_EAGAIN, CMA_ENOENT, CMA_EBADF as seen by the freeze (or
- * by the mover): all is as before then.
+ * `what` is CMA_DESTINATION_PINNED or 0, and the next. Returns 0 and *to, or CMA_ENOMEM, CMA_EBUSY,
+ * CMA_EAGAIN, CMA_ENOENT, CMA_EBADF as seen by the freeze (or by the mover): all is as before then.
  */
 #define CMA__MIGRATE_ISOLATED (1u << 31)
 int cma__migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,

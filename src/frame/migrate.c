@@ -150,9 +150,6 @@ int cma__migrate_begin(struct cma_frames *frames, struct cma_span *span, cma_pfn
     if (error != CMA_OK) {
         return error;
     }
-    if (word_kind(word) == CMA_KIND_MOVABLE && (what & CMA_DESTINATION_PROMISED) != 0) {
-        return frames->slots->ops->begin(frames, span, from, what, to);
-    }
     mover = frame_mover(frames, word);
     want.paddr_last = mover->paddr_last;
     want.flags = what & CMA_DESTINATION_PINNED;

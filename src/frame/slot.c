@@ -431,18 +431,17 @@ static int slots_set_kind(struct cma_slots *slots, struct cma_span *span, cma_pf
 }
 
 /*
- * Frozen first. If the destination came first, the holder could let go of the frame meanwhile, and
- * with it of a booking that is in our hand already; somebody else would be booked for what we have,
- * and his device would find nothing until we put it back.
+ * cma__migrate_begin for a frame that is booked. Frozen first: if the destination came first, the
+ * holder could let go of the frame meanwhile, and with it of a booking that is in our hand already;
+ * somebody else would be booked for what we have, and his device would find nothing until we put it
+ * back.
  */
-static int slots_begin(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
-                       uint32_t what, cma_pfn_t *to)
+static int slot_begin(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from,
+                      const struct cma_slot *slot, uint32_t what, cma_pfn_t *to)
 {
     struct cma_frame_record *record = span_record(frames, span, from);
-    struct cma_destination want = {.from = from,
-                                   .flags =
-                                       CMA_DESTINATION_PROMISED | (what & CMA_DESTINATION_PINNED),
-                                   .npages = 1};
+    struct cma_destination want = {
+        .from = from, .flags = CMA_DESTINATION_PROMISED | what, .npages = 1};
     const struct cma_mover *mover;
     uint32_t word, cookie;
     int error = cma__frame_freeze(record, true, &word);
@@ -453,7 +452,7 @@ static int slots_begin(struct cma_frames *frames, struct cma_span *span, cma_pfn
     mover = frame_mover(frames, word);
     want.paddr_last = mover->paddr_last;
     error = CMA_EAGAIN;
-    if (word_kind(word) == CMA_KIND_MOVABLE &&
+    if (word_kind(word) == CMA_KIND_MOVABLE && cma__slot_find(frames, span, from) == slot &&
         frames->ops->destination(frames->ops->ctx, &want, to) == 1) {
         cookie = atom_peek(&record->cookie);
         error = mover->freeze(mover->ctx, from, cookie);
@@ -478,26 +477,36 @@ static int slots_move_out(struct cma_slots *slots, struct cma_span *span, cma_pf
     const struct cma_pages_ops *ops = frames->ops;
     cma_pfn_t moved;
     uint32_t word;
+    bool booked;
     int error;
 
     if (slot == NULL) {
         return CMA__SLOT_NONE;
     }
-    flags |= CMA__MIGRATE_ISOLATED | CMA_DESTINATION_PROMISED;
-    error = cma__migrate_begin(frames, span, pfn, flags, &moved);
+    word = atom_load(&span_record(frames, span, pfn)->word);
+    booked = word_kind(word) == CMA_KIND_MOVABLE;
+    error = booked ? slot_begin(frames, span, pfn, slot, flags, &moved)
+                   : cma__migrate_begin(frames, span, pfn, flags | CMA__MIGRATE_ISOLATED, &moved);
     if (error != CMA_OK) {
         return error;
     }
+    /* As long as the frame is frozen, its slot is one: looked at again, and counted, before that
+     * ends. What was booked for the frame went with its destination, if that was for it. */
     word = atom_load(&span_record(frames, span, pfn)->word);
-    /* What was booked for it went with its destination. Not later: as long as the frame is frozen,
-     * its slot is one. */
-    (void)atom_sub(&slot->kept, word_kind(word) == CMA_KIND_MOVABLE ? 1 : 0);
-    slot_return(slots, slot, pfn);
+    slot = cma__slot_find(frames, span, pfn);
+    if (slot != NULL) {
+        if (booked) {
+            (void)atom_sub(&slot->kept, 1);
+        } else if (word_kind(word) == CMA_KIND_MOVABLE) {
+            slot_unbook(slots, slot, word_mover(word));
+        }
+        slot_return(slots, slot, pfn);
+    }
     guard_tlb_flush(frames->port);
     cma__migrate_finish(frames, span, pfn, moved);
     /* A host that keeps lists has to hear of the frame, as nobody releases it; who takes the slot
      * takes it back afterwards. */
-    if (ops->lend != NULL && atom_load(&slot->state) == CMA__SLOT_LENT) {
+    if (ops->lend != NULL && slot != NULL && atom_load(&slot->state) == CMA__SLOT_LENT) {
         (void)ops->lend(ops->ctx, pfn, 1, CMA_LEND_SLOT);
     }
     cma__frames_signal(frames);
@@ -650,7 +659,6 @@ const struct cma_slots_ops cma__slots_ops = {
     .borrow = slots_borrow,
     .set_kind = slots_set_kind,
     .left = slots_left,
-    .begin = slots_begin,
     .move_out = slots_move_out,
     .pass = slots_pass,
 };

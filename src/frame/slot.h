@@ -41,9 +41,6 @@ struct cma_slots_ops {
     /* The holder of an isolated frame, whose word this is, is about to let it go. Returns true if a
      * slot lends it again; false too when it lies in no slot. Locked. */
     bool (*left)(struct cma_slots *slots, struct cma_span *span, cma_pfn_t pfn, uint32_t word);
-    /* cma__migrate_begin for a frame that is booked: frozen, and then its destination is taken. */
-    int (*begin)(struct cma_frames *frames, struct cma_span *span, cma_pfn_t from, uint32_t what,
-                 cma_pfn_t *to);
     /* Moves a frame out, pinned there with CMA_DESTINATION_PINNED. As cma_frame_move_out, but
      * CMA_ENOENT: nobody holds it. Or CMA__SLOT_NONE. No lock held. */
     int (*move_out)(struct cma_slots *slots, struct cma_span *span, cma_pfn_t pfn, uint32_t flags,

@@ -62,9 +62,9 @@ def price(lines, machine):
     if not cells:
         return []
     out = ["## What guarantees in force cost the page allocator", "",
-           "Measured, not simulated ([gate.c](gate.c), `bench/run gate`): an allocation and a free on two boards of one",
-           "process, of which one has promised most of its area, with data that must be copied in the slots; rounds",
-           f"alternate, and the ratio is the median of neighbours. {machine}.", ""]
+           "Measured, not simulated ([gate.c](gate.c), `bench/run gate`): an allocation and a free on two boards of",
+           "one process, of which one has promised most of its area, with data that must be copied in the slots;",
+           f"rounds alternate, and the ratio is the median of neighbours. {machine}.", ""]
     table(out, ("work", "without, ns", "with, ns", "ratio", "middle half"),
           [(line["cell"], f"{line['without_ns']:.1f}", f"{line['with_ns']:.1f}", f"**{line['ratio']:.2f}**",
             f"{line['low']:.2f} to {line['high']:.2f}") for line in cells])

@@ -19,6 +19,7 @@
 #include "../base/bits.h"
 #include "../base/guard.h"
 #include "../base/mem.h"
+#include "engine.h"
 #include "promise.h"
 
 /* Frames in the way that no plan saw, for they looked harmless: movers that refuse. */
@@ -234,29 +235,44 @@ static uint32_t admit_count(struct admit *admit, uint64_t npages, uint32_t count
 
 /* --- refuse ---------------------------------------------------------------------------- */
 
+/* The longest block of low to high pages of which there are so many; 0: none. */
+static uint64_t admit_longest(struct admit *admit, uint64_t low, uint64_t high, uint32_t count)
+{
+    uint64_t found = 0;
+
+    while (low <= high) {
+        uint64_t middle = low + (high - low) / 2;
+
+        if (admit_count(admit, middle, count, false) == count) {
+            found = middle;
+            low = middle + 1;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return found;
+}
+
 /* What would be admitted: fewer blocks of this size, or as many smaller ones. */
 static void admit_instead(struct admit *admit, struct cma_admission *why)
 {
     const struct cma_guarantee_request *request = &admit->guarantee->request;
     uint32_t spare = admit_spare(admit), count = request->count - admit->shared;
-    uint64_t low = 0, high = bits_min(request->npages - 1, admit->area->npages);
+    uint64_t high = bits_min(request->npages - 1, admit->area->npages);
 
     admit_look_at_room(admit, false);
     why->possible_count = admit->shared + admit_count(admit, request->npages,
                                                       (uint32_t)bits_min(count, spare), false);
-    if (count > spare) {
-        return;
-    }
-    while (low < high) {
-        uint64_t middle = low + (high - low + 1) / 2;
+    /* Of the same size class, then of each smaller one, which shares no slots with this one. */
+    while (high != 0 && why->possible_npages == 0) {
+        uint64_t low = cma__classes_least(admit->area, high);
 
-        if (admit_count(admit, middle, count, false) == count) {
-            low = middle;
-        } else {
-            high = middle - 1;
+        if (low != cma__classes_least(admit->area, request->npages)) {
+            count = request->count;
         }
+        why->possible_npages = count <= spare ? admit_longest(admit, low, high, count) : 0;
+        high = low - 1;
     }
-    why->possible_npages = low;
 }
 
 static int admit_refuse(struct cma_admission *why, int code, enum cma_reason reason)

@@ -385,6 +385,16 @@ static bool area_check_claims(const struct cma_area *area, struct cma_violation 
     return true;
 }
 
+/* Does a buffer lie in the part of the area that is for its size? */
+static bool area_in_part(const struct cma_area *area, const struct cma_area_holder *holder)
+{
+    struct cma_area_request request = {.npages = holder->npages};
+    struct cma_window_want want;
+
+    return cma__window_want(area, &request, &want) == 0 && holder->pfn >= want.first &&
+           holder->pfn + (holder->npages - 1) <= want.last;
+}
+
 bool cma_area_check(struct cma_area *area, struct cma_violation *violation)
 {
     cma_pfn_t end = area->pfn + area->npages;
@@ -406,6 +416,9 @@ bool cma_area_check(struct cma_area *area, struct cma_violation *violation)
         }
         if (holder.kind == CMA_KIND_CLAIMED) {
             claimed += holder.npages;
+            if (!area_in_part(area, &holder)) {
+                return area_wrong(violation, "a buffer is not in the part for its size", pfn);
+            }
         }
     }
     cma_area_stats(area, &stats);

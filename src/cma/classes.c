@@ -38,6 +38,16 @@ bool cma__classes_begin(struct cma_area *area, const struct cma_area_config *con
     return true;
 }
 
+uint64_t cma__classes_least(const struct cma_area *area, uint64_t npages)
+{
+    uint32_t i = area->nclasses;
+
+    while (i != 0 && area->classes[i - 1].npages_max >= npages) {
+        i--;
+    }
+    return i == 0 ? 1 : area->classes[i - 1].npages_max + UINT64_C(1);
+}
+
 int cma__classes_part(const struct cma_area *area, struct cma_window_want *want)
 {
     uint32_t npages = area->npages;

@@ -57,6 +57,8 @@ void cma__quick_count(struct cma_area *area, struct cma_area_stats *stats);
 /* classes.c */
 bool cma__classes_begin(struct cma_area *area, const struct cma_area_config *config);
 int cma__classes_part(const struct cma_area *area, struct cma_window_want *want);
+/* The least request that is of the same class as one for npages. */
+uint64_t cma__classes_least(const struct cma_area *area, uint64_t npages);
 
 /* explain.c */
 void cma__area_explain(struct cma_area *area, const struct cma_area_request *request,

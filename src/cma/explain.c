@@ -242,22 +242,14 @@ static bool explain_longest(struct explain *explain, uint64_t low, uint64_t high
 /* The longest request that would fit, if it is longer than what other stretches had. */
 static void explain_shorter(struct explain *explain, cma_pfn_t first, cma_pfn_t end)
 {
-    const struct cma_area *area = explain->area;
     const struct explain_change *change = &explain->changes[CMA_CHANGE_NPAGES];
     uint64_t longer = change->pfn == CMA_PFN_NONE ? 1 : change->value + 1;
     uint64_t high = explain->want.npages - 1;
-    uint32_t nbelow = area->nclasses;
 
     /* Shorter ones of the same size class, then of each smaller one. */
     while (high >= longer) {
-        uint64_t low = longer;
+        uint64_t low = bits_max(longer, cma__classes_least(explain->area, high));
 
-        while (nbelow != 0 && area->classes[nbelow - 1].npages_max >= high) {
-            nbelow--;
-        }
-        if (nbelow != 0) {
-            low = bits_max(low, area->classes[nbelow - 1].npages_max + UINT64_C(1));
-        }
         if (explain_longest(explain, low, high, first, end)) {
             return;
         }

@@ -329,6 +329,98 @@ static void test_claims_in_other_parts(void **state)
     board_destroy(board);
 }
 
+static void test_check(void **state)
+{
+    struct board_config config = indexed;
+    struct cma_area_request request = {.npages = 40, .owner = 1};
+    struct cma_violation violation;
+    struct board *board;
+    cma_pfn_t pfn;
+
+    (void)state;
+    config.nclasses = 0;
+    board = board_create(&config);
+    assert_int_equal(cma_area_alloc(board->area, &request, &pfn, NULL), 0);
+    assert_true(cma_area_check(board->area, &violation));
+    board->area->classes = three;
+    board->area->nclasses = 3;
+    assert_false(cma_area_check(board->area, &violation));
+    assert_true(violation.pfn == pfn);
+    board->area->classes = NULL;
+    board->area->nclasses = 0;
+    assert_int_equal(cma_area_release(board->area, pfn, 40, 1), 0);
+    board_destroy(board);
+}
+
+/* --- guarantees ------------------------------------------------------------------------ */
+
+static int admit(struct board *board, struct cma_guarantee *guarantee,
+                 struct cma_guarantee_group *group, uint64_t npages, uint32_t count,
+                 struct cma_admission *why)
+{
+    struct cma_guarantee_request request = {
+        .npages = npages, .count = count, .owner = 4, .group = group};
+
+    return cma_guarantee_admit(&board->system.guarantees, guarantee, board->area, &request, why);
+}
+
+static void test_slots(void **state)
+{
+    struct board_config config = indexed;
+    struct cma_guarantee small, large, none;
+    struct cma_guarantee_group group = {0};
+    struct cma_admission why;
+    struct cma_slot_info info;
+    struct cma_area_stats stats;
+    struct board *board;
+    cma_pfn_t pfn;
+
+    (void)state;
+    config.nslots = 32;
+    board = board_create(&config);
+    assert_int_equal(admit(board, &large, &group, 30, 3, &why), 0);
+    assert_int_equal(admit(board, &small, &group, 10, 5, &why), 0);
+    /* Of two classes, they share nothing. */
+    cma_area_stats(board->area, &stats);
+    assert_int_equal(stats.slot_npages, 140);
+    for (uint32_t i = 0; cma_guarantees_slot(&board->system.guarantees, i, &info) == 0; i++) {
+        assert_true(in_its_part(board, info.pfn, info.npages));
+    }
+    assert_int_equal(cma_guarantee_take(&small, &pfn, NULL, NULL), 0);
+    assert_true(in_its_part(board, pfn, 10));
+    board_check(board);
+    assert_int_equal(cma_guarantee_release(&small, pfn, true), 0);
+    /* 14 pages of the middle part are left, and 6 of the next one; all of the lowest. */
+    assert_int_equal(admit(board, &none, NULL, 12, 2, &why), CMA_ENOMEM);
+    assert_int_equal(why.possible_count, 1);
+    assert_int_equal(why.possible_npages, 7);
+    assert_int_equal(admit(board, &none, NULL, 7, 2, &why), 0);
+    assert_int_equal(cma_guarantee_revoke(&none), 0);
+    /* Three of this size would be too many; of a smaller class, there are as many. */
+    assert_int_equal(admit(board, &none, NULL, 12, 4, &why), CMA_ENOMEM);
+    assert_int_equal(why.possible_npages, 4);
+    assert_int_equal(admit(board, &none, NULL, 4, 4, &why), 0);
+    assert_int_equal(cma_guarantee_revoke(&none), 0);
+    /* A member's smaller block of another class finds no slots to share. */
+    assert_int_equal(admit(board, &none, &group, 12, 10, &why), CMA_ENOMEM);
+    assert_int_equal(why.possible_count, 1);
+    assert_int_equal(why.possible_npages, 3);
+    /* The five that this one would share are of no use to it either. */
+    assert_int_equal(admit(board, &none, &group, 10, 10, &why), CMA_ENOMEM);
+    assert_int_equal(why.possible_count, 6);
+    assert_int_equal(why.possible_npages, 3);
+    assert_int_equal(admit(board, &none, &group, 4, 10, &why), CMA_ENOMEM);
+    assert_int_equal(why.possible_npages, 3);
+    assert_int_equal(admit(board, &none, &group, 3, 10, &why), 0);
+    assert_int_equal(cma_guarantee_revoke(&none), 0);
+    /* Larger than all classes, and nothing is left for such. */
+    assert_int_equal(admit(board, &none, NULL, 100, 1, &why), CMA_ENOMEM);
+    assert_int_equal(why.refusal.reason, CMA_REASON_TOO_LARGE);
+    assert_int_equal(cma_guarantee_revoke(&small), 0);
+    assert_int_equal(cma_guarantee_revoke(&large), 0);
+    board_destroy(board);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +431,8 @@ int main(void)
         cmocka_unit_test(test_shorter_in_another_part),
         cmocka_unit_test(test_part_out_of_reach),
         cmocka_unit_test(test_claims_in_other_parts),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_slots),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -131,8 +131,8 @@ struct cma_guarantee {
  *               (CMA_REASON_NO_ROOM); the storage for slots is used up (CMA_REASON_NO_MEMORY)
  *   CMA_ENOSPC  frames held in place leave too few windows
  *   CMA_EBUSY   a mover refused in the last windows that were left
- *   CMA_EAGAIN  a claim or another admission is in progress and the port can't wait
- * May sleep.
+ *   CMA_EAGAIN  a claim or another admission is in progress, or a frame of the group's slots is
+ * just being moved, and the port can't wait; or a claim is paused between two steps May sleep.
  */
 CMA_MUST_CHECK int cma_guarantee_admit(struct cma_guarantees *guarantees,
                                        struct cma_guarantee *guarantee, struct cma_area *area,
@@ -145,7 +145,8 @@ CMA_MUST_CHECK int cma_guarantee_admit(struct cma_guarantees *guarantees,
  * blocks are out and no other member of the group is open. Returns 0, or
  *   CMA_ENOMEM  all `count` blocks are out: that many were promised (CMA_REASON_PROMISED)
  *   CMA_EBUSY   another member of the group is open (CMA_REASON_GROUP)
- *   CMA_EAGAIN  a mover is just letting go of a frame, or moving it away, and the port can't wait
+ *   CMA_EAGAIN  a mover is just letting go of a frame, or moving it away, or the group's slots are
+ *               being emptied for a new member, and the port can't wait
  *   CMA_EBADF   the guarantee is not admitted
  * May sleep: in movers' callbacks, and for movers that are just letting go.
  */

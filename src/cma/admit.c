@@ -301,6 +301,25 @@ static int admit_claim(struct admit *admit, struct cma_slot *slot)
     return cma_area_alloc(admit->area, &area, &pfn, &admit->refusal);
 }
 
+/* What was claimed goes back. */
+static void admit_unclaim(struct admit *admit)
+{
+    struct cma_slots *slots = &admit->all->slots;
+
+    for (uint32_t i = 0; i < slots->nslots; i++) {
+        struct cma_slot *slot = &slots->slots[i];
+
+        if (admit_state(slot) == CMA__SLOT_CLAIMED) {
+            int put = cma_area_release(admit->area, slot->pfn, slot->npages,
+                                       admit->guarantee->request.owner);
+
+            cma__assert(put == 0);
+            (void)put;
+            atom_store(&slot->state, CMA__SLOT_UNUSED);
+        }
+    }
+}
+
 /* Claims all planned places, or none. Returns 0 or as cma_area_alloc. */
 static int admit_claim_all(struct admit *admit)
 {
@@ -315,17 +334,8 @@ static int admit_claim_all(struct admit *admit)
             }
         }
     }
-    for (uint32_t i = 0; i < slots->nslots && error != CMA_OK; i++) {
-        struct cma_slot *slot = &slots->slots[i];
-
-        if (admit_state(slot) == CMA__SLOT_CLAIMED) {
-            int put = cma_area_release(admit->area, slot->pfn, slot->npages,
-                                       admit->guarantee->request.owner);
-
-            cma__assert(put == 0);
-            (void)put;
-            atom_store(&slot->state, CMA__SLOT_UNUSED);
-        }
+    if (error != CMA_OK) {
+        admit_unclaim(admit);
     }
     return error;
 }
@@ -451,27 +461,46 @@ static bool admit_stop_lending(struct cma_guarantees *all, struct cma_slot *slot
     return lent;
 }
 
-/* A member allows fewer copies than those before it: what slots keep now goes. */
-static void admit_lower(struct admit *admit, uint32_t max_moves)
+static void admit_set_max_moves(struct admit *admit, uint32_t max_moves)
 {
     struct cma_slots *slots = &admit->all->slots;
 
     for (uint32_t i = 0; i < slots->nsorted; i++) {
         struct cma_slot *slot = &slots->slots[slots->slots[i].sorted];
-        struct cma_guarantee_work work = {0};
-        int error;
 
-        if (!admit_is_own(admit->guarantee, slot)) {
-            continue;
+        if (admit_is_own(admit->guarantee, slot)) {
+            atom_poke(&slot->max_moves, max_moves);
         }
-        atom_poke(&slot->max_moves, max_moves);
-        if (admit_stop_lending(admit->all, slot)) {
+    }
+}
+
+/* A member allows fewer copies than those before it: what the group's slots keep now goes. Returns
+ * 0, or CMA_EAGAIN: a frame is just being moved, and the port can't wait; as many may be kept as
+ * before then. */
+static int admit_lower(struct admit *admit)
+{
+    const struct cma_guarantee_request *request = &admit->guarantee->request;
+    struct cma_slots *slots = &admit->all->slots;
+    int error = CMA_OK;
+
+    if (request->group == NULL || request->group->nmembers == 0 ||
+        request->group->max_moves <= request->max_moves) {
+        return CMA_OK;
+    }
+    admit_set_max_moves(admit, request->max_moves);
+    for (uint32_t i = 0; i < slots->nsorted && error == CMA_OK; i++) {
+        struct cma_slot *slot = &slots->slots[slots->slots[i].sorted];
+        struct cma_guarantee_work work = {0};
+
+        if (admit_is_own(admit->guarantee, slot) && admit_stop_lending(admit->all, slot)) {
             error = cma__promise_empty(admit->all, slot, &work);
-            cma__assert(error == CMA_OK);
-            (void)error;
             cma__promise_lend(admit->all, slot);
         }
     }
+    if (error != CMA_OK) {
+        admit_set_max_moves(admit, request->group->max_moves);
+    }
+    return error;
 }
 
 /* As of now nothing moves into the area to make room elsewhere: what it lends is none. */
@@ -502,10 +531,8 @@ static void admit_open(struct admit *admit)
     uint32_t max_moves = guarantee->request.max_moves;
 
     if (group != NULL) {
-        if (group->nmembers != 0 && group->max_moves < max_moves) {
-            max_moves = group->max_moves;
-        } else if (group->nmembers != 0 && group->max_moves > max_moves) {
-            admit_lower(admit, max_moves);
+        if (group->nmembers != 0) {
+            max_moves = (uint32_t)bits_min(max_moves, group->max_moves);
         }
         group->max_moves = max_moves;
         group->area = admit->area;
@@ -563,8 +590,13 @@ static int admit_all(struct admit *admit, struct cma_admission *why)
     count = request->count - admit->shared;
     error = admit_place(admit, count);
     if (error == CMA_OK) {
-        admit_open(admit);
-        return CMA_OK;
+        error = admit_lower(admit);
+        if (error == CMA_OK) {
+            admit_open(admit);
+            return CMA_OK;
+        }
+        admit_unclaim(admit);
+        admit->refusal.reason = CMA_REASON_MOVER;
     }
     if (admit->refusal.reason == CMA_REASON_NONE) {
         error = admit_explain(admit, count);

@@ -126,6 +126,9 @@ static void test_malformed(void **state)
     bad = good;
     bad.bus_offset = 1;
     (void)refused(p, &bad, CMA_EINVAL);
+    p->areas[0].active = 0;
+    assert_int_equal(refused(p, &good, CMA_EBADF).refusal.reason, CMA_REASON_INACTIVE);
+    p->areas[0].active = 1;
     bad = good;
     bad.paddr_last = p->plain->base * PLAIN_PAGE;
     assert_int_equal(refused(p, &bad, CMA_ERANGE).refusal.reason, CMA_REASON_UNREACHABLE);
@@ -359,6 +362,70 @@ static void test_empties_its_windows(void **state)
     stats = promise_area_stats(p);
     assert_int_equal(stats.slot_npages, 120);
     assert_int_equal(stats.claimed_npages, 30);
+    promise_destroy(p);
+}
+
+/* It goes around who refuses, though no plan can see that. */
+static void refuses_at(struct plain *plain, cma_pfn_t pfn, uint32_t cookie)
+{
+    (void)pfn;
+    if (cookie <= 3) {
+        plain->fail_freeze = 1;
+    }
+}
+
+static void test_goes_around(void **state)
+{
+    struct promise *p = promise_create(&promise_small);
+    struct cma_guarantee_request request = promise_request(20, 4, 0);
+    struct cma_guarantee g;
+    cma_pfn_t area = p->areas[0].pfn;
+
+    (void)state;
+    while (cma_area_lend(&p->areas[0], CMA_KIND_MOVABLE)) {
+    }
+    for (uint32_t i = 0; i < 128; i++) {
+        if (i == 5 || i == 30 || i == 70) {
+            (void)promise_put(p, CMA_KIND_MOVABLE, p->plain->picky.number, area + i);
+        }
+    }
+    for (uint32_t i = 0; i < 128; i += 2) {
+        if (plain_info(p->plain, area + i).idle) {
+            (void)promise_put(p, CMA_KIND_MOVABLE, p->plain->sure.number, area + i);
+        }
+    }
+    p->plain->during = refuses_at;
+    assert_int_equal(promise_try(p, &g, &request, NULL), 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        cma_pfn_t pfn = promise_slot(p, i).pfn - area;
+
+        assert_true((pfn > 5 || pfn + 19 < 5) && (pfn > 30 || pfn + 19 < 30) &&
+                    (pfn > 70 || pfn + 19 < 70));
+    }
+    p->plain->during = NULL;
+    p->plain->fail_freeze = 0;
+    promise_destroy(p);
+}
+
+/* Windows that cost fewer copies come first. */
+static void test_copies_little(void **state)
+{
+    struct promise *p = promise_create(&promise_small);
+    struct cma_guarantee g, h;
+    cma_pfn_t area = p->areas[0].pfn;
+
+    (void)state;
+    while (cma_area_lend(&p->areas[0], CMA_KIND_MOVABLE)) {
+    }
+    for (uint32_t i = 0; i < 128; i++) {
+        if (i < 40 ? i % 2 == 0 : i >= 80 && i % 16 == 0) {
+            (void)promise_put(p, CMA_KIND_MOVABLE, p->plain->sure.number, area + i);
+        }
+    }
+    promise_admit(p, &g, 20, 2, 0);
+    assert_int_equal(p->plain->copies, 0);
+    promise_admit(p, &h, 20, 2, 0);
+    assert_true(p->plain->copies > 0 && p->plain->copies <= 4);
     promise_destroy(p);
 }
 
@@ -600,7 +667,7 @@ static void test_group_with_kept_data_in_it(void **state)
     struct promise *p = promise_create(&promise_small);
     struct cma_guarantee_group group = {.open = NULL};
     struct cma_guarantee_request request = promise_request(32, 1, 10);
-    struct cma_guarantee a, b;
+    struct cma_guarantee a, b, c;
     struct cma_guarantee_work work;
     cma_pfn_t slot;
 
@@ -613,6 +680,15 @@ static void test_group_with_kept_data_in_it(void **state)
     }
     request.max_moves = 2;
     assert_int_equal(promise_try(p, &b, &request, NULL), 0);
+    (void)promise_fill_slot(p, slot, 32);
+    assert_int_equal(cma_frame_keep(p->frames, slot), 0);
+    assert_int_equal(cma_frame_keep(p->frames, slot + 1), 0);
+    assert_int_equal(cma_frame_keep(p->frames, slot + 2), CMA_EBUSY);
+    /* One who allows more changes nothing for the others. */
+    request.max_moves = 5;
+    assert_int_equal(promise_try(p, &c, &request, NULL), 0);
+    assert_int_equal(cma_frame_keep(p->frames, slot + 2), CMA_EBUSY);
+    promise_release(p, &c, promise_take(p, &c));
     (void)promise_take_work(p, &b, &work);
     assert_true(work.copied <= 2);
     promise_destroy(p);
@@ -754,6 +830,8 @@ int main(void)
         cmocka_unit_test(test_in_the_way),
         cmocka_unit_test(test_storage),
         cmocka_unit_test(test_empties_its_windows),
+        cmocka_unit_test(test_goes_around),
+        cmocka_unit_test(test_copies_little),
         cmocka_unit_test(test_walk_shows_slots),
         cmocka_unit_test(test_claims_beside_slots),
         cmocka_unit_test(test_claims_in_progress),

@@ -265,7 +265,7 @@ static void make_table(void)
                 cma_pages_init(&board.pages, &board.frames) == 0,
             "the table");
     make_movers();
-    if (false && chance(150) && board.area_npages >= 48) {
+    if (area.engine != NULL && chance(150) && board.area_npages >= 48) {
         board.nclasses = 2;
         board.classes[0] = (struct cma_size_class){4, 8 + (uint32_t)below(9)};
         board.classes[1] = (struct cma_size_class){10, 12 + (uint32_t)below(9)};

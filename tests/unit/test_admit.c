@@ -319,6 +319,41 @@ static void test_storage(void **state)
     promise_destroy(p);
 }
 
+static void test_size_classes(void **state)
+{
+    static const struct cma_size_class classes[] = {{4, 32}, {16, 48}};
+    struct promise_config config = promise_small;
+    struct cma_guarantee_request request = promise_request(4, 9, 0);
+    struct cma_guarantee small, middle, large;
+    struct cma_admission why;
+    struct promise *p;
+    cma_pfn_t area;
+
+    (void)state;
+    config.classes = classes;
+    config.nclasses = 2;
+    p = promise_create(&config);
+    area = p->areas[0].pfn;
+    why = refused(p, &request, CMA_ENOMEM);
+    assert_int_equal(why.possible_count, 8);
+    instead(p, request, &why);
+    promise_admit(p, &small, 4, 8, 0);
+    promise_admit(p, &middle, 16, 3, 0);
+    promise_admit(p, &large, 17, 2, 0);
+    for (uint32_t i = 0; i < 13; i++) {
+        struct cma_slot_info info = promise_slot(p, i);
+
+        if (info.npages == 4) {
+            assert_true(info.pfn + 4 <= area + 32);
+        } else if (info.npages == 16) {
+            assert_true(info.pfn >= area + 32 && info.pfn + 16 <= area + 80);
+        } else {
+            assert_true(info.pfn >= area + 80);
+        }
+    }
+    promise_destroy(p);
+}
+
 /* --- what admission does -------------------------------------------------------------------- */
 
 static void test_empties_its_windows(void **state)
@@ -829,6 +864,7 @@ int main(void)
         cmocka_unit_test(test_alignment_and_boundary),
         cmocka_unit_test(test_in_the_way),
         cmocka_unit_test(test_storage),
+        cmocka_unit_test(test_size_classes),
         cmocka_unit_test(test_empties_its_windows),
         cmocka_unit_test(test_goes_around),
         cmocka_unit_test(test_copies_little),

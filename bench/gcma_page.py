@@ -75,8 +75,8 @@ def page(lines, machine):
     found = find(lines)
     some = next(iter(next(iter(found.values())).values()))
     out = ["# GCMA's experiment", "",
-           "Written by `make bench`. The same table on your machine, to the last digit: `bench/build gcma &&",
-           f"bench/run gcma --seed {some['seed']}`.", "",
+           "Written by `make bench`. The same version gives the same table on any machine, to the last digit:",
+           f"`bench/build gcma && bench/run gcma --seed {some['seed']}`.", "",
            "GCMA (guaranteed CMA, RFC v2 of February 2015) was measured like this: a board with 800 MiB, of which",
            "256 MiB are an area; a kernel is being built in the background; 32 requests of each size, one at a time.",
            "Here the board is simulated, and so is the build ([gcma_load.h](gcma_load.h)): sixteen compilers that take",

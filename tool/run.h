@@ -166,6 +166,7 @@ struct run {
     struct progress progress;
     struct run_result result;
     uint64_t began_ns, ends_ns; /* of the load */
+    bool handles_stay;          /* for the oracle: any of them may have refused to move */
     bool demand;                /* somebody wants a page and has not got it */
     uint32_t streaming;         /* devices that have not ended yet */
 };

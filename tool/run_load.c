@@ -121,7 +121,7 @@ static void load_reclaim(struct load *load)
         id = store->ids[at];
         if (cma_frame_info(&load->run->system.frames, sim_store_pfn(store->store, id), &info) !=
                 0 ||
-            info.slot)
+            info.slot || at >= store->count || store->ids[at] != id) /* gone meanwhile */
             continue;
         store->ids[at] = store->ids[--store->count];
         if (sim_store_remove(store->store, id) != 0)
@@ -430,7 +430,9 @@ static bool load_stays(void *ctx, uint32_t mover, uint32_t cookie)
 {
     const struct load *load = ctx;
 
-    return mover == sim_store_mover(load->stores[LOAD_HANDLES].store) && load->locked == cookie + 1;
+    if (mover != sim_store_mover(load->stores[LOAD_HANDLES].store))
+        return false;
+    return load->run->handles_stay || load->locked == cookie + 1;
 }
 
 void run_fill(struct run *run)

@@ -117,7 +117,8 @@ static void stream_show(struct run_device *device, struct run_buffer *buffer, ui
 }
 
 /* Was the "no" right? */
-static void stream_ask_oracle(struct run_device *device, uint64_t npages)
+static void stream_ask_oracle(struct run_device *device, uint64_t npages,
+                              const struct cma_refusal *refusal)
 {
     struct run *run = device->run;
     struct oracle_question question = {
@@ -131,6 +132,8 @@ static void stream_ask_oracle(struct run_device *device, uint64_t npages)
     struct oracle_answer answer;
     bool possible = false;
 
+    /* Handles refuse while somebody works on them. Which ones did can't be seen any more. */
+    run->handles_stay = refusal->reason == CMA_REASON_MOVER;
     cma_area_stats(device->area->area, &stats);
     question.area_npages = stats.npages;
     promises_part(&run->promises, device->area->range, &question);
@@ -169,7 +172,7 @@ static void stream_refused(struct run_device *device, const struct run_buffer *b
     run->result.broken += buffer->promised;
     /* Two that are not the area's doing. */
     if (refusal->reason != CMA_REASON_MAPPING && refusal->reason != CMA_REASON_QUOTA)
-        stream_ask_oracle(device, buffer->npages);
+        stream_ask_oracle(device, buffer->npages, refusal);
     while (*link != NULL &&
            ((*link)->device != device || (*link)->refusal.reason != refusal->reason ||
             (*link)->refusal.code != refusal->code || (*link)->npages != buffer->npages))

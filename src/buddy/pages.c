@@ -768,7 +768,8 @@ static uint64_t pages_room(void *ctx, cma_paddr_t paddr_last)
         cut++;
     }
     if (frames->slots != NULL) {
-        spare = cma__promise_spare(frames, cut != 0 ? cut - 1 : 0, frames->nzones);
+        idle = cut != 0 ? bits_min(idle, cma__promise_spare(frames, cut - 1, frames->nzones)) : 0;
+        spare = cma__promise_spare(frames, cut, frames->nzones);
     }
     guard_unlock(frames->port, &frames->lock, state);
     npages += pages_cut_room(frames, cut, last, &idle);

@@ -6,18 +6,17 @@
  *     refusals [--ops N] [--seed S] [--only I] [--verbose]
  *
  * Random small boards, filled with buffers, pages of several movers, pins, references, pages whose
- * mover refuses, claims that are paused, and with little room or much. Requests are made of them
- * until one is refused in 200 of N operations (N = 200,000: 1,000 refusals). Then the board is as
- * the refusal has seen it. From there, and each time from there again,
- *   the same request is refused again;
- *   with the change that was named, made for real, it succeeds;
- *   where the change is a number, it is refused with one unit less;
- *   where another change was named, no frame in place is all that stands in the way; where it is a
- *   buffer, no shorter one would do; where none was named, neither a request for one page, nor one
- *   without alignment or limit, nor the release of any one buffer does.
- * All state of a board is in one struct that holds all it points to, so going back is a copy of it.
+ * mover refuses, slots of guarantees, claims that are paused, and with little room or much.
+ * Requests are made of them until one is refused in 200 of N operations (N = 200,000: 1,000
+ * refusals). Then the board is as the refusal has seen it. From there, and each time from there
+ * again, the same request is refused again; with the change that was named, made for real, it
+ * succeeds; where the change is a number, it is refused with one unit less; where another change
+ * was named, no frame in place is all that stands in the way; where it is a buffer, no shorter one
+ * would do; where none was named, neither a request for one page, nor one without alignment or
+ * limit, nor the release of any one buffer does. All state of a board is in one struct that holds
+ * all it points to, so going back is a copy of it.
  */
-#include <cma/area.h>
+#include <cma/guarantee.h>
 #include <cma/pages.h>
 
 #include <stdio.h>
@@ -59,6 +58,9 @@ static struct board {
     struct cma_size_class classes[2][3];
     struct cma_mover movers[MOVERS];
     struct cma_claim paused;
+    struct cma_guarantees all;
+    struct cma_slot slots[8];
+    struct cma_guarantee guarantees[2];
     struct page page[FRAMES]; /* index: cookie */
     struct buffer buffers[BUFFERS];
     uint64_t storage[8192];
@@ -300,10 +302,23 @@ static void make_page(cma_pfn_t pfn, bool in_area, uint32_t pins, uint32_t refs,
     }
     holder.kind = page->kind;
     holder.mover = page->mover == MOVERS ? 0 : page->mover + 1;
-    page->live = cma_frame_publish(&board.frames, pfn, &holder) == 0;
+    if (in_area) {
+        page->live = cma_frame_publish(&board.frames, pfn, &holder) == 0;
+    } else {
+        /* Not what slots are promised. */
+        struct cma_pages_request request = {.npages = 1,
+                                            .holder = holder,
+                                            .paddr_first = pfn << SHIFT,
+                                            .paddr_last = (pfn << SHIFT) + (PAGE - 1)};
+        cma_pfn_t got;
+
+        page->live = cma_pages_alloc(&board.pages, &request, &got, NULL) == 0;
+    }
     page->pfn = pfn;
     if (!page->live || page->mover == MOVERS)
         return;
+    if (page->kind == CMA_KIND_DROPPABLE && chance(300) && cma_frame_keep(&board.frames, pfn) == 0)
+        page->kind = CMA_KIND_MOVABLE;
     page->refuses = page->mover >= 3 && chance(refusals);
     if (in_area && chance(pins) && cma_frame_pin_in_place(&board.frames, pfn) == 0)
         page->pins = 1;
@@ -338,6 +353,27 @@ static void make_buffers(uint32_t index)
             else
                 require(cma_area_release(area, pfn, request.npages, OWNER) == 0, "release");
         }
+    }
+}
+
+/* Runs of the first area that devices were promised. */
+static void make_slots(void)
+{
+    uint32_t wanted = chance(700) ? 0 : 1 + (uint32_t)below(2);
+
+    require(cma_guarantees_init(&board.all, &board.frames, board.slots, 8) == 0, "guarantees");
+    for (uint32_t i = 0; i < wanted; i++) {
+        struct cma_guarantee_request request = {.npages = spread(board.area_npages[0] / 4),
+                                                .count = 1 + (uint32_t)below(3),
+                                                .max_moves = (uint32_t)below(10),
+                                                .align_npages = 1ull << below(4),
+                                                .owner = OWNER + 1};
+        cma_pfn_t pfn;
+
+        if (cma_guarantee_admit(&board.all, &board.guarantees[i], &board.areas[0], &request,
+                                NULL) == 0 &&
+            chance(400))
+            require(cma_guarantee_take(&board.guarantees[i], &pfn, NULL, NULL) == 0, "a block");
     }
 }
 
@@ -415,6 +451,7 @@ static void make_board(void)
     make_table();
     for (uint32_t i = 0; i < board.nareas; i++)
         make_buffers(i);
+    make_slots();
     make_pages();
     if (chance(150)) {
         int more;

@@ -361,6 +361,47 @@ static void test_limits(void **state)
     promise_destroy(p);
 }
 
+/* Room below a limit that cuts a zone: idle frames of the zones below it are not all there are, and
+ * what is promised there does not count for what can be dropped. */
+static void test_room_below_a_limit(void **state)
+{
+    struct promise *p = promise_create(&two_zones);
+    struct plain *plain = p->plain;
+    const struct cma_pages_ops *ops = cma_pages_ops(&plain->pages);
+    cma_paddr_t cut = (plain->base + 400) * PLAIN_PAGE - 1;
+    struct cma_guarantee g;
+    cma_pfn_t slot;
+
+    (void)state;
+    promise_admit(p, &g, 16, 1, 16);
+    slot = promise_slot(p, 0).pfn;
+    promise_use_up(p, 0, 256, 5);
+    promise_use_up(p, 256, 512, 20); /* the lowest */
+    assert_int_equal(ops->room(ops->ctx, p->zones[0].last), 5);
+    assert_int_equal(ops->room(ops->ctx, cut), 25);
+    assert_int_equal(ops->room(ops->ctx, CMA_PADDR_MAX), 25);
+    for (uint32_t i = 0; i < 3; i++) {
+        (void)promise_put(p, CMA_KIND_MOVABLE, plain->stiff.number, slot + i);
+    }
+    assert_int_equal(ops->room(ops->ctx, p->zones[0].last), 2);
+    assert_int_equal(ops->room(ops->ctx, cut), 22);
+    for (uint32_t i = 0; i < 10; i++) {
+        (void)promise_put(p, CMA_KIND_MOVABLE, plain->sure.number, slot + 3 + i);
+    }
+    assert_int_equal(ops->room(ops->ctx, p->zones[0].last), 2);
+    assert_int_equal(ops->room(ops->ctx, cut), 12);
+    assert_int_equal(ops->room(ops->ctx, CMA_PADDR_MAX), 12);
+    for (uint32_t i = 0; i < 4; i++) {
+        (void)promise_put(p, CMA_KIND_DROPPABLE, plain->sure.number, plain->base + 256 + i);
+    }
+    assert_int_equal(ops->room(ops->ctx, cut), 12);
+    promise_use_up(p, 256, 512, 8);
+    assert_int_equal(ops->room(ops->ctx, p->zones[0].last), 0);
+    assert_int_equal(ops->room(ops->ctx, cut), 4);
+    assert_int_equal(ops->room(ops->ctx, CMA_PADDR_MAX), 4);
+    promise_destroy(p);
+}
+
 /* Somebody who needs less than a whole zone is never kept in a slot: nothing could be booked. */
 static void test_limit_below_all_zones(void **state)
 {
@@ -395,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_gate_before_ordinary_claims),
         cmocka_unit_test(test_gate_before_caches),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_room_below_a_limit),
         cmocka_unit_test(test_limit_below_all_zones),
     };
 

@@ -409,6 +409,76 @@ static void test_frames_of_slots(void **state)
     promise_destroy(p);
 }
 
+/* --- beside others -------------------------------------------------------------------------- */
+
+/* A slot may lie across the lanes of its area; frames of each are borrowed, kept and let go. */
+static void test_across_lanes(void **state)
+{
+    struct promise_config config = promise_small;
+    struct cma_area_request claim = {.npages = 128, .owner = 3};
+    struct cma_guarantee g;
+    struct cma_guarantee_work work;
+    struct promise *p;
+    uint32_t first;
+    cma_pfn_t pfn;
+
+    (void)state;
+    config.lanes = 2;
+    config.lane_npages = 64;
+    p = promise_create(&config);
+    assert_int_equal(p->areas[0].nspans, 2);
+    promise_admit(p, &g, 128, 1, 20);
+    first = promise_fill_slot(p, p->areas[0].pfn, 128);
+    for (uint32_t i = 0; i < 20; i++) {
+        assert_int_equal(cma_frame_keep(p->frames, p->areas[0].pfn + 54 + i), 0);
+    }
+    assert_int_equal(promise_free(p, first), 0);
+    assert_int_equal(promise_free(p, first + 127), 0);
+    (void)promise_take_work(p, &g, &work);
+    assert_int_equal(work.copied, 20);
+    assert_int_equal(work.dropped, 106);
+    promise_release(p, &g, p->areas[0].pfn);
+    first = promise_fill_slot(p, p->areas[0].pfn + 60, 8);
+    assert_int_equal(cma_frame_keep(p->frames, p->areas[0].pfn + 64), 0);
+    assert_int_equal(cma_guarantee_revoke(&g), 0);
+    promise_check(p);
+    assert_int_equal(cma_area_alloc(&p->areas[0], &claim, &pfn, NULL), 0);
+    assert_int_equal(p->plain->handles[first + 4].state, PLAIN_HELD);
+    promise_destroy(p);
+}
+
+/* What an ordinary claim beside slots is told would do, does; a block is nobody's to release. */
+static void test_explained_beside_slots(void **state)
+{
+    struct promise *p = promise_create(&promise_small);
+    struct cma_area_request request = {.npages = 60, .owner = 3};
+    struct cma_area_request beside = {.npages = 20, .owner = 4};
+    struct cma_refusal refusal = {0};
+    struct cma_guarantee g;
+    cma_pfn_t pfn, buffer;
+
+    (void)state;
+    promise_admit(p, &g, 70, 1, 0);
+    (void)promise_take(p, &g);
+    assert_int_equal(cma_area_alloc(&p->areas[0], &request, &pfn, &refusal), CMA_ENOMEM);
+    assert_int_equal(refusal.reason, CMA_REASON_PROMISED);
+    assert_int_equal(refusal.change, CMA_CHANGE_NPAGES);
+    assert_int_equal(refusal.change_value, 58);
+    assert_int_equal(refusal.possible_run_npages, 58);
+    assert_int_equal(refusal.free_run_npages, 58);
+    /* A buffer beside it is, and is named if that would do. */
+    assert_int_equal(cma_area_alloc(&p->areas[0], &beside, &buffer, NULL), 0);
+    request.npages = 50;
+    assert_int_equal(cma_area_alloc(&p->areas[0], &request, &pfn, &refusal), CMA_ENOMEM);
+    assert_true(refusal.change == CMA_CHANGE_NPAGES || refusal.change == CMA_CHANGE_RELEASE);
+    if (refusal.change == CMA_CHANGE_RELEASE) {
+        assert_true(refusal.change_value == buffer);
+    } else {
+        assert_int_equal(refusal.change_value, 38);
+    }
+    promise_destroy(p);
+}
+
 /* --- in the middle of something ------------------------------------------------------------- */
 
 static struct {
@@ -710,6 +780,8 @@ int main(void)
         cmocka_unit_test(test_release_of_what_is_not_out),
         cmocka_unit_test(test_lent_to_sure_movers_only),
         cmocka_unit_test(test_frames_of_slots),
+        cmocka_unit_test(test_across_lanes),
+        cmocka_unit_test(test_explained_beside_slots),
         cmocka_unit_test(test_calls_while_taking),
         cmocka_unit_test(test_take_during_a_move),
         cmocka_unit_test(test_revoke_during_a_move),

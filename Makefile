@@ -138,8 +138,11 @@ check-build: $(TESTS)
 check-long: ## 10 million random operations, long thread tests, seeded bugs (about an hour)
 	@scripts/deps check
 	@$(MAKE) --no-print-directory -j$(JOBS) $(call programs,release,$(MODEL)) \
-		$(BUILD)/release/tests/threads/live $(call programs,tsan,$(THREADS))
+		$(addprefix $(BUILD)/release/tests/threads/,live guarantee promised) \
+		$(call programs,tsan,$(THREADS))
 	$(BUILD)/release/tests/threads/live --ops 10000000 --runs 10 --control 10 --seed $(SEED)
+	$(BUILD)/release/tests/threads/guarantee --ops $$(($(OPS) * 6)) --seed $(SEED)
+	$(BUILD)/release/tests/threads/promised --ops $$(($(OPS) * 13)) --seed $(SEED)
 	@for program in $(call programs,release,$(MODEL)); do \
 		echo "$$program --ops $(OPS) --seed $(SEED)"; \
 		time $$program --ops $(OPS) --seed $(SEED) || exit 1; \

@@ -140,8 +140,11 @@ static void crowd_admit(struct crowd *crowd)
         .owner = crowd->owner,
     };
     crowd->guest = crowd->group != NULL && area == crowd->group_area && crowd_below(crowd, 2) == 0;
-    if (crowd->guest)
+    if (crowd->guest) {
+        /* What slots may keep is lowered while others take them. */
+        crowd->wish.max_moves = (uint32_t)crowd_below(crowd, 16);
         crowd->wish.group = crowd->group;
+    }
     error = cma_guarantee_admit(&machine->guarantees, &crowd->guarantee, area, &crowd->wish, &why);
     crowd->admitted = error == 0;
     crowd->admissions += error == 0;

@@ -17,7 +17,8 @@
 
 #define MACHINE_SHIFT 12
 #define MACHINE_VADDR 0x10000000u /* of the page at 0: CPU addresses are other numbers */
-#define MACHINE_TRIES 4u          /* of a holder whose page must leave its slot first */
+#define MACHINE_YIELD 5u
+#define MACHINE_TRIES 4u /* of a holder whose page must leave its slot first */
 
 _Thread_local struct machine_work machine_work;
 
@@ -214,10 +215,15 @@ static void machine_invalidate(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
     machine_work.invalidated += nbytes >> MACHINE_SHIFT;
 }
 
+/* Waits for other processors, so others have a turn here now and then. */
 static void machine_flush(void *ctx)
 {
+    static _Thread_local uint32_t calls;
+
     (void)ctx;
     machine_work.flushes++;
+    if (++calls % MACHINE_YIELD == 0)
+        sched_yield();
 }
 
 static void machine_barrier(void *ctx)

@@ -6,7 +6,7 @@
  *
  * Five guarantees on two areas: of no copies and of some, one that two threads share, two of
  * devices that are never open together. Three threads take and give back their blocks, also before
- * the device is quiet, N / 256 times each. All the time, they and two threads more are the crowd
+ * the device is quiet, N / 512 times each. All the time, they and two threads more are the crowd
  * (support/crowd.h) that fills and dirties memory, pins, claims and is admitted for more.
  *
  * No take may fail, and none may cost more than its bound, as counted in the port's hooks and in
@@ -45,8 +45,8 @@ static const struct {
      1,
      {.npages = 64, .count = 1, .max_moves = 12, .boundary_nbytes = 128 << 12},
      {0, 1, 0}},
-    {"1 x 48, 2 copies", 0, {.npages = 48, .count = 1, .max_moves = 2}, {0, 0, 1}},
-    {"3 x 16, 1 copy", 0, {.npages = 16, .count = 3, .max_moves = 1}, {0, 0, 3}},
+    {"1 x 48, 16 copies", 0, {.npages = 48, .count = 1, .max_moves = 16}, {0, 0, 1}},
+    {"3 x 16, 12 copies", 0, {.npages = 16, .count = 3, .max_moves = 12}, {0, 0, 3}},
 };
 
 /* What happened under one plan, in one thread. */
@@ -525,9 +525,9 @@ int main(int argc, char **argv)
         struct machine_config config = guarantee_machine(i);
 
         printf("machine %u:\n", i);
-        guarantee_run(&config, ops / 256, seed + i, &with);
+        guarantee_run(&config, ops / 512, seed + i, &with);
         config.nslots = 0;
-        guarantee_run(&config, ops / 1024, seed + i, &without);
+        guarantee_run(&config, ops / 2048, seed + i, &without);
     }
     printf("guarantee: with 0 of %llu takes failed, 0 above the bound, %.3f copies a take; without "
            "%llu of %llu failed, %llu of the others were above it\n",

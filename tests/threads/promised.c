@@ -4,7 +4,7 @@
  *
  *     promised [--ops N] [--seed S]
  *
- * N / 64 allocations, by two threads, of four devices: one that does not snoop the CPU's caches,
+ * N / 128 allocations, by two threads, of four devices: one that does not snoop the CPU's caches,
  * one that does, with an offset on its bus, an alignment and a boundary, and two that are never
  * open together. The same threads and two more are the crowd (support/crowd.h).
  *
@@ -383,8 +383,8 @@ int main(int argc, char **argv)
         else
             return 2;
     }
-    failed = dma_run(true, ops / 64 / THREADS + 1, seed, &with);
-    refused = dma_run(false, ops / 256 / THREADS + 1, seed, &without);
+    failed = dma_run(true, ops / 128 / THREADS + 1, seed, &with);
+    refused = dma_run(false, ops / 512 / THREADS + 1, seed, &without);
     printf("promised: %llu of %llu coherent allocations failed; without promises %llu of %llu\n",
            (unsigned long long)failed, (unsigned long long)with, (unsigned long long)refused,
            (unsigned long long)without);

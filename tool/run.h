@@ -121,6 +121,7 @@ struct run_device {
     uint64_t random;
     struct run_buffer buffers[RUN_BUFFERS_MAX];
     uint32_t nbuffers;
+    uint64_t given_back_seen; /* run->given_back when it asked last */
     uint64_t requests, succeeded, failed;
     uint64_t starts, pictures, late; /* streams begun; pictures shown; of these, late */
     uint64_t bytes_wrong;
@@ -166,6 +167,8 @@ struct run {
     struct progress progress;
     struct run_result result;
     uint64_t began_ns, ends_ns; /* of the load */
+    uint64_t given_back;        /* buffers, by all devices */
+    uint32_t giving_back;       /* just now */
     bool handles_stay;          /* for the oracle: any of them may have refused to move */
     bool demand;                /* somebody wants a page and has not got it */
     uint32_t streaming;         /* devices that have not ended yet */

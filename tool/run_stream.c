@@ -146,7 +146,9 @@ static void stream_ask_oracle(struct run_device *device, uint64_t npages,
         possible = answer.possible;
     }
     run->result.questions++;
-    run->result.disagreements += possible;
+    /* Who gives a buffer back while another is being refused proves nothing. */
+    run->result.disagreements +=
+        possible && run->giving_back == 0 && run->given_back == device->given_back_seen;
 }
 
 /* Whose buffer would have to go? */
@@ -196,9 +198,12 @@ static bool stream_ask(struct run_device *device, struct run_buffer *buffer)
     struct cma_refusal refusal = {.pfn = CMA_PFN_NONE};
     uint64_t copied = sim_self_copied_pages(run->sim);
     uint64_t began = sim_now_ns(run->sim);
-    int error = device->area->linux_policy != NULL
-                    ? run_linux_ask(device, buffer, &refusal)
-                    : cma_dma_alloc_coherent(&device->dma, &request, &buffer->memory, &refusal);
+    int error;
+
+    device->given_back_seen = run->given_back;
+    error = device->area->linux_policy != NULL
+                ? run_linux_ask(device, buffer, &refusal)
+                : cma_dma_alloc_coherent(&device->dma, &request, &buffer->memory, &refusal);
 
     copied = sim_self_copied_pages(run->sim) - copied;
     device->requests++;
@@ -245,9 +250,12 @@ static void stream_stop(struct run_device *device)
             continue;
         stream_look(device, buffer);
         buffer->live = false;
+        device->run->giving_back++;
         error = device->area->linux_policy != NULL
                     ? run_linux_give_back(device, buffer)
                     : cma_dma_free_coherent(&device->dma, &buffer->memory);
+        device->run->giving_back--;
+        device->run->given_back++;
         if (error != 0)
             device->run->result.violation = "a device could not give its buffer back";
     }

@@ -283,10 +283,11 @@ static int coherent_prepare(const struct cma_device *device, cma_paddr_t paddr, 
     const struct cma_port *port = device->dma->port;
     bool snoops = coherent_snoops(device);
     void *vaddr = coherent_linear(port, paddr, nbytes);
+    bool promised = buffer->source == CMA_SOURCE_GUARANTEE;
     bool linear = vaddr != NULL;
     int error;
 
-    if (linear ? !snoops && port->set_attr == NULL : port->map == NULL) {
+    if (linear ? !snoops && port->set_attr == NULL : promised || port->map == NULL) {
         return CMA_EOPNOTSUPP;
     }
     port->zero(port->ctx, paddr, nbytes);
@@ -307,7 +308,9 @@ static int coherent_prepare(const struct cma_device *device, cma_paddr_t paddr, 
         guard_tlb_flush(port);
         port->invalidate(port->ctx, paddr, nbytes);
     }
-    if (linear && !snoops && !coherent_verify(port, vaddr, paddr, nbytes, CMA_ATTR_UNCACHED)) {
+    /* Of what was promised, each page was looked at when it was admitted. */
+    if (linear && !snoops && !promised &&
+        !coherent_verify(port, vaddr, paddr, nbytes, CMA_ATTR_UNCACHED)) {
         coherent_set_cached(port, paddr, nbytes);
         return CMA_EOPNOTSUPP;
     }

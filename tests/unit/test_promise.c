@@ -42,6 +42,7 @@ struct cache {
     bool held[NPAGES];
     cma_pfn_t pfn[NPAGES];
     uint32_t ndropped;
+    bool letting_go; /* of everything, just now */
 };
 
 struct bench {
@@ -143,7 +144,7 @@ static int cache_discard(void *ctx, cma_pfn_t pfn, uint32_t cookie)
 {
     struct cache *cache = ctx;
 
-    if (!cache->held[cookie] || cache->pfn[cookie] != pfn) {
+    if (!cache->held[cookie] || cache->pfn[cookie] != pfn || cache->letting_go) {
         return CMA_ENOENT;
     }
     cache->held[cookie] = false;
@@ -485,6 +486,34 @@ static void test_which_block(void **state)
     bench_destroy();
 }
 
+/* A port that can't wait for a mover: the promise is not broken, and nothing else is taken. */
+static void test_try_again(void **state)
+{
+    struct cma_coherent_request request = {.nbytes = 16 * PAGE};
+    struct cma_device_promise promise;
+    struct cma_coherent buffer;
+    struct cma_refusal refusal;
+    struct cma_device device;
+
+    (void)state;
+    bench_create(1, NSLOTS);
+    bench.port.wait = NULL;
+    bench.port.wake = NULL;
+    make_device(&device, 5, &bench.system.areas[1], 0);
+    assert_int_equal(admit(&device, &promise, 16, 1, NULL), 0);
+    cache_fill();
+    bench.cache.letting_go = true;
+    assert_int_equal(cma_dma_alloc_coherent(&device, &request, &buffer, &refusal), CMA_EAGAIN);
+    assert_int_equal(refusal.code, CMA_EAGAIN);
+    assert_int_equal(device.live_npages, 0);
+    bench_check();
+    bench.cache.letting_go = false;
+    assert_int_equal(source_of(&device, request, &buffer), CMA_SOURCE_GUARANTEE);
+    assert_int_equal(cma_dma_free_coherent(&device, &buffer), 0);
+    assert_int_equal(cma_device_revoke(&device, &promise), 0);
+    bench_destroy();
+}
+
 /* What a block does not fit is not served from it: alignment and boundary, too. */
 static void test_what_a_block_serves(void **state)
 {
@@ -795,6 +824,7 @@ int main(void)
         cmocka_unit_test(test_seen_the_same),
         cmocka_unit_test(test_within_bounds),
         cmocka_unit_test(test_which_block),
+        cmocka_unit_test(test_try_again),
         cmocka_unit_test(test_what_a_block_serves),
         cmocka_unit_test(test_parts_of_reach),
         cmocka_unit_test(test_malformed),

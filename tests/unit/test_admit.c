@@ -704,7 +704,7 @@ static void test_group_with_kept_data_in_it(void **state)
     struct cma_guarantee_request request = promise_request(32, 1, 10);
     struct cma_guarantee a, b, c;
     struct cma_guarantee_work work;
-    cma_pfn_t slot;
+    cma_pfn_t slot, other;
 
     (void)state;
     request.group = &group;
@@ -721,8 +721,14 @@ static void test_group_with_kept_data_in_it(void **state)
     assert_int_equal(cma_frame_keep(p->frames, slot + 2), CMA_EBUSY);
     /* One who allows more changes nothing for the others. */
     request.max_moves = 5;
+    request.count = 2;
     assert_int_equal(promise_try(p, &c, &request, NULL), 0);
     assert_int_equal(cma_frame_keep(p->frames, slot + 2), CMA_EBUSY);
+    other = promise_slot(p, promise_slot(p, 0).pfn == slot ? 1 : 0).pfn;
+    (void)promise_fill_slot(p, other, 3);
+    assert_int_equal(cma_frame_keep(p->frames, other), 0);
+    assert_int_equal(cma_frame_keep(p->frames, other + 1), 0);
+    assert_int_equal(cma_frame_keep(p->frames, other + 2), CMA_EBUSY);
     promise_release(p, &c, promise_take(p, &c));
     (void)promise_take_work(p, &b, &work);
     assert_true(work.copied <= 2);

@@ -461,14 +461,13 @@ static bool admit_stop_lending(struct cma_guarantees *all, struct cma_slot *slot
     return lent;
 }
 
-static void admit_set_max_moves(struct admit *admit, uint32_t max_moves)
+static void admit_set_max_moves(struct cma_slots *slots, const struct cma_guarantee *member,
+                                uint32_t max_moves)
 {
-    struct cma_slots *slots = &admit->all->slots;
-
     for (uint32_t i = 0; i < slots->nsorted; i++) {
         struct cma_slot *slot = &slots->slots[slots->slots[i].sorted];
 
-        if (admit_is_own(admit->guarantee, slot)) {
+        if (admit_is_own(member, slot)) {
             atom_poke(&slot->max_moves, max_moves);
         }
     }
@@ -487,7 +486,7 @@ static int admit_lower(struct admit *admit)
         request->group->max_moves <= request->max_moves) {
         return CMA_OK;
     }
-    admit_set_max_moves(admit, request->max_moves);
+    admit_set_max_moves(slots, admit->guarantee, request->max_moves);
     for (uint32_t i = 0; i < slots->nsorted && error == CMA_OK; i++) {
         struct cma_slot *slot = &slots->slots[slots->slots[i].sorted];
         struct cma_guarantee_work work = {0};
@@ -498,7 +497,7 @@ static int admit_lower(struct admit *admit)
         }
     }
     if (error != CMA_OK) {
-        admit_set_max_moves(admit, request->group->max_moves);
+        admit_set_max_moves(slots, admit->guarantee, request->group->max_moves);
     }
     return error;
 }
@@ -687,6 +686,21 @@ static struct cma_guarantee *admit_heir(const struct cma_guarantee *guarantee)
     return other;
 }
 
+/* Those who stay in a group may allow more copies than who left it. */
+static void admit_raise(struct cma_guarantees *all, const struct cma_guarantee *heir)
+{
+    struct cma_guarantee_group *group = heir->request.group;
+    uint32_t max_moves = UINT32_MAX;
+
+    for (const struct cma_guarantee *one = all->first; one != NULL; one = one->next) {
+        if (one->request.group == group) {
+            max_moves = (uint32_t)bits_min(max_moves, one->request.max_moves);
+        }
+    }
+    group->max_moves = max_moves;
+    admit_set_max_moves(&all->slots, heir, max_moves);
+}
+
 /* Is nobody moving a frame out of its slots, or can he be waited for? */
 static bool admit_may_close(const struct cma_guarantee *guarantee)
 {
@@ -762,6 +776,9 @@ int cma_guarantee_revoke(struct cma_guarantee *guarantee)
     }
     if (guarantee->request.group != NULL) {
         guarantee->request.group->nmembers--;
+    }
+    if (heir != NULL) {
+        admit_raise(all, heir);
     }
     *guarantee = (struct cma_guarantee){.area = NULL};
     cma__promise_exit(all);

@@ -769,6 +769,37 @@ static void test_movers_letting_go(void **state)
     }
 }
 
+/* Who allows few copies leaves the group: the others' slots may keep as much as before. */
+static void test_group_allows_more_again(void **state)
+{
+    struct promise *p = promise_create(&promise_small);
+    struct cma_guarantee_group group = {.open = NULL};
+    struct cma_guarantee_request request = promise_request(32, 1, 10);
+    struct cma_guarantee a, b, c;
+    cma_pfn_t slot;
+
+    (void)state;
+    request.group = &group;
+    assert_int_equal(promise_try(p, &a, &request, NULL), 0);
+    request.max_moves = 2;
+    assert_int_equal(promise_try(p, &b, &request, NULL), 0);
+    request.max_moves = 6;
+    assert_int_equal(promise_try(p, &c, &request, NULL), 0);
+    assert_int_equal(cma_guarantee_revoke(&b), 0);
+    slot = promise_slot(p, 0).pfn;
+    for (uint32_t i = 0; i < 6; i++) {
+        (void)promise_put(p, CMA_KIND_MOVABLE, p->plain->sure.number, slot + i);
+    }
+    assert_int_equal(promise_stats(&a).kept_npages, 6);
+    assert_int_equal(cma_guarantee_revoke(&c), 0);
+    for (uint32_t i = 6; i < 10; i++) {
+        (void)promise_put(p, CMA_KIND_MOVABLE, p->plain->sure.number, slot + i);
+    }
+    assert_int_equal(promise_stats(&a).kept_npages, 10);
+    promise_release(p, &a, promise_take(p, &a));
+    promise_destroy(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -787,6 +818,7 @@ int main(void)
         cmocka_unit_test(test_revoke_during_a_move),
         cmocka_unit_test(test_take_during_an_admission),
         cmocka_unit_test(test_group_not_emptied),
+        cmocka_unit_test(test_group_allows_more_again),
         cmocka_unit_test(test_movers_letting_go),
     };
 

@@ -150,7 +150,7 @@ static bool device_admit(struct hostile *board, struct hostile_device *device)
         return false;
     exact = !board->refusals && board->nested_percent == 0 && board->failing_percent == 0;
     if (why.possible_count >= request->count || why.possible_npages >= request->npages) {
-        HOSTILE_REQUIRE(board, !exact,
+        HOSTILE_REQUIRE(board, error == CMA_EAGAIN || !exact,
                         "%u blocks of %llu pages are refused, but %u or %llu would be possible",
                         request->count, (unsigned long long)request->npages, why.possible_count,
                         (unsigned long long)why.possible_npages);
@@ -167,7 +167,7 @@ static bool device_admit(struct hostile *board, struct hostile_device *device)
     board->sums->possible_asked++;
     board->sums->possible_given += error == 0;
     board->sums->admitted += error == 0;
-    HOSTILE_REQUIRE(board, error == 0 || !exact,
+    HOSTILE_REQUIRE(board, error == 0 || error == CMA_EAGAIN || !exact,
                     "%u blocks of %llu pages were said to be possible: %s", request->count,
                     (unsigned long long)request->npages, cma_strerror(error));
     return device->admitted;

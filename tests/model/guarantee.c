@@ -5,7 +5,7 @@
  *     guarantee [--ops N] [--seed S] [--boards B] [--real R] [--board I]
  *
  * N takes under guarantees in all, on B boards of 256 to 4,096 frames and R of 32 MiB to 1 GiB,
- * which get a twentieth of them. Not one may fail, and none may cost more than its bound in any of
+ * which get a fiftieth of them. Not one may fail, and none may cost more than its bound in any of
  * the five counts. Then the same load without guarantees, where the same devices ask their areas
  * for the same blocks on the same boards: there takes fail. Both lines are printed.
  *
@@ -203,8 +203,8 @@ static void run(struct hostile *board, const struct options *options, const char
     bool real = number >= options->boards;
     uint64_t boards = real ? options->real : options->boards;
     uint64_t ops = options->real == 0 ? options->ops
-                   : real             ? options->ops / 20
-                                      : options->ops - options->ops / 20;
+                   : real             ? options->ops / 50
+                                      : options->ops - options->ops / 50;
     uint64_t index = real ? number - options->boards : number;
     struct plan plan;
 

@@ -25,7 +25,7 @@ static void devices_request(struct hostile *board, struct hostile_device *device
     request->count = 1 + (uint32_t)hostile_below(board, HOSTILE_BLOCKS_MAX);
     while (request->count > 1 && request->count * request->npages > area->npages * 6 / 10)
         request->count--;
-    if (hostile_chance(board, 30))
+    if (hostile_chance(board, 40))
         request->max_moves = 1 + (uint32_t)hostile_below(board, 16);
     if (hostile_chance(board, 30))
         request->align_npages = 1ull << hostile_below(board, 6);
@@ -148,7 +148,8 @@ static bool device_admit(struct hostile *board, struct hostile_device *device)
                     why.refusal.reason, why.refusal.code);
     if (why.possible_count == 0 && why.possible_npages == 0)
         return false;
-    exact = !board->refusals && board->nested_percent == 0 && board->failing_percent == 0;
+    exact = !board->refusals && board->nested_percent == 0 && board->failing_percent == 0 &&
+            board->nreferenced == 0;
     if (why.possible_count >= request->count || why.possible_npages >= request->npages) {
         HOSTILE_REQUIRE(board, error == CMA_EAGAIN || !exact,
                         "%u blocks of %llu pages are refused, but %u or %llu would be possible",

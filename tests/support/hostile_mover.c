@@ -149,13 +149,24 @@ static uint32_t mover_discard_many(void *ctx, const struct cma_move *moves, uint
     return nmoves;
 }
 
+/* On real boards the end of a zone: room below an address inside of one is counted frame by frame,
+ * for each window that an ordinary claim looks at. */
+static cma_paddr_t movers_limit(struct hostile *board, uint32_t index)
+{
+    uint32_t frame = (uint32_t)hostile_below(board, board->nframes);
+    uint32_t zone = (uint32_t)hostile_below(board, board->nzones);
+
+    if (index < 2 || hostile_chance(board, 50))
+        return CMA_PADDR_MAX;
+    return board->real ? board->zones[zone].last : hostile_paddr_last(board, frame);
+}
+
 /* The first two reach everything and never refuse: a page cache, and processes' own pages. */
 void hostile_movers_make(struct hostile *board)
 {
     board->nmovers = 3 + (uint32_t)hostile_below(board, HOSTILE_MOVERS_MAX - 2);
     for (uint32_t i = 0; i < board->nmovers; i++) {
         struct hostile_mover *mover = &board->movers[i];
-        uint32_t frame = (uint32_t)hostile_below(board, board->nframes);
         int number;
 
         mover->board = board;
@@ -163,8 +174,7 @@ void hostile_movers_make(struct hostile *board)
         mover->mover = (struct cma_mover){
             .name = "mover",
             .ctx = mover,
-            .paddr_last = i < 2 || hostile_chance(board, 50) ? CMA_PADDR_MAX
-                                                             : hostile_paddr_last(board, frame),
+            .paddr_last = movers_limit(board, i),
             .flags = i < 2                       ? 0
                      : hostile_chance(board, 30) ? CMA_MOVER_MAY_REFUSE
                      : hostile_chance(board, 10) ? CMA_MOVER_NEEDS_MEMORY

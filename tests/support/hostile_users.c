@@ -190,7 +190,7 @@ static void users_get(struct hostile *board, enum hostile_list list, uint32_t n)
                               ? 1
                               : 1 + (uint32_t)hostile_below(board, 8);
 
-        if (!users_alloc(board, list, mover, npages, flags) && npages == 1)
+        if (!users_alloc(board, list, mover, npages, flags) && hostile_chance(board, 70))
             return;
     }
 }
@@ -544,6 +544,24 @@ static void users_sell(struct hostile *board)
     board->buffers[at] = board->buffers[--board->nbuffers];
 }
 
+/* Dirties what one slot lends, as far as it goes. */
+static void users_dirty_slot(struct hostile *board, uint32_t n)
+{
+    uint32_t index = (uint32_t)hostile_below(board, HOSTILE_SLOTS_MAX / 8);
+    struct cma_slot_info info;
+
+    if (cma_guarantees_slot(&board->guarantees, index, &info) != 0 || info.out || info.returning)
+        return;
+    for (uint32_t i = 0; i < n && i < info.npages; i++) {
+        uint32_t owner =
+            board->owners[hostile_frame(board, info.pfn) + hostile_below(board, info.npages)];
+
+        if (owner != 0 && owner < HOSTILE_OWNER && !board->items[owner - 1].in_call &&
+            board->items[owner - 1].list == HOSTILE_DROPPABLE)
+            users_keep(board, owner - 1);
+    }
+}
+
 /* --- rounds -------------------------------------------------------------------------------- */
 
 static void users_odds(struct hostile *board, uint32_t n)
@@ -580,7 +598,12 @@ void hostile_round(struct hostile *board, bool small)
     case 1: users_get(board, HOSTILE_DROPPABLE, n); break;
     case 2: users_get(board, HOSTILE_MOVABLE, n); break;
     case 3: users_get(board, HOSTILE_UNMOVABLE, n); break;
-    case 4: users_each(board, HOSTILE_DROPPABLE, n, users_keep); break;
+    case 4:
+        if (hostile_chance(board, 50))
+            users_dirty_slot(board, n);
+        else
+            users_each(board, HOSTILE_DROPPABLE, n, users_keep);
+        break;
     case 5: users_each(board, HOSTILE_MOVABLE, n, users_allow_drop); break;
     case 6: users_put(board, HOSTILE_DROPPABLE, n); break;
     case 7: users_put(board, HOSTILE_MOVABLE, n); break;

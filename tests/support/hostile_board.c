@@ -265,7 +265,9 @@ static void board_character(struct hostile *board)
         board->weight += board->weights[i];
     }
     board->nested_percent = hostile_chance(board, 60) ? 0 : 1 + (uint32_t)hostile_below(board, 8);
-    board->failing_percent = hostile_chance(board, 70) ? 0 : 1 + (uint32_t)hostile_below(board, 50);
+    /* Who is told of room that is not there looks again up to a thousand times. */
+    board->failing_percent =
+        hostile_chance(board, board->real ? 95 : 70) ? 0 : 1 + (uint32_t)hostile_below(board, 50);
     board->refusal_percent = 5 + (uint32_t)hostile_below(board, 60);
     board->out_percent = 10 + (uint32_t)hostile_below(board, 80);
     board->every = board->real                ? 1000

@@ -440,7 +440,7 @@ static void users_claim_request(struct hostile *board, uint32_t area,
     const struct hostile_area *a = &board->areas[area];
 
     *request = (struct cma_area_request){
-        .npages = hostile_log_uniform(board, 1, (a->npages + 2) / 3),
+        .npages = hostile_log_uniform(board, 1, board->real ? 1024 : (a->npages + 2) / 3),
         .owner = 0x5000 + (uint32_t)hostile_below(board, 0x1000),
         .align_npages = hostile_chance(board, 70) ? 0 : 1ull << hostile_below(board, 5),
         .flags = hostile_chance(board, 20)   ? CMA_CLAIM_LONG

@@ -34,7 +34,10 @@
  *   - cma_frame_keep answers CMA_EBUSY where the frame has to leave its slot to get dirty: the
  *     same. Where cma_frame_move_out has nowhere to go, the writer waits: data that can't be
  *     dropped never exceeds the memory outside of slots;
- *   - discard of a droppable frame never fails for such a mover, once it knows the frame.
+ *   - discard of a droppable frame never fails for such a mover, once it knows the frame. Until
+ *     then (CMA_ENOENT), and while a frame is just being freed, who takes the slot asks again and
+ *     again without sleeping: where priorities are strict, the thread that has just got the frame,
+ *     or frees it, must not be kept from running meanwhile.
  *
  * Over a host's allocator (cma_frames_config.areas_only) slots hold droppable data only, for the
  * table does not know what else the host's memory is for.

@@ -500,6 +500,7 @@ static struct machine_config guarantee_machine(uint32_t index)
         .limited_npages = index == 1 ? 0 : 600,
         .refusal_percent = index == 1 ? 25 : 0,
         .no_index = index == 1,
+        .lends = index == 1,
         .ncaches = index == 2 ? 2 : 0,
         .lanes = index == 2 ? 2 : 1,
         .lane_npages = 64,

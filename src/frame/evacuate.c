@@ -514,11 +514,12 @@ static int evacuate_group(struct evacuate *evacuate, uint32_t nmoves, uint32_t w
 
     if (word_kind(word) == CMA_KIND_DROPPABLE) {
         error = evacuate_discard(evacuate, mover, moves, nmoves, &done);
-        if (error != CMA_EBUSY && error != CMA_EBADF) {
+        if ((error != CMA_EBUSY && error != CMA_EBADF) || evacuate->evacuation->destination != 0) {
             *pfn = error != CMA_OK ? moves[done].from : *pfn;
             return error;
         }
-        /* One that its mover would not drop may still be carried elsewhere. */
+        /* One that its mover would not drop may still be carried elsewhere; not out of a slot, for
+         * nothing is booked for it, and its mover has broken its word. */
         moves[0].from = moves[done].from;
         *pfn = done + 1 < nmoves ? moves[done + 1].from : *pfn;
         nmoves = 1;

@@ -279,6 +279,30 @@ static void test_revoked_while_moved_out(void **state)
     revoke_while_moved_out(false);
 }
 
+/* --- a mover breaks its word ----------------------------------------------------------- */
+
+/* It was not to refuse: the device hears of it, but nothing is copied that was not to be. */
+static void test_refused(void **state)
+{
+    struct cma_guarantee_work work;
+    struct cma_refusal refusal;
+    cma_pfn_t pfn;
+
+    (void)state;
+    for (uint32_t cookie = A; cookie <= C; cookie += C - A) {
+        stage_make(&plain, false, 2);
+        stage.board->handles[cookie].refuses = true;
+        assert_int_equal(cma_guarantee_take(&stage.promised[0], &pfn, &work, &refusal), CMA_EBUSY);
+        assert_int_equal(refusal.reason, CMA_REASON_MOVER);
+        board_check(stage.board);
+        stage.board->handles[cookie].refuses = false;
+        assert_int_equal(cma_guarantee_take(&stage.promised[0], &pfn, &work, &refusal), 0);
+        assert_true(work.copied <= 1);
+        assert_int_equal(cma_guarantee_release(&stage.promised[0], pfn, true), 0);
+        stage_end();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_freed_while_evacuated_in_zones),
         cmocka_unit_test(test_taken_while_moved_out),
         cmocka_unit_test(test_revoked_while_moved_out),
+        cmocka_unit_test(test_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

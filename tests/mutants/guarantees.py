@@ -45,9 +45,6 @@ CLAUSES = [
         ("data that reaches no whole zone may be kept", [
             ("frame/slot.c", "            return zone;\n        }\n    }\n    return frames->nzones;",
              "            return zone;\n        }\n    }\n    return 0;")]),
-        ("data is kept over a host's allocator", [
-            ("frame/slot.c", "    if (frames->areas_only || zone == frames->nzones) {",
-             "    if (zone == frames->nzones) {")]),
         ("a frame that is freed stays booked", [
             ("frame/slot.c",
              "    if (word_kind(word) == CMA_KIND_MOVABLE) {\n"
@@ -126,8 +123,9 @@ CLAUSES = [
              "CMA_DESTINATION_PROMISED : 0;")]),
         ("a claim's look at its room counts what is promised", [
             ("buddy/pages.c",
-             "        spare = cma__promise_spare(frames, cut != 0 ? cut - 1 : 0, frames->nzones);",
-             "        spare = UINT64_MAX;")]),
+             "        idle = cut != 0 ? bits_min(idle, cma__promise_spare(frames, cut - 1, "
+             "frames->nzones)) : 0;\n"
+             "        spare = cma__promise_spare(frames, cut, frames->nzones);\n", "")]),
         ("kept data is lent frames of slots without a booking", [
             ("frame/slot.c", "    bool kept = holder->kind == CMA_KIND_MOVABLE;", "    bool kept = false;")]),
         ("a droppable frame gets dirty without a booking", [
@@ -318,8 +316,7 @@ CLAUSES = [
              "    return cma_area_alloc(admit->area, &area, &pfn, &admit->refusal);",
              "    (void)pfn;\n    return CMA_OK;")]),
         ("a refused admission keeps what it claimed", [
-            ("cma/admit.c", "    for (uint32_t i = 0; i < slots->nslots && error != CMA_OK; i++) {",
-             "    for (uint32_t i = 0; i < slots->nslots && error > 0; i++) {")]),
+            ("cma/admit.c", "    if (error != CMA_OK) {\n        admit_unclaim(admit);\n    }\n", "")]),
     ]),
     ("... fixes mask, boundary and alignment", [
         ("admission does not look at the mask", [
@@ -465,9 +462,16 @@ CLAUSES = [
         ("a group stays open when its last block is back", [
             ("cma/guarantee.c", "        group->open = NULL;", "        (void)group;")]),
         ("a new member does not empty what allows more copies", [
-            ("cma/admit.c", "            admit_lower(admit, max_moves);", "            (void)admit_lower;")]),
+            ("cma/admit.c", "        error = admit_lower(admit);", "        (void)admit_lower;")]),
+        ("a refused member leaves the others fewer copies", [
+            ("cma/admit.c", "        admit_set_max_moves(admit, request->group->max_moves);", "        (void)slots;")]),
+        ("a member that is refused late keeps what it claimed", [
+            ("cma/admit.c",
+             "        admit_unclaim(admit);\n        admit->refusal.reason = CMA_REASON_MOVER;",
+             "        admit->refusal.reason = CMA_REASON_MOVER;")]),
         ("a new member's slots allow more copies than the others'", [
-            ("cma/admit.c", "            max_moves = group->max_moves;", "            (void)group;")]),
+            ("cma/admit.c", "            max_moves = (uint32_t)bits_min(max_moves, group->max_moves);\n",
+             "")]),
         ("the first member to go takes the slots along", [
             ("cma/admit.c", "        if (heir == NULL) {\n", "        if (heir == NULL || slot->first == guarantee) {\n")]),
     ]),

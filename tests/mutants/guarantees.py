@@ -440,7 +440,8 @@ CLAUSES = [
              "        guard_tlb_flush(frames->port);\n")]),
         ("a block is handed over without the flush", [
             ("cma/guarantee.c",
-             "        guard_tlb_flush(frames->port);\n        evacuation.flushes++;", "        evacuation.flushes++;")]),
+             "        guard_tlb_flush(frames->port);\n        evacuation.flushes++;",
+             "        evacuation.flushes++;")]),
     ]),
     ("Idle slots are lent to at least 95 %", [
         ("slots are not lent at all", [
@@ -473,7 +474,8 @@ CLAUSES = [
             ("cma/admit.c", "            max_moves = (uint32_t)bits_min(max_moves, group->max_moves);\n",
              "")]),
         ("the first member to go takes the slots along", [
-            ("cma/admit.c", "        if (heir == NULL) {\n", "        if (heir == NULL || slot->first == guarantee) {\n")]),
+            ("cma/admit.c", "        if (heir == NULL) {\n",
+             "        if (heir == NULL || slot->first == guarantee) {\n")]),
     ]),
     ("Quotas: no device drains an area where others have guarantees", [
         ("a quota is not looked at", [

@@ -465,7 +465,9 @@ CLAUSES = [
         ("a new member does not empty what allows more copies", [
             ("cma/admit.c", "        error = admit_lower(admit);", "        (void)admit_lower;")]),
         ("a refused member leaves the others fewer copies", [
-            ("cma/admit.c", "        admit_set_max_moves(admit, request->group->max_moves);", "        (void)slots;")]),
+            ("cma/admit.c",
+             "        admit_set_max_moves(slots, admit->guarantee, request->group->max_moves);",
+             "        (void)slots;")]),
         ("a member that is refused late keeps what it claimed", [
             ("cma/admit.c",
              "        admit_unclaim(admit);\n        admit->refusal.reason = CMA_REASON_MOVER;",

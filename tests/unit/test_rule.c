@@ -35,6 +35,32 @@ static void test_floors_on_top(void **state)
     promise_destroy(p);
 }
 
+/* Single frames are lent: who needs one that is aligned gets it elsewhere, or not at all. */
+static void test_aligned_requests(void **state)
+{
+    struct promise *p = promise_create(&promise_small);
+    struct cma_pages_request request = {.npages = 1, .align_npages = 16};
+    struct cma_guarantee g;
+    cma_pfn_t slot, pfn;
+
+    (void)state;
+    promise_admit(p, &g, 40, 1, 0);
+    slot = promise_slot(p, 0).pfn;
+    (void)promise_put(p, CMA_KIND_DROPPABLE, p->plain->sure.number, slot + (16 - slot % 16) % 16);
+    for (uint32_t i = 0; i < 40; i++) {
+        uint32_t cookie = plain_cookie(p->plain);
+
+        request.holder = (struct cma_holder){CMA_KIND_DROPPABLE, p->plain->sure.number, cookie};
+        if (cma_pages_alloc(&p->plain->pages, &request, &pfn, NULL) != 0) {
+            break;
+        }
+        assert_int_equal(pfn % 16, 0);
+        plain_adopt(p->plain, cookie, pfn);
+    }
+    promise_check(p);
+    promise_destroy(p);
+}
+
 /* Of several slots the one that is least work is taken: nobody's data is moved without need. */
 static void test_least_work_first(void **state)
 {
@@ -69,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_floors_on_top),
+        cmocka_unit_test(test_aligned_requests),
         cmocka_unit_test(test_least_work_first),
     };
 

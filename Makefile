@@ -151,6 +151,8 @@ check-long: ## 10 million random operations, long thread tests, seeded bugs (abo
 		echo "$$program --ops $$(($(OPS) / 5)) --seed $(SEED)"; \
 		time setarch -R $$program --ops $$(($(OPS) / 5)) --seed $(SEED) || exit 1; \
 	done
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/cma
+	CMA=$(abspath $(BUILD))/cma tests/tool/promises.sh 1000 $(SEED)
 	@BUILD=$(BUILD) tests/mutants/run --jobs $(JOBS)
 
 check-boards: ## all device trees that Debian ships, against an independent reading

@@ -504,6 +504,13 @@ const struct cma_fdt_region *board_region(const struct board *board, uint32_t no
     return NULL;
 }
 
+uint32_t board_quota(const struct board *board, const struct cma_fdt_device *device)
+{
+    uint64_t npages = device->quota_nbytes >> board->page_shift;
+
+    return npages < UINT32_MAX ? (uint32_t)npages : UINT32_MAX;
+}
+
 const char *board_size(uint64_t nbytes, char text[16])
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

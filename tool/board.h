@@ -102,6 +102,9 @@ struct board_zones {
 };
 void board_zones(const struct board *board, struct board_zones *zones);
 
+/* The quota of a device in pages, 0: none. */
+uint32_t board_quota(const struct board *board, const struct cma_fdt_device *device);
+
 /* "64 MiB", "1.5 GiB". */
 const char *board_size(uint64_t nbytes, char text[16]);
 

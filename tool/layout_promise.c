@@ -100,7 +100,7 @@ static void layout_make_devices(struct layout_machine *machine, struct board *bo
             .nwindows = node->nwindows,
             .area = layout_area(machine, board, node->area),
             .flags = node->coherent ? CMA_DEVICE_COHERENT : 0,
-            .quota_npages = (uint32_t)(node->quota_nbytes >> board->page_shift),
+            .quota_npages = board_quota(board, node),
         };
 
         if (cma_device_init(&machine->devices[i], &machine->system.dma, &config) != 0) {

@@ -221,7 +221,7 @@ static void boot_add_device(struct run *run, const struct cma_fdt_device *node,
     config.area = device->area->area;
     config.flags |= coherent ? CMA_DEVICE_COHERENT : 0;
     if (node != NULL)
-        config.quota_npages = (uint32_t)(node->quota_nbytes >> run->board.page_shift);
+        config.quota_npages = board_quota(&run->board, node);
     if (config.nwindows > SIMDEV_WINDOWS_MAX) {
         device->idle_because = "its bus has more windows than the simulated device can have";
         return;

@@ -123,6 +123,8 @@ good '.promised == .requests and .devices[0].area == "camera@11c00000" and .devi
 sed 's/libcma,guarantee[^;]*;//g' "$tmp/promise.dts" >"$tmp/quota.dts"
 good '.succeeded == 0 and [.failures[].reason] == ["quota used up"] and .oracle_questions == 0' \
     "$tmp/quota.dts" --seconds 1
+sed 's/quota = <0x1000>/quota = <0x10000000 0>/' "$tmp/quota.dts" >"$tmp/large.dts"
+good '.failed == 0' "$tmp/large.dts" --seconds 1
 # Linux has none of this, and is told so.
 expect 0 '^promised       nothing: Linux has no guarantees' run $boards/media-1g.dts --memory 192M --fill 30 \
     --seconds 1 --policy linux

@@ -7,7 +7,8 @@
  *
  * Processes, all of which take any step at any time:
  *      Holder(0)  a datum that must lie in zone 0 or in an area; Holder(1): anywhere
- *      Taker(s)   takes the block of slot s, evacuates it, gives it back, again and again
+ *      Taker(m)   takes the block of slot m, evacuates it, gives it back, again and again; with
+ *                 -DGROUP (and Holder(0) alone) a block of member m of a group
  *      Hog        ordinary allocations, page tables, destinations of other claims: takes every
  *                 frame that the gate leaves it, and gives some back
  *      Admin      with -DADMIT: slot B begins as ordinary memory of an area; is admitted, revoked
@@ -77,6 +78,8 @@ byte mutant;
 #define M_REVOKE_BOOKED (mutant == 25)
 #define M_REVOKE_FROZEN (mutant == 26)
 #define M_REVOKE_LIVE (mutant == 27)
+#define M_BOTH_OPEN (mutant == 28)
+#define M_CLOSE_FIRST (mutant == 29)
 
 /* Says what is wrong, and ends the search. */
 #define REQUIRE(condition, text)                   \
@@ -530,14 +533,51 @@ next:
     od
 }
 
-proctype Taker(byte s)
+/* Whose block is taken: of guarantee m, whose slot is m; or with -DGROUP of member m of a group:
+ * member 0 has one block, of two pages, member 1 has two, of one page. */
+#ifdef GROUP
+byte open = NONE, live[2];
+#define HOME(m) 0
+#define MAY_TAKE(m) ((open == NONE || open == m || M_BOTH_OPEN) && live[m] <= m)
+inline choose(m, s)
 {
-    byte f, t = NONE, u;
+    open = m;
+    live[m]++;
+    REQUIRE(st[0] == LENT || (m == 1 && st[1] == LENT), "a promised block has no slot");
+    if
+    :: st[0] == LENT -> s = 0
+    :: m == 1 && st[1] == LENT -> s = 1
+    fi
+}
+inline close(m)
+{
+    live[m]--;
+    if
+    :: live[m] == 0 -> open = NONE
+    :: else
+    fi
+}
+#else
+#define MAY_TAKE(m) (st[m] == LENT)
+#define HOME(m) m
+inline choose(m, s)
+{
+    s = m
+}
+inline close(m)
+{
+    skip
+}
+#endif
+
+proctype Taker(byte m)
+{
+    byte f, t = NONE, u, s = HOME(m);
     bit ok;
 
 end:
     do
-    :: atomic { st[s] == LENT -> st[s] = TAKING; copies[s] = 0; f = 2 * s };
+    :: atomic { MAY_TAKE(m) -> choose(m, s); st[s] = TAKING; copies[s] = 0; f = 2 * s };
         evacuate(s, f, (s == 0 -> PAGES - 1 : 2), 1);
         atomic {
             REQUIRE(EMPTY(s), "a device's block has somebody's data in it");
@@ -547,10 +587,22 @@ end:
         };
         /* The device works. Then it is closed when it is quiet, or before. */
         if
-        :: atomic { writes[s] = 0; copies[s] = 0; st[s] = LENT }
+        :: atomic { M_CLOSE_FIRST -> close(m); writes[s] = 0; copies[s] = 0 };
+            st[s] = LENT
+        :: atomic { !M_CLOSE_FIRST -> writes[s] = 0; copies[s] = 0; st[s] = LENT }
         :: st[s] = (M_LEND_BEFORE_QUIET -> LENT : RETURNING);
             atomic { writes[s] = 0; copies[s] = 0; st[s] = LENT }
-        fi
+        fi;
+#ifdef GROUP
+        /* Last of all: one block more can be taken, and this is the one. */
+        atomic {
+            if
+            :: !M_CLOSE_FIRST -> close(m)
+            :: else
+            fi;
+            s = 0
+        }
+#endif
     od
 }
 
@@ -610,7 +662,11 @@ init {
         word[5] = (HIGHS < 1 -> FIX : 0);
         word[6] = (HIGHS < 2 -> FIX : 0);
         run Holder(0);
+#ifdef GROUP
+        run Taker(1);
+#else
         run Holder(1);
+#endif
         run Hog();
         run Taker(0);
 #if TAKERS > 1

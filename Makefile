@@ -153,6 +153,7 @@ check-long: ## 10 million random operations, long thread tests, seeded bugs (abo
 	done
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/cma
 	CMA=$(abspath $(BUILD))/cma tests/tool/promises.sh 1000 $(SEED)
+	@BUILD=$(BUILD) tests/spin/run --all --jobs $(JOBS)
 	@BUILD=$(BUILD) tests/mutants/run --jobs $(JOBS)
 
 check-boards: ## all device trees that Debian ships, against an independent reading

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """guarantees - the rule behind guarantees (docs/GUARANTEE.md), taken out of the code line by line
 
-CLAUSES: (a line of the rule, its mutants); a mutant is a name and changes, which are a file of
-src, a text that is there once, and what replaces it.
+CLAUSES: (a line of the rule, numbers of mutants of the model in tests/spin that take it out, its
+mutants); a mutant is a name and changes, which are a file of src, a text that is there once, and
+what replaces it.
 """
 
 CLAUSES = [
-    ("A slot is a run that no other device may take", [
+    ("A slot is a run that no other device may take", "27", [
         ("a guarantee takes any slot", [
             ("cma/guarantee.c",
              "    if (slot->first != guarantee &&\n"
@@ -28,7 +29,7 @@ CLAUSES = [
             ("cma/area.c", "    if (cma__slot_find(area->frames, area->span, pfn) != NULL) {",
              "    if (pfn == CMA_PFN_NONE) {")]),
     ]),
-    ("K(z) <= F(z) for every limit z", [
+    ("K(z) <= F(z) for every limit z", "2, 6, 25, 26", [
         ("a kept frame is booked though nothing is free for it", [
             ("frame/slot.c",
              "    bool booked = cma__promise_spare(frames, zone, frames->nzones) != 0;",
@@ -65,7 +66,7 @@ CLAUSES = [
              "        spare += pages->cache_ops == NULL ? 0\n"
              "                 : pages->cache_ops->count(pages, CMA_PFN_NONE);\n")]),
     ]),
-    ("Kept frames in a slot are at most max_moves", [
+    ("Kept frames in a slot are at most max_moves", "7, 11", [
         ("keep does not compare with max_moves", [
             ("frame/slot.c",
              "    if (atom_add(&slot->kept, 1) < atom_peek(&slot->max_moves) && cma__promise_book",
@@ -73,7 +74,7 @@ CLAUSES = [
         ("a block that was taken still counts what was copied out", [
             ("cma/guarantee.c", "    (void)atom_sub(&slot->kept, evacuation.copied);\n", "")]),
     ]),
-    ("One gate before every allocation: a floor per zone", [
+    ("One gate before every allocation: a floor per zone", "1, 2, 3", [
         ("allocations take what is promised", [
             ("buddy/pages.c",
              "    return frames->slots == NULL || pages_promises_hold(pages, zone, npages);",
@@ -100,7 +101,7 @@ CLAUSES = [
              "cma__promise_spare(frames, i, frames->nzones);",
              "                idle;")]),
     ]),
-    ("... before ordinary claims, pins, lending, dirtying, admission", [
+    ("... before ordinary claims, pins, lending, dirtying, admission", "1, 4, 5, 6, 9, 24", [
         ("all destinations take what is promised", [
             ("buddy/pages.c",
              "        npages = bits_min(npages, pages_spare_for(frames, span->zone, want));",
@@ -141,7 +142,7 @@ CLAUSES = [
              "        admit_look_at_room(admit, false);\n        if (admit_count(admit, admit->request",
              "        admit_look_at_room(admit, true);\n        if (admit_count(admit, admit->request")]),
     ]),
-    ("Evacuation takes the highest zone the mover accepts", [
+    ("Evacuation takes the highest zone the mover accepts", "13", [
         ("destinations come from the lowest zone, promised ones with no look at it", [
             ("buddy/pages.c",
              "    for (uint32_t i = frames->nspans; i-- > 0 && taken == 0;) {\n"
@@ -163,7 +164,7 @@ CLAUSES = [
              "        struct cma_destination want = {.paddr_last = flags != 0 ? CMA_PADDR_MAX\n"
              "                                       : mover->paddr_last,")]),
     ]),
-    ("... and books source and destination in one step", [
+    ("... and books source and destination in one step", "14, 15, 16", [
         ("the promise is not taken with the destination", [
             ("buddy/pages.c", "        promise_drop(frames, zone, npages);\n    }\n    for",
              "        (void)zone;\n    }\n    for")]),
@@ -212,7 +213,7 @@ CLAUSES = [
              "        .from = from, .flags = CMA_DESTINATION_PROMISED | what, .npages = 1};",
              "        .from = from, .flags = what, .npages = 1};")]),
     ]),
-    ("Slots are lent as single frames, past the processors' caches", [
+    ("Slots are lent as single frames, past the processors' caches", "3", [
         ("a frame that is freed in a slot goes into a cache", [
             ("buddy/cache.c", "span == NULL || span->is_area != 0 ||\n", "span == NULL ||\n"),
             ("buddy/cache.c", "        span->zone != pages->cache_zone || !cache_let_go",
@@ -220,7 +221,7 @@ CLAUSES = [
         ("aligned requests borrow single frames", [
             ("buddy/pages.c", "           request->align_npages <= 1 &&\n", "")]),
     ]),
-    ("... only to movers that never refuse, need no memory", [
+    ("... only to movers that never refuse, need no memory", "20, 21", [
         ("movers that may refuse are lent slots", [
             ("frame/table.c", "CMA_MOVER_MAY_REFUSE | ", "")]),
         ("movers that need memory are lent slots", [
@@ -239,11 +240,15 @@ CLAUSES = [
              "CMA_KIND_DROPPABLE",
              "    return cma__mover_is_sure(slots->frames, holder->mover)")]),
     ]),
-    ("Publish fails if the slot was isolated meanwhile", [
+    ("Publish fails if the slot was isolated meanwhile", "8, 12", [
         ("publishing does not look at the slot's state", [
             ("frame/slot.c",
              "    return atom_load(&slot->state) == CMA__SLOT_LENT && slot_covers(slot, record);",
              "    return slot_covers(slot, record);")]),
+        ("a frame gets dirty in a slot that is being taken", [
+            ("frame/slot.c",
+             "    bool done = slot_is_lent(slot, (uint32_t)(record - frames->records)) &&",
+             "    bool done = slot != NULL &&")]),
         ("publishing takes a frame that somebody has", [
             ("frame/slot.c", "    if (atom_peek(&record->word) != 0) {\n        return CMA_EBADF;",
              "    if (false) {\n        return CMA_EBADF;")]),
@@ -253,7 +258,7 @@ CLAUSES = [
              "    (void)atom_add(&slot->lent, 1);\n    cma__frame_enter",
              "    (void)atom_add(&slot->lent, 1);\n    sched_yield();\n    cma__frame_enter")]),
     ]),
-    ("An unpublished frame counts as free", [
+    ("An unpublished frame counts as free", "12", [
         ("a frame counts as lent before it is published", [
             ("frame/slot.c",
              "    const struct cma_frame_record *record = span_record(frames, span, pfn);\n\n"
@@ -272,7 +277,7 @@ CLAUSES = [
             ("frame/slot.c", "    while (from < end && atom_peek(&records[from].word) != 0) {",
              "    while (false) {")]),
     ]),
-    ("Every reference to a slot frame moves it out first", [
+    ("Every reference to a slot frame moves it out first", "18, 19", [
         ("a frame of a slot gives a short reference", [
             ("frame/pin.c",
              "            if (span->is_area != 0 &&\n"
@@ -310,7 +315,7 @@ CLAUSES = [
             ("frame/slot.c", "    guard_tlb_flush(frames->port);\n    cma__migrate_finish",
              "    cma__migrate_finish")]),
     ]),
-    ("Admission empties the run", [
+    ("Admission empties the run", "23", [
         ("admission does not claim the run", [
             ("cma/admit.c",
              "    return cma_area_alloc(admit->area, &area, &pfn, &admit->refusal);",
@@ -318,7 +323,7 @@ CLAUSES = [
         ("a refused admission keeps what it claimed", [
             ("cma/admit.c", "    if (error != CMA_OK) {\n        admit_unclaim(admit);\n    }\n", "")]),
     ]),
-    ("... fixes mask, boundary and alignment", [
+    ("... fixes mask, boundary and alignment", "", [
         ("admission does not look at the mask", [
             ("cma/admit.c", "                    .paddr_last = request->paddr_last,",
              "                    .paddr_last = CMA_PADDR_MAX,")]),
@@ -342,7 +347,7 @@ CLAUSES = [
             ("cma/guarantee.c", "    want.last = bits_min(want.last, slot->pfn + (slot->npages - 1));",
              "    want.last = bits_max(want.last, slot->pfn + (slot->npages - 1));")]),
     ]),
-    ("... and reserves records, address space and page tables", [
+    ("... and reserves records, address space and page tables", "", [
         ("admission does not count the storage for slots", [
             ("cma/admit.c", "    if (count > admit_spare(admit)) {", "    if (false) {")]),
         ("admission does not try the mapping", [
@@ -350,7 +355,7 @@ CLAUSES = [
              "            error = cma__coherent_try(device, pfn, guarantee->request.npages);",
              "            error = 0;")]),
     ]),
-    ("Hooks that can fail run at admission only", [
+    ("Hooks that can fail run at admission only", "", [
         ("a block of a promise is mapped when it is taken", [
             ("dma/coherent.c", "    bool linear = vaddr != NULL;\n    int error;",
              "    bool linear = vaddr != NULL && port->map == NULL;\n    int error;")]),
@@ -360,7 +365,7 @@ CLAUSES = [
              "        if (ops->lend(ops->ctx, slot->pfn, slot->npages, CMA_LEND_SLOT) != 0) {\n"
              "            atom_store(&slot->state, CMA__SLOT_TAKING);\n        }")]),
     ]),
-    ("A release ends when the device is quiet", [
+    ("A release ends when the device is quiet", "22", [
         ("a release does not wait for the device", [
             ("cma/guarantee.c", "    return quiet ? cma_guarantee_quiet(guarantee, pfn) : CMA_OK;",
              "    (void)quiet;\n    return cma_guarantee_quiet(guarantee, pfn);")]),
@@ -381,7 +386,7 @@ CLAUSES = [
              "        slot = guarantee_change(guarantee, pfn, CMA__SLOT_TAKEN, CMA__SLOT_TAKING);\n"
              "    }")]),
     ]),
-    ("Revoking a guarantee with live blocks is refused", [
+    ("Revoking a guarantee with live blocks is refused", "27", [
         ("a guarantee is revoked with its blocks out", [
             ("cma/admit.c", "    int error = guarantee->live == 0 ? CMA_OK : CMA_EBUSY;",
              "    int error = CMA_OK;")]),
@@ -389,7 +394,7 @@ CLAUSES = [
             ("cma/admit.c", "admit_may_close(guarantee) ? admit_retire(guarantee) : CMA_EAGAIN;",
              "admit_retire(guarantee);")]),
     ]),
-    ("The bound: at most max_moves copies", [
+    ("The bound: at most max_moves copies", "7, 8, 11", [
         ("droppable frames of a slot are copied", [
             ("frame/evacuate.c",
              "    if (word_kind(word) == CMA_KIND_DROPPABLE) {\n        error = evacuate_discard",
@@ -402,7 +407,7 @@ CLAUSES = [
              "        uint64_t price = UINT64_MAX - 1 - ((uint64_t)atom_peek(&slot->kept) << 32 |\n"
              "                         atom_peek(&slot->lent));")]),
     ]),
-    ("... one discard per slot page", [
+    ("... one discard per slot page", "", [
         ("a frame is discarded twice", [
             ("frame/evacuate.c",
              "        *error = discard ? mover->discard(mover->ctx, moves[i].from, moves[i].cookie)",
@@ -410,7 +415,7 @@ CLAUSES = [
              "                            mover->discard(mover->ctx, moves[i].from, "
              "moves[i].cookie))")]),
     ]),
-    ("... the zeroing and cleaning of `size` bytes", [
+    ("... the zeroing and cleaning of `size` bytes", "", [
         ("a block is zeroed twice", [
             ("dma/coherent.c", "    port->zero(port->ctx, paddr, nbytes);\n",
              "    port->zero(port->ctx, paddr, nbytes);\n    port->zero(port->ctx, paddr, nbytes);\n")]),
@@ -422,14 +427,14 @@ CLAUSES = [
              "    if (!snoops) {\n        port->clean(port->ctx, paddr, nbytes);\n"
              "        port->clean(port->ctx, paddr, nbytes);\n")]),
     ]),
-    ("... one attribute change per page", [
+    ("... one attribute change per page", "", [
         ("attributes are changed twice", [
             ("dma/coherent.c",
              "        port->set_attr(port->ctx, paddr, nbytes, CMA_ATTR_UNCACHED);\n    }\n    if",
              "        port->set_attr(port->ctx, paddr, nbytes, CMA_ATTR_UNCACHED);\n"
              "        port->set_attr(port->ctx, paddr, nbytes, CMA_ATTR_UNCACHED);\n    }\n    if")]),
     ]),
-    ("... one flush per batch", [
+    ("... one flush per batch", "", [
         ("each copy has a flush of its own", [
             ("frame/evacuate.c",
              "#define EVACUATE_BATCH (UINTPTR_MAX > UINT32_MAX ? 32 : 8)", "#define EVACUATE_BATCH 1")]),
@@ -443,7 +448,7 @@ CLAUSES = [
              "        guard_tlb_flush(frames->port);\n        evacuation.flushes++;",
              "        evacuation.flushes++;")]),
     ]),
-    ("Idle slots are lent to at least 95 %", [
+    ("Idle slots are lent to at least 95 %", "", [
         ("slots are not lent at all", [
             ("buddy/pages.c", "    return slots != NULL && (request->flags &",
              "    return slots == NULL && (request->flags &")]),
@@ -455,7 +460,7 @@ CLAUSES = [
              "    for (uint32_t round = 0; round < 1; round++) {"),
             ("frame/slot.c", "    atom_poke(&slot->hint, number);\n", "")]),
     ]),
-    ("Members of a group are never open together, and keep to the least max_moves", [
+    ("Members of a group are never open together, and keep to the least max_moves", "", [
         ("two members of a group are open", [
             ("cma/guarantee.c",
              "    } else if (group != NULL && group->open != NULL && group->open != guarantee) {",
@@ -479,7 +484,7 @@ CLAUSES = [
             ("cma/admit.c", "        if (heir == NULL) {\n",
              "        if (heir == NULL || slot->first == guarantee) {\n")]),
     ]),
-    ("Quotas: no device drains an area where others have guarantees", [
+    ("Quotas: no device drains an area where others have guarantees", "", [
         ("a quota is not looked at", [
             ("dma/coherent.c", "        if (npages > quota || had > quota - (uint32_t)npages) {",
              "        if (npages > quota) {")]),

@@ -443,7 +443,7 @@ CLAUSES = [
              "        evacuate->evacuation->dropped += *done;\n        evacuate->flush = true;\n",
              "        evacuate->evacuation->dropped += *done;\n"
              "        guard_tlb_flush(frames->port);\n")]),
-        ("a block is handed over without the flush", [
+        ("who gives up does not flush what he dropped", [
             ("cma/guarantee.c",
              "        guard_tlb_flush(frames->port);\n        evacuation.flushes++;",
              "        evacuation.flushes++;")]),

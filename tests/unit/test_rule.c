@@ -61,33 +61,86 @@ static void test_aligned_requests(void **state)
     promise_destroy(p);
 }
 
-/* Of several slots the one that is least work is taken: nobody's data is moved without need. */
-static void test_least_work_first(void **state)
+/* Data leaves for the highest zone that its mover accepts: low frames are for who needs them. */
+static void test_highest_zone_first(void **state)
 {
-    struct promise *p = promise_create(&promise_small);
-    struct cma_guarantee_work work;
+    const struct promise_config config = {
+        .npages = 512, .areas = {{.first = 100, .npages = 128}}, .nareas = 1, .low_npages = 256};
+    struct promise *p = promise_create(&config);
+    struct plain *plain = p->plain;
     struct cma_guarantee g;
-    cma_pfn_t slots[3];
+    uint32_t sure[4], stiff[4];
+    cma_pfn_t slot, block, to;
 
     (void)state;
-    promise_admit(p, &g, 16, 3, 4);
-    for (uint32_t i = 0; i < 3; i++) {
-        slots[i] = promise_slot(p, i).pfn;
+    promise_admit(p, &g, 16, 1, 8);
+    slot = promise_slot(p, 0).pfn;
+    promise_use_up(p, 0, 256, 6);
+    promise_use_up(p, 256, 512, 5);
+    for (uint32_t i = 0; i < 4; i++) {
+        sure[i] = promise_put(p, CMA_KIND_MOVABLE, plain->sure.number, slot + 2 * i);
+        stiff[i] = promise_put(p, CMA_KIND_MOVABLE, plain->stiff.number, slot + 2 * i + 1);
     }
-    for (uint32_t i = 0; i < 3; i++) {
-        (void)promise_put(p, CMA_KIND_MOVABLE, p->plain->sure.number, slots[0] + i);
+    (void)promise_put(p, CMA_KIND_DROPPABLE, plain->sure.number, slot + 8);
+    /* Six low frames, four of them promised, and five high ones. */
+    assert_int_equal(cma_frame_move_out(p->frames, slot + 8, &to), 0);
+    assert_true(to >= plain->base + 256);
+    promise_check(p);
+    assert_int_equal(cma_frame_move_out(p->frames, slot, &to), 0);
+    assert_true(to >= plain->base + 256);
+    promise_check(p);
+    block = promise_take(p, &g);
+    assert_true(block == slot);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_true(plain->handles[sure[i]].pfn >= plain->base + 256);
+        assert_true(plain->handles[stiff[i]].pfn < plain->base + 256);
     }
-    (void)promise_put(p, CMA_KIND_MOVABLE, p->plain->sure.number, slots[1]);
-    (void)promise_fill_slot(p, slots[2], 9);
-    assert_true(promise_take_work(p, &g, &work) == slots[2]);
-    assert_int_equal(work.dropped, 9);
-    assert_true(promise_take_work(p, &g, &work) == slots[1]);
-    assert_int_equal(work.copied, 1);
-    assert_true(promise_take_work(p, &g, &work) == slots[0]);
-    assert_int_equal(work.copied, 3);
-    for (uint32_t i = 0; i < 3; i++) {
-        promise_release(p, &g, slots[i]);
-    }
+    promise_release(p, &g, slot);
+    promise_destroy(p);
+}
+
+static struct {
+    struct cma_guarantee *g;
+    int result;
+    uint32_t dropped, flushes;
+} nested;
+
+static void take_while_frozen(struct plain *plain, cma_pfn_t pfn, uint32_t cookie)
+{
+    uint32_t discards = plain->discards, flushes = plain->flushes;
+    cma_pfn_t block;
+
+    (void)pfn;
+    (void)cookie;
+    plain->during = NULL;
+    nested.result = cma_guarantee_take(nested.g, &block, NULL, NULL);
+    nested.dropped = plain->discards - discards;
+    nested.flushes = plain->flushes - flushes;
+}
+
+/* Who gives up, for he can't wait, has flushed what he dropped: the frames are lent again. */
+static void test_flush_on_giving_up(void **state)
+{
+    struct promise_config config = promise_small;
+    struct cma_guarantee g;
+    struct promise *p;
+    cma_pfn_t slot, to;
+
+    (void)state;
+    config.no_wait = true;
+    p = promise_create(&config);
+    promise_admit(p, &g, 16, 1, 4);
+    slot = promise_slot(p, 0).pfn;
+    (void)promise_fill_slot(p, slot, 16);
+    nested.g = &g;
+    p->plain->during = take_while_frozen;
+    assert_int_equal(cma_frame_move_out(p->frames, slot + 3, &to), 0);
+    assert_int_equal(nested.result, CMA_EAGAIN);
+    assert_true(nested.dropped >= 3);
+    assert_int_equal(nested.flushes, 1);
+    promise_check(p);
+    assert_true(promise_take(p, &g) == slot);
+    promise_release(p, &g, slot);
     promise_destroy(p);
 }
 
@@ -96,7 +149,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_floors_on_top),
         cmocka_unit_test(test_aligned_requests),
-        cmocka_unit_test(test_least_work_first),
+        cmocka_unit_test(test_highest_zone_first),
+        cmocka_unit_test(test_flush_on_giving_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ CLAUSES = [
             ("cma/area.c", "    if (cma__slot_find(area->frames, area->span, pfn) != NULL) {",
              "    if (pfn == CMA_PFN_NONE) {")]),
     ]),
-    ("K(z) <= F(z) for every limit z", "2, 6, 25, 26", [
+    ("K(z) <= F(z) for every limit z", "2, 6, 10, 25, 26", [
         ("a kept frame is booked though nothing is free for it", [
             ("frame/slot.c",
              "    bool booked = cma__promise_spare(frames, zone, frames->nzones) != 0;",
@@ -460,7 +460,7 @@ CLAUSES = [
              "    for (uint32_t round = 0; round < 1; round++) {"),
             ("frame/slot.c", "    atom_poke(&slot->hint, number);\n", "")]),
     ]),
-    ("Members of a group are never open together, and keep to the least max_moves", "", [
+    ("Members of a group are never open together, and keep to the least max_moves", "28, 29", [
         ("two members of a group are open", [
             ("cma/guarantee.c",
              "    } else if (group != NULL && group->open != NULL && group->open != guarantee) {",

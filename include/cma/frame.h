@@ -152,6 +152,7 @@ struct cma_slot {
     uint32_t lent;               /* atomic: frames with somebody's data */
     uint32_t kept;               /* atomic: of these, booked as not droppable; at most max_moves */
     uint32_t hint;               /* atomic: where who borrows begins to look */
+    uint32_t gone;               /* atomic: so many of its first frames have left it, as it ends */
     uint32_t max_moves;          /* the least of those who share it */
     struct cma_span *span;       /* the first of its area's */
     struct cma_guarantee *first; /* who was promised it first */

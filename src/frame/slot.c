@@ -96,7 +96,9 @@ bool cma__promise_book(struct cma_frames *frames, uint32_t zone)
 
 static bool slot_covers(const struct cma_slot *slot, uint32_t record)
 {
-    return record - atom_peek(&slot->record) < atom_peek(&slot->npages);
+    uint32_t number = record - atom_peek(&slot->record);
+
+    return number < atom_peek(&slot->npages) && number >= atom_peek(&slot->gone);
 }
 
 static struct cma_slot *slot_search(const struct cma_slots *slots, uint32_t record)
@@ -556,6 +558,7 @@ void cma__slot_open(struct cma_slots *slots, struct cma_slot *slot, uint32_t own
 
     atom_poke(&slot->record, slot->span->record + (uint32_t)(slot->pfn - slot->span->pfn));
     atom_poke(&slot->hint, 0);
+    atom_poke(&slot->gone, 0);
     slot->block_pfn = slot->pfn;
     cma__assert(cma__window_check(&frames->records[slot->record], slot->npages, owner) == CMA_OK);
     (void)owner;
@@ -616,12 +619,14 @@ void cma__slot_close(struct cma_slots *slots, struct cma_slot *slot)
         uintptr_t state = cma__span_lock(frames, lane);
 
         done = slot_close_part(slots, lane, pfn, part);
+        left -= done;
+        pfn += done;
+        /* Before somebody can claim them. */
+        atom_store(&slot->gone, slot->npages - left);
         cma__span_unlock(frames, lane, state);
         if (done < part) {
             (void)cma_frames_wait(frames, event);
         }
-        left -= done;
-        pfn += done;
     }
     slots_sort(slots, slot, false);
     cma__frames_signal(frames);

@@ -7,6 +7,9 @@
  */
 #include "promise_board.h"
 
+#include "../../src/frame/account.h"
+#include "../../src/frame/word.h"
+
 /* --- taking --------------------------------------------------------------------------------- */
 
 static void test_take_costs_what_was_said(void **state)
@@ -487,6 +490,7 @@ static struct {
     const struct cma_guarantee_request *request;
     cma_pfn_t slot;
     uint32_t calls;
+    uint32_t *word; /* of a frame */
     int result[6];
 } meanwhile;
 
@@ -800,6 +804,46 @@ static void test_group_allows_more_again(void **state)
     promise_destroy(p);
 }
 
+/* While a frame that leaves is waited for, those before it are anybody's. */
+static void claim_what_is_gone(struct plain *plain)
+{
+    uint64_t first = meanwhile.slot << PLAIN_SHIFT;
+    struct cma_area *area = &meanwhile.p->areas[0];
+    struct cma_area_request request = {
+        .npages = 4, .paddr_first = first, .paddr_last = first + (4 << PLAIN_SHIFT) - 1};
+    cma_pfn_t pfn = CMA_PFN_NONE;
+
+    meanwhile.calls++;
+    meanwhile.result[0] = cma_area_alloc(area, &request, &pfn, NULL);
+    meanwhile.result[1] = cma_area_release(area, pfn, 4, 0);
+    (void)__atomic_and_fetch(meanwhile.word, ~WORD_FROZEN, __ATOMIC_SEQ_CST);
+    wait_signals(plain);
+}
+
+static void test_slot_ends_bit_by_bit(void **state)
+{
+    struct promise *p = promise_create(&promise_small);
+    struct cma_guarantee g;
+    uint32_t cookie;
+
+    (void)state;
+    promise_admit(p, &g, 16, 1, 1);
+    memset(&meanwhile, 0, sizeof meanwhile);
+    meanwhile.p = p;
+    meanwhile.slot = promise_slot(p, 0).pfn;
+    cookie = promise_put(p, CMA_KIND_MOVABLE, p->plain->sure.number, meanwhile.slot + 8);
+    meanwhile.word = &span_record(p->frames, p->areas[0].span, meanwhile.slot + 8)->word;
+    *meanwhile.word |= WORD_FROZEN;
+    p->plain->on_wait = claim_what_is_gone;
+    assert_int_equal(cma_guarantee_revoke(&g), 0);
+    assert_int_equal(meanwhile.calls, 1);
+    assert_int_equal(meanwhile.result[0], 0);
+    assert_int_equal(meanwhile.result[1], 0);
+    promise_check(p);
+    assert_int_equal(promise_free(p, cookie), 0);
+    promise_destroy(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -819,6 +863,7 @@ int main(void)
         cmocka_unit_test(test_take_during_an_admission),
         cmocka_unit_test(test_group_not_emptied),
         cmocka_unit_test(test_group_allows_more_again),
+        cmocka_unit_test(test_slot_ends_bit_by_bit),
         cmocka_unit_test(test_movers_letting_go),
     };
 

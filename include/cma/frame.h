@@ -274,7 +274,8 @@ struct cma_pages_ops {
      * more where it costs nothing), or CMA_ENOMEM. May sleep. Never NULL.
      */
     int (*destination)(void *ctx, const struct cma_destination *want, cma_pfn_t *pfn);
-    /* Gives unused destinations back. Never NULL. */
+    /* Gives unused destinations back, side by side, whether they were given together or not. Never
+     * NULL. */
     void (*destination_put)(void *ctx, cma_pfn_t pfn, uint32_t npages);
     /* How many destinations with addresses up to paddr_last could be had now, as long as nobody
      * else takes one: never more. Never NULL. */

@@ -713,14 +713,19 @@ static void pages_destination_put(void *ctx, cma_pfn_t pfn, uint32_t npages)
 {
     struct cma_pages *pages = ctx;
     struct cma_frames *frames = pages->frames;
-    struct cma_span *span = cma__span_of(frames, pfn);
-    uintptr_t state = cma__span_lock(frames, span);
 
-    cma__span_put(frames, span, pfn, npages);
-    if (span->is_area == 0 && frames->slots != NULL) {
-        pages_unmark(frames, span, pfn, npages);
+    /* What lies side by side can be of two zones. */
+    for (uint32_t part; npages != 0; npages -= part, pfn += part) {
+        struct cma_span *span = cma__span_of(frames, pfn);
+        uintptr_t state = cma__span_lock(frames, span);
+
+        part = (uint32_t)bits_min(npages, span_last(span) - pfn + 1);
+        cma__span_put(frames, span, pfn, part);
+        if (span->is_area == 0 && frames->slots != NULL) {
+            pages_unmark(frames, span, pfn, part);
+        }
+        cma__span_unlock(frames, span, state);
     }
-    cma__span_unlock(frames, span, state);
     cma__frames_signal(frames);
 }
 

@@ -561,6 +561,24 @@ static void room_is_exact(struct plain *plain, cma_paddr_t limit)
     plain_check(plain);
 }
 
+/* Unused destinations that lie side by side come back together, of whichever zones they are. */
+static void test_destinations_put_across_zones(void **state)
+{
+    struct plain *plain = zoned();
+    const struct cma_pages_ops *ops = cma_pages_ops(&plain->pages);
+    struct cma_destination want = {.paddr_last = zones[0].last + PLAIN_PAGE, .npages = 1};
+    cma_pfn_t high, low;
+
+    (void)state;
+    assert_int_equal(ops->destination(ops->ctx, &want, &high), 1);
+    want.paddr_last = zones[0].last;
+    assert_int_equal(ops->destination(ops->ctx, &want, &low), 1);
+    assert_int_equal(high, low + 1);
+    ops->destination_put(ops->ctx, low, 2);
+    plain_check(plain);
+    plain_destroy(plain);
+}
+
 static void test_room_is_exact(void **state)
 {
     (void)state;
@@ -752,14 +770,23 @@ static void test_stats_and_ops(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_zones_from_the_top), cmocka_unit_test(test_runs_stay_in_a_zone),
-        cmocka_unit_test(test_lending_order),      cmocka_unit_test(test_lending_only_in_reach),
-        cmocka_unit_test(test_movers_limit),       cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_near_2_to_64),       cmocka_unit_test(test_top_of_memory),
-        cmocka_unit_test(test_against_naive_scan), cmocka_unit_test(test_free_checks_all),
-        cmocka_unit_test(test_ref_from_the_start), cmocka_unit_test(test_floors),
-        cmocka_unit_test(test_room_is_exact),      cmocka_unit_test(test_unsure_movers_are_no_room),
-        cmocka_unit_test(test_pinned_destination), cmocka_unit_test(test_low_destinations_last),
+        cmocka_unit_test(test_zones_from_the_top),
+        cmocka_unit_test(test_runs_stay_in_a_zone),
+        cmocka_unit_test(test_lending_order),
+        cmocka_unit_test(test_lending_only_in_reach),
+        cmocka_unit_test(test_movers_limit),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_near_2_to_64),
+        cmocka_unit_test(test_top_of_memory),
+        cmocka_unit_test(test_against_naive_scan),
+        cmocka_unit_test(test_free_checks_all),
+        cmocka_unit_test(test_ref_from_the_start),
+        cmocka_unit_test(test_floors),
+        cmocka_unit_test(test_destinations_put_across_zones),
+        cmocka_unit_test(test_room_is_exact),
+        cmocka_unit_test(test_unsure_movers_are_no_room),
+        cmocka_unit_test(test_pinned_destination),
+        cmocka_unit_test(test_low_destinations_last),
         cmocka_unit_test(test_stats_and_ops),
     };
 

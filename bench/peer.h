@@ -35,6 +35,7 @@ static inline void peer_pause(void)
 #define PEER_SPLIT (1u << 4) /* release may give back a part of a buffer */
 #define PEER_MANY (1u << 5)  /* several allocators at a time */
 #define PEER_TOUCH (1u << 6) /* config->touch makes a difference */
+#define PEER_POOL (1u << 8)  /* items of one size, for a device: get and put */
 #define PEER_LENT (1u << 7)  /* belongs to the cells with touch only, and where it is named */
 
 /* What a page of a world is in, one byte each. */
@@ -70,6 +71,15 @@ struct peer_config {
     uint32_t nthreads;
     bool touch; /* Linux: write each struct page of a buffer, the least that a real success costs */
     struct peer_world *world;
+    uint64_t item_nbytes; /* PEER_POOL: also their alignment */
+    uint32_t nitems;      /* PEER_POOL: how many are live at most, to be taken ahead */
+};
+
+/* An item of a pool, as a driver would keep it. */
+struct peer_item {
+    void *vaddr;
+    uint64_t daddr;
+    uint64_t more; /* the peer's */
 };
 
 struct peer {
@@ -89,6 +99,9 @@ struct peer {
     enum peer_page (*set_page)(void *self, uint64_t index, enum peer_page from, enum peer_page to);
     /* With set_page: copies so far of claims that then gave their window up. */
     uint64_t (*wasted)(void *self);
+    /* PEER_POOL, instead of alloc and release. */
+    bool (*get)(void *self, struct peer_item *item);
+    void (*put)(void *self, const struct peer_item *item);
 };
 
 typedef const struct peer *(*peer_get_function)(uint32_t index);

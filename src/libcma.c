@@ -60,5 +60,6 @@
 /* dma: what a device sees and the memory that it gets. */
 #include "dma/device.c"
 #include "dma/coherent.c"
+#include "dma/pool.c"
 #include "dma/promise.c"
 #include "dma/system.c"

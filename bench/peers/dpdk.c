@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* dpdk.c - DPDK's rte_malloc and memzones, without huge pages and without shared state */
+/* dpdk.c - DPDK's rte_malloc, memzones and cached mempools, without huge pages and without shared
+ * state */
 #include "../peer.h"
 
 #include <rte_eal.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
+#include <rte_mempool.h>
 #include <rte_memzone.h>
 #include <stdio.h>
 
@@ -68,6 +70,35 @@ static void memzone_release(void *self, uint64_t handle, uint64_t nbytes)
     rte_memzone_free((const struct rte_memzone *)(uintptr_t)handle);
 }
 
+static void *mempool_create(const struct peer_config *config)
+{
+    static unsigned int next;
+    char name[32];
+
+    if (!dpdk_create(config)) {
+        return NULL;
+    }
+    snprintf(name, sizeof(name), "p%u", next++);
+    return rte_mempool_create(name, config->nitems + 2048, (unsigned int)config->item_nbytes, 256,
+                              0, NULL, NULL, NULL, NULL, SOCKET_ID_ANY, 0);
+}
+
+static bool mempool_get(void *self, struct peer_item *item)
+{
+    dpdk_enter();
+    return rte_mempool_get(self, &item->vaddr) == 0;
+}
+
+static void mempool_put(void *self, const struct peer_item *item)
+{
+    rte_mempool_put(self, item->vaddr);
+}
+
+static void mempool_destroy(void *self)
+{
+    rte_mempool_free(self);
+}
+
 static uint64_t dpdk_metadata(void *self)
 {
     (void)self;
@@ -96,9 +127,15 @@ static const struct peer dpdk_peers[] = {
      .release = memzone_release,
      .metadata_nbytes = dpdk_metadata,
      .destroy = dpdk_destroy},
+    {.name = "rte_mempool",
+     .flags = PEER_POOL,
+     .create = mempool_create,
+     .get = mempool_get,
+     .put = mempool_put,
+     .destroy = mempool_destroy},
 };
 
 const struct peer *peer_get(uint32_t index)
 {
-    return index < 2 ? &dpdk_peers[index] : NULL;
+    return index < 3 ? &dpdk_peers[index] : NULL;
 }

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pool.c - libcma's DMA pools as a peer: `libcma-pool` with a cache a processor, and
+ * `libcma-pool-plain` without
+ *
+ * The device snoops and sees physical addresses; chunks of 256 KiB come from an area that is as
+ * large as the pool. Everything is taken ahead, as a driver would. What is handed to the driver is
+ * a struct cma_dma_item as it is.
+ */
+#define _GNU_SOURCE
+#include "../peer.h"
+
+#include "memory.h"
+
+#include <cma/cma.h>
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define POOL_PADDR (UINT64_C(1) << 32)
+#define POOL_CHUNK (UINT64_C(256) << 10)
+#define POOL_CACHES 64u
+
+_Static_assert(sizeof(struct peer_item) == sizeof(struct cma_dma_item), "an item is an item");
+
+struct self {
+    struct cma_port port;
+    struct cma_range memory[2], reserved[2];
+    struct cma_map map;
+    struct cma_zone zone;
+    struct cma_system system;
+    struct cma_device device;
+    struct cma_dma_pool pool;
+    uint8_t *bytes;
+    uint64_t nbytes, storage_nbytes, tables_nbytes;
+    void *storage, *tables;
+    struct cma_dma_pool_cache *caches;
+};
+
+static uintptr_t port_lock(void *ctx, struct cma_lock *lock)
+{
+    int *word = (int *)&lock->word[0];
+    int free = 0;
+
+    (void)ctx;
+    while (
+        !__atomic_compare_exchange_n(word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+        for (int i = 0; i < 2000 && __atomic_load_n(word, __ATOMIC_RELAXED); i++) {
+            peer_pause();
+        }
+        if (__atomic_load_n(word, __ATOMIC_RELAXED)) {
+            sched_yield();
+        }
+        free = 0;
+    }
+    return 0;
+}
+
+static void port_unlock(void *ctx, struct cma_lock *lock, uintptr_t state)
+{
+    (void)ctx;
+    (void)state;
+    __atomic_store_n((int *)&lock->word[0], 0, __ATOMIC_RELEASE);
+}
+
+static uint32_t port_cpu(void *ctx)
+{
+    (void)ctx;
+    return (uint32_t)sched_getcpu();
+}
+
+static void port_barrier(void *ctx)
+{
+    (void)ctx;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static void *port_vaddr(void *ctx, cma_paddr_t paddr)
+{
+    return ((struct self *)ctx)->bytes + (paddr - POOL_PADDR);
+}
+
+static void port_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbytes)
+{
+    memcpy(port_vaddr(ctx, to), port_vaddr(ctx, from), nbytes);
+}
+
+static void port_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
+{
+    memset(port_vaddr(ctx, paddr), 0, nbytes);
+}
+
+static bool pool_system(struct self *self)
+{
+    struct cma_range range = {.base = POOL_PADDR,
+                              .nbytes = self->nbytes,
+                              .kind = CMA_RANGE_AREA,
+                              .flags = CMA_RANGE_DEFAULT,
+                              .name = "pool"};
+    struct cma_system_config config = {
+        .port = &self->port, .zones = &self->zone, .nzones = 1, .block_order = 9};
+    struct cma_device_config device = {
+        .name = "dev", .owner = 1, .mask = UINT64_MAX, .coherent_mask = UINT64_MAX};
+
+    self->port = (struct cma_port){.ctx = self,
+                                   .page_shift = PEER_PAGE_SHIFT,
+                                   .cache_line_nbytes = 64,
+                                   .vaddr = port_vaddr,
+                                   .dma_barrier = port_barrier,
+                                   .copy = port_copy,
+                                   .zero = port_zero,
+                                   .lock = port_lock,
+                                   .unlock = port_unlock,
+                                   .cpu = port_cpu};
+    self->zone.last = CMA_PADDR_MAX;
+    if (cma_map_init(&self->map, self->memory, 2, self->reserved, 2) ||
+        cma_map_add_memory(&self->map, range.base, range.nbytes, NULL) ||
+        cma_map_reserve(&self->map, &range, NULL)) {
+        return false;
+    }
+    self->storage_nbytes = cma_system_size(&self->map, &config);
+    self->storage = memory_get(self->storage_nbytes);
+    return self->storage &&
+           !cma_system_init(&self->system, &self->map, &config, self->storage,
+                            self->storage_nbytes) &&
+           !cma_device_init(&self->device, &self->system.dma, &device);
+}
+
+static void *pool_create(const struct peer_config *config, bool caches)
+{
+    struct self *self = aligned_alloc(64, (sizeof(*self) + 63) / 64 * 64);
+    struct cma_dma_pool_config pool = {.name = "bench",
+                                       .item_nbytes = config->item_nbytes,
+                                       .align_nbytes = config->item_nbytes,
+                                       .chunk_nbytes = POOL_CHUNK,
+                                       .nitems_max = config->nitems};
+    uint64_t nchunks = (config->nitems * config->item_nbytes + POOL_CHUNK - 1) / POOL_CHUNK;
+
+    memset(self, 0, sizeof(*self));
+    self->nbytes = memory_size(nchunks * POOL_CHUNK);
+    self->bytes = memory_get(self->nbytes);
+    if (!self->bytes || !pool_system(self)) {
+        return NULL;
+    }
+    self->tables_nbytes = cma_dma_pool_size(&self->device, &pool);
+    self->tables = memory_get(self->tables_nbytes);
+    self->caches = aligned_alloc(64, POOL_CACHES * sizeof(*self->caches));
+    if (cma_dma_pool_init(&self->pool, &self->device, &pool, self->tables, self->tables_nbytes) ||
+        (caches && cma_dma_pool_add_caches(&self->pool, self->caches, POOL_CACHES)) ||
+        cma_dma_pool_grow(&self->pool, config->nitems, NULL)) {
+        return NULL;
+    }
+    return self;
+}
+
+static void *pool_create_cached(const struct peer_config *config)
+{
+    return pool_create(config, true);
+}
+
+static void *pool_create_plain(const struct peer_config *config)
+{
+    return pool_create(config, false);
+}
+
+static bool pool_get(void *self, struct peer_item *item)
+{
+    return cma_dma_pool_alloc(&((struct self *)self)->pool, 0, (struct cma_dma_item *)item, NULL) ==
+           0;
+}
+
+static void pool_put(void *self, const struct peer_item *item)
+{
+    if (cma_dma_pool_free(&((struct self *)self)->pool, (const struct cma_dma_item *)item)) {
+        abort();
+    }
+}
+
+static void pool_destroy(void *pointer)
+{
+    struct self *self = pointer;
+
+    if (cma_dma_pool_destroy(&self->pool)) {
+        abort();
+    }
+    memory_put(self->bytes, self->nbytes);
+    memory_put(self->storage, self->storage_nbytes);
+    memory_put(self->tables, self->tables_nbytes);
+    free(self->caches);
+    free(self);
+}
+
+static const struct peer pool_peers[] = {
+    {.name = "libcma-pool",
+     .flags = PEER_POOL,
+     .create = pool_create_cached,
+     .get = pool_get,
+     .put = pool_put,
+     .destroy = pool_destroy},
+    {.name = "libcma-pool-plain",
+     .flags = PEER_POOL,
+     .create = pool_create_plain,
+     .get = pool_get,
+     .put = pool_put,
+     .destroy = pool_destroy},
+};
+
+const struct peer *peer_get(uint32_t index)
+{
+    return index < 2 ? &pool_peers[index] : NULL;
+}

@@ -49,7 +49,11 @@ static void board_unlock(void *ctx, struct cma_lock *lock, uintptr_t state)
 
 static uint32_t board_cpu(void *ctx)
 {
-    (void)ctx;
+    struct pool_board *board = ctx;
+
+    if (board->on_cpu != NULL) {
+        board->on_cpu();
+    }
     return pool_board_cpu;
 }
 

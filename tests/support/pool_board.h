@@ -28,6 +28,7 @@ struct pool_board {
     struct cma_device device;
     uint8_t *bytes;
     void *storage;
+    void (*on_cpu)(void); /* called by the cpu hook; NULL: nothing */
 };
 
 /* On which processor this thread says that it runs. */

@@ -254,6 +254,36 @@ static void test_wrong_frees(void **state)
     refuse_frees(3, CMA_DMA_POOL_POISON);
 }
 
+static struct cma_dma_item twice;
+
+static void free_meanwhile(void)
+{
+    board.on_cpu = NULL;
+    assert_int_equal(cma_dma_pool_free(&pool, &twice), 0);
+}
+
+/* An interrupt frees the item after the call has looked at it: only one of the two may succeed. */
+static void test_freed_at_once(void **state)
+{
+    static const struct cma_dma_pool_config config = {.item_nbytes = 64, .nitems_max = 64};
+    struct cma_dma_pool_config poisoned = config;
+    struct cma_dma_pool_stats stats;
+
+    (void)state;
+    poisoned.flags = CMA_DMA_POOL_POISON;
+    for (uint32_t round = 0; round < 2; round++) {
+        make(round == 0 ? &config : &poisoned, 1);
+        assert_int_equal(cma_dma_pool_grow(&pool, 64, NULL), 0);
+        twice = get();
+        board.on_cpu = free_meanwhile;
+        assert_int_equal(cma_dma_pool_free(&pool, &twice), CMA_EBADF);
+        assert_null(board.on_cpu);
+        cma_dma_pool_stats(&pool, &stats);
+        assert_int_equal(stats.live, 0);
+        end();
+    }
+}
+
 /* --- growing, giving back -------------------------------------------------------------- */
 
 static void test_destroy(void **state)
@@ -586,19 +616,13 @@ static void test_poison(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_places),
-        cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_wrong_frees),
-        cmocka_unit_test(test_destroy),
-        cmocka_unit_test(test_destroy_goes_on),
-        cmocka_unit_test(test_growing),
-        cmocka_unit_test(test_chunk_request),
-        cmocka_unit_test(test_high_water),
-        cmocka_unit_test(test_caches_are_scraped),
-        cmocka_unit_test(test_few_items),
-        cmocka_unit_test(test_lost_item),
-        cmocka_unit_test(test_zero),
-        cmocka_unit_test(test_device_writes_everywhere),
+        cmocka_unit_test(test_places),      cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_wrong_frees), cmocka_unit_test(test_freed_at_once),
+        cmocka_unit_test(test_destroy),     cmocka_unit_test(test_destroy_goes_on),
+        cmocka_unit_test(test_growing),     cmocka_unit_test(test_chunk_request),
+        cmocka_unit_test(test_high_water),  cmocka_unit_test(test_caches_are_scraped),
+        cmocka_unit_test(test_few_items),   cmocka_unit_test(test_lost_item),
+        cmocka_unit_test(test_zero),        cmocka_unit_test(test_device_writes_everywhere),
         cmocka_unit_test(test_poison),
     };
 

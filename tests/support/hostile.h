@@ -50,6 +50,7 @@ struct hostile_item {
     uint16_t npages, pins;
     uint8_t list, mover, refs;
     bool frozen, in_call;
+    bool locked; /* its mover's lock is held by who is in a call on it */
 };
 
 /* Work that movers and hooks have seen. */
@@ -165,7 +166,7 @@ struct hostile {
     struct cma_guarantee_group groups[HOSTILE_GROUPS_MAX];
 
     /* its character */
-    uint32_t nested_percent, refusal_percent, failing_percent;
+    uint32_t nested_percent, lock_percent, refusal_percent, failing_percent, shy_percent;
     uint32_t weights[16], weight; /* of what users do, and their sum */
     uint32_t burst;               /* pages of one round, at most */
     uint32_t every;               /* steps between two checks */
@@ -190,6 +191,7 @@ struct hostile {
     uint32_t depth, locked;
     bool taking;   /* the outer call is a take */
     bool checking; /* nothing runs beside it */
+    bool revoking; /* the outer call is a revocation */
     bool demand;   /* a droppable request was refused in this step */
 };
 
@@ -222,6 +224,7 @@ void hostile_clear(struct hostile *board, uint32_t frame, uint32_t npages, uint3
 void hostile_fill(struct hostile *board); /* to the brim */
 void hostile_round(struct hostile *board, bool small);
 void hostile_nested(struct hostile *board);
+void hostile_unref(struct hostile *board);                   /* short references end */
 void hostile_demand(struct hostile *board, uint32_t npages); /* a page cache that grows */
 void hostile_relax(struct hostile *board); /* lets everything go that can be let go */
 

@@ -264,10 +264,18 @@ static void board_character(struct hostile *board)
                                                         : 1 + (uint32_t)hostile_below(board, 12);
         board->weight += board->weights[i];
     }
-    board->nested_percent = hostile_chance(board, 60) ? 0 : 1 + (uint32_t)hostile_below(board, 8);
+    /* There is one thread: nobody can wait for the one that it runs inside of. */
+    board->nested_percent = board->port.wait != NULL || hostile_chance(board, 20)
+                                ? 0
+                                : 1 + (uint32_t)hostile_below(board, 8);
     /* Who is told of room that is not there looks again up to a thousand times. */
     board->failing_percent =
         hostile_chance(board, board->real ? 95 : 70) ? 0 : 1 + (uint32_t)hostile_below(board, 50);
+    if (board->nested_percent != 0 && board->port.lock != NULL && hostile_chance(board, 60))
+        board->lock_percent = 1 + (uint32_t)hostile_below(board, 4);
+    /* Who can't wait for a mover that is just letting go is told so: not on these boards. */
+    if (board->port.wait != NULL && hostile_chance(board, 50))
+        board->shy_percent = 1 + (uint32_t)hostile_below(board, 20);
     board->refusal_percent = 5 + (uint32_t)hostile_below(board, 60);
     board->out_percent = 10 + (uint32_t)hostile_below(board, 80);
     board->every = board->real                ? 1000

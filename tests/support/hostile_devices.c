@@ -185,8 +185,12 @@ bool hostile_devices_admit(struct hostile *board)
 
 static void device_revoke(struct hostile *board, struct hostile_device *device)
 {
-    int error = device->through_dma ? cma_device_revoke(&device->device, &device->promise)
-                                    : cma_guarantee_revoke(&device->guarantee);
+    int error;
+
+    board->revoking = true;
+    error = device->through_dma ? cma_device_revoke(&device->device, &device->promise)
+                                : cma_guarantee_revoke(&device->guarantee);
+    board->revoking = false;
 
     hostile_note(board, "revoke: device, blocks out", (uint64_t)(device - board->devices),
                  device->out, error);
@@ -404,10 +408,15 @@ static void device_take(struct hostile *board, struct hostile_device *device)
 
 /* --- releases ------------------------------------------------------------------------------ */
 
-static void device_gone(struct hostile *board, struct hostile_device *device,
-                        struct hostile_block *block)
+/* It is about to be: before a call has returned, others can have its frames. */
+static void device_clear(struct hostile *board, const struct hostile_device *device,
+                         const struct hostile_block *block)
 {
     hostile_clear(board, block->frame, block->npages, HOSTILE_OWNER | device->request.owner);
+}
+
+static void device_gone(struct hostile_device *device, struct hostile_block *block)
+{
     block->state = HOSTILE_IN;
     device->out--;
 }
@@ -417,28 +426,24 @@ static void device_release(struct hostile *board, struct hostile_device *device,
 {
     struct cma_area *area = &board->areas[device->area].area;
     cma_pfn_t pfn = hostile_pfn(board, block->frame);
-    bool quiet = hostile_chance(board, 75);
+    bool quiet = device->through_dma || !board->guarded || hostile_chance(board, 75);
     int error;
 
-    if (device->through_dma) {
-        error = cma_dma_free_coherent(&device->device, &block->buffer);
-        quiet = true;
-    } else if (board->guarded) {
-        if (hostile_chance(board, 2)) {
-            error = cma_area_release(area, pfn, block->npages, device->request.owner);
-            HOSTILE_REQUIRE(board, error == CMA_EPERM, "a block goes back past its guarantee: %s",
-                            cma_strerror(error));
-        }
-        error = cma_guarantee_release(&device->guarantee, pfn, quiet);
-    } else {
+    if (board->guarded && hostile_chance(board, 2)) {
         error = cma_area_release(area, pfn, block->npages, device->request.owner);
-        quiet = true;
+        HOSTILE_REQUIRE(board, error == CMA_EPERM, "a block goes back past its guarantee: %s",
+                        cma_strerror(error));
     }
+    if (quiet)
+        device_clear(board, device, block);
+    error = device->through_dma ? cma_dma_free_coherent(&device->device, &block->buffer)
+            : board->guarded    ? cma_guarantee_release(&device->guarantee, pfn, quiet)
+                                : cma_area_release(area, pfn, block->npages, device->request.owner);
     hostile_note(board, "release: frame, quiet", block->frame, quiet, error);
     HOSTILE_REQUIRE(board, error == 0, "release of frame %u: %s", block->frame,
                     cma_strerror(error));
     if (quiet) {
-        device_gone(board, device, block);
+        device_gone(device, block);
         return;
     }
     block->state = HOSTILE_RETURNING;
@@ -450,11 +455,13 @@ static void device_release(struct hostile *board, struct hostile_device *device,
 static void device_quiet(struct hostile *board, struct hostile_device *device,
                          struct hostile_block *block)
 {
-    int error = cma_guarantee_quiet(&device->guarantee, hostile_pfn(board, block->frame));
+    int error;
 
+    device_clear(board, device, block);
+    error = cma_guarantee_quiet(&device->guarantee, hostile_pfn(board, block->frame));
     hostile_note(board, "quiet: frame", block->frame, 0, error);
     HOSTILE_REQUIRE(board, error == 0, "cma_guarantee_quiet: %s", cma_strerror(error));
-    device_gone(board, device, block);
+    device_gone(device, block);
 }
 
 /* One of its blocks, one step nearer to its slot. */
@@ -639,7 +646,9 @@ void hostile_devices_end(struct hostile *board)
 void hostile_sample(struct hostile *board, uint64_t *idle, uint64_t *lent)
 {
     struct cma_slot_info info;
+    bool checking = board->checking;
 
+    board->checking = true; /* one moment */
     for (uint32_t i = 0; cma_guarantees_slot(&board->guarantees, i, &info) == 0; i++) {
         const struct hostile_area *area =
             &board->areas[board->places[hostile_frame(board, info.pfn)] - 2];
@@ -650,6 +659,7 @@ void hostile_sample(struct hostile *board, uint64_t *idle, uint64_t *lent)
         *idle += info.npages;
         *lent += info.lent_npages;
     }
+    board->checking = checking;
 }
 
 /* The highest zone that a mover reaches the whole of. */

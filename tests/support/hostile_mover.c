@@ -46,6 +46,23 @@ static struct hostile_item *mover_item(struct hostile_mover *mover, const char *
     return item;
 }
 
+/* Its mover has just got the page and doesn't know it yet, or is in the middle of a call on it (in
+ * real life: waits for the handle's lock; here the answer is the one that has libcma try again), or
+ * is just letting it go. */
+static bool mover_unsettled(struct hostile_mover *mover, uint32_t cookie)
+{
+    struct hostile *board = mover->board;
+    const struct hostile_item *item;
+
+    HOSTILE_REQUIRE(board, cookie < board->nitems, "a callback with the cookie %#x", cookie);
+    item = &board->items[cookie];
+    if ((item->list == HOSTILE_FREE && item->in_call) || item->locked) {
+        HOSTILE_REQUIRE(board, board->depth > 0, "a callback in the middle of a call");
+        return true;
+    }
+    return hostile_chance(board, board->shy_percent);
+}
+
 static bool mover_refuses(struct hostile_mover *mover)
 {
     return (mover->mover.flags & CMA_MOVER_MAY_REFUSE) != 0 &&
@@ -55,7 +72,11 @@ static bool mover_refuses(struct hostile_mover *mover)
 static int mover_freeze(void *ctx, cma_pfn_t pfn, uint32_t cookie)
 {
     struct hostile_mover *mover = ctx;
-    struct hostile_item *item = mover_item(mover, "freeze", pfn, cookie);
+    struct hostile_item *item;
+
+    if (mover_unsettled(mover, cookie))
+        return CMA_ENOENT;
+    item = mover_item(mover, "freeze", pfn, cookie);
 
     HOSTILE_REQUIRE(mover->board, !item->frozen, "freeze of %#x, which is frozen", cookie);
     if (mover_refuses(mover))
@@ -101,7 +122,11 @@ static int mover_discard(void *ctx, cma_pfn_t pfn, uint32_t cookie)
 {
     struct hostile_mover *mover = ctx;
     struct hostile *board = mover->board;
-    struct hostile_item *item = mover_item(mover, "discard", pfn, cookie);
+    struct hostile_item *item;
+
+    if (mover_unsettled(mover, cookie))
+        return CMA_ENOENT;
+    item = mover_item(mover, "discard", pfn, cookie);
 
     HOSTILE_REQUIRE(board, item->list == HOSTILE_DROPPABLE && !item->frozen,
                     "discard of %#x, which is %s", cookie, item->frozen ? "frozen" : "dirty");
@@ -349,6 +374,10 @@ static uintptr_t port_lock(void *ctx, struct cma_lock *lock)
 {
     struct hostile *board = ctx;
 
+    /* Somebody was quicker. */
+    if (board->lock_percent != 0 && board->locked == 0 && board->depth == 0 && !board->checking &&
+        hostile_chance(board, board->lock_percent))
+        hostile_nested(board);
     HOSTILE_REQUIRE(board, lock->word[0] == 0, "a lock is taken twice");
     lock->word[0] = 1;
     board->locked++;
@@ -367,6 +396,23 @@ static void port_unlock(void *ctx, struct cma_lock *lock, uintptr_t state)
 static uint32_t port_cpu(void *ctx)
 {
     return (uint32_t)hostile_below(ctx, 4);
+}
+
+/* Those who were waited for let go. */
+static void port_wait(void *ctx, const uint32_t *event, uint32_t seen)
+{
+    struct hostile *board = ctx;
+
+    (void)event;
+    (void)seen;
+    HOSTILE_REQUIRE(board, board->locked == 0, "wait is called with a lock held");
+    hostile_unref(board);
+}
+
+static void port_wake(void *ctx, const uint32_t *event)
+{
+    (void)ctx;
+    (void)event;
 }
 
 void hostile_port_make(struct hostile *board)
@@ -388,5 +434,9 @@ void hostile_port_make(struct hostile *board)
     if (hostile_chance(board, 50)) {
         board->port.lock = port_lock;
         board->port.unlock = port_unlock;
+    }
+    if (hostile_chance(board, 50)) {
+        board->port.wait = port_wait;
+        board->port.wake = port_wake;
     }
 }

@@ -77,6 +77,17 @@ static bool item_leave(struct hostile *board, uint32_t item)
     return false;
 }
 
+/* Calls that do not sleep are made under the handle's lock, which commit and discard take too. */
+static void item_lock(struct hostile *board, uint32_t item)
+{
+    board->items[item].in_call = board->items[item].locked = true;
+}
+
+static void item_unlock(struct hostile *board, uint32_t item)
+{
+    board->items[item].in_call = board->items[item].locked = false;
+}
+
 static uint32_t item_pick(struct hostile *board, enum hostile_list list)
 {
     uint32_t item;
@@ -105,6 +116,21 @@ void hostile_clear(struct hostile *board, uint32_t frame, uint32_t npages, uint3
                         board->owners[i], owner);
         board->owners[i] = 0;
     }
+}
+
+/* Others may be at work on what this call is about. */
+static bool users_may_race(const struct hostile *board)
+{
+    return board->depth > 0 || board->nested_percent != 0;
+}
+
+static bool users_are_claiming(const struct hostile *board)
+{
+    for (uint32_t i = 0; i < HOSTILE_CLAIMS_MAX; i++) {
+        if (board->claims[i].running)
+            return true;
+    }
+    return false;
 }
 
 /* --- pages --------------------------------------------------------------------------------- */
@@ -144,8 +170,9 @@ static bool users_alloc(struct hostile *board, enum hostile_list list, uint32_t 
         request.holder.mover = m->number;
     }
     board->sums->allocs++;
+    i = item_enter(board, item);
     error = cma_pages_alloc(&board->pages, &request, &pfn, NULL);
-    i = &board->items[item];
+    i->in_call = false;
     if (error != 0) {
         HOSTILE_REQUIRE(board, error == CMA_ENOMEM || error == CMA_ENOSPC || error == CMA_ERANGE,
                         "cma_pages_alloc of %u pages, list %u: %s", npages, list,
@@ -202,12 +229,17 @@ static void users_free(struct hostile *board, uint32_t item)
 
     if (i->pins > 0 || i->refs > 0)
         return;
+    /* Before the call has returned, somebody else can have the frame. */
+    hostile_clear(board, i->frame, i->npages, item + 1);
+    item_lock(board, item);
     error = cma_pages_free(&board->pages, hostile_pfn(board, i->frame), i->npages, item);
-    if (error == CMA_EAGAIN && (i->frozen || board->depth > 0))
+    item_unlock(board, item);
+    if (error == CMA_EAGAIN && users_may_race(board)) {
+        hostile_mark(board, i->frame, i->npages, item + 1);
         return;
+    }
     HOSTILE_REQUIRE(board, error == 0, "cma_pages_free of frame %u: %s", i->frame,
                     cma_strerror(error));
-    hostile_clear(board, i->frame, i->npages, item + 1);
     hostile_item_end(board, item);
 }
 
@@ -242,7 +274,7 @@ static bool users_move_out(struct hostile *board, uint32_t item)
     }
     HOSTILE_REQUIRE(board,
                     error == CMA_ENOMEM ||
-                        (error == CMA_EAGAIN && (board->depth > 0 || board->nested_percent != 0)),
+                        (error == CMA_EAGAIN && (users_may_race(board) || board->shy_percent != 0)),
                     "cma_frame_move_out of frame %u: %s", i->frame, cma_strerror(error));
     return false;
 }
@@ -252,14 +284,17 @@ static void users_keep(struct hostile *board, uint32_t item)
     struct hostile_item *i = &board->items[item];
 
     for (uint32_t tries = 0; tries < 3; tries++) {
-        int error = cma_frame_keep(&board->table, hostile_pfn(board, i->frame));
+        int error;
 
+        item_lock(board, item);
+        error = cma_frame_keep(&board->table, hostile_pfn(board, i->frame));
+        item_unlock(board, item);
         if (error == 0) {
             hostile_item_list(board, item, HOSTILE_MOVABLE);
             board->sums->keeps++;
             return;
         }
-        if (error == CMA_EAGAIN && board->depth > 0)
+        if (error == CMA_EAGAIN && users_may_race(board))
             return;
         HOSTILE_REQUIRE(board, error == CMA_EBUSY, "cma_frame_keep of frame %u: %s", i->frame,
                         cma_strerror(error));
@@ -278,8 +313,10 @@ static void users_allow_drop(struct hostile *board, uint32_t item)
 
     if (!board->movers[i->mover].droppable)
         return;
+    item_lock(board, item);
     error = cma_frame_allow_drop(&board->table, hostile_pfn(board, i->frame));
-    if (error == CMA_EAGAIN && board->depth > 0)
+    item_unlock(board, item);
+    if (error == CMA_EAGAIN && users_may_race(board))
         return;
     HOSTILE_REQUIRE(board, error == 0, "cma_frame_allow_drop of frame %u: %s", i->frame,
                     cma_strerror(error));
@@ -303,6 +340,15 @@ static void users_each(struct hostile *board, enum hostile_list list, uint32_t n
 static bool users_may_note(const struct hostile *board, uint32_t n, uint32_t max)
 {
     return n < (board->depth > 0 ? max / 2 : max);
+}
+
+/* Nobody is told to try again where nobody is at work: nothing would ever change. */
+static void users_judge_again(struct hostile *board, uint32_t frame, int error)
+{
+    HOSTILE_REQUIRE(board,
+                    error != CMA_EAGAIN || users_may_race(board) || users_are_claiming(board) ||
+                        board->shy_percent != 0,
+                    "try frame %u again, but nobody has it at work", frame);
 }
 
 static void users_pin(struct hostile *board, uint32_t item)
@@ -330,6 +376,7 @@ static void users_pin(struct hostile *board, uint32_t item)
     }
     if (error == CMA_EBADF && pfn != hostile_pfn(board, i->frame))
         return;
+    users_judge_again(board, i->frame, error);
     if (error != 0) {
         HOSTILE_REQUIRE(board,
                         error == CMA_EAGAIN || error == CMA_EBUSY || error == CMA_ENOMEM ||
@@ -347,31 +394,51 @@ static void users_pin(struct hostile *board, uint32_t item)
     board->sums->pins++;
 }
 
+/* One pin or reference less. It is not counted any more: once the call has let go of the page, and
+ * before it returns, its mover may be asked for it. */
+static void users_let(struct hostile *board, uint32_t item,
+                      int (*let)(struct cma_frames *frames, cma_pfn_t pfn))
+{
+    bool outer = board->items[item].in_call;
+    uint32_t frame = board->items[item].frame;
+    int error;
+
+    board->items[item].in_call = true;
+    error = let(&board->table, hostile_pfn(board, frame));
+    HOSTILE_REQUIRE(board, error == 0, "a pin or reference on frame %u can't be dropped: %s", frame,
+                    cma_strerror(error));
+    if (!outer)
+        (void)item_leave(board, item);
+}
+
 static void users_unpin(struct hostile *board, uint32_t n)
 {
     for (; n > 0 && board->npinned > 0; n--) {
         uint32_t at = (uint32_t)hostile_below(board, board->npinned);
-        struct hostile_item *i = &board->items[board->pinned[at]];
-        int error = cma_frame_unpin(&board->table, hostile_pfn(board, i->frame));
+        uint32_t item = board->pinned[at];
 
-        HOSTILE_REQUIRE(board, error == 0, "cma_frame_unpin of frame %u: %s", i->frame,
-                        cma_strerror(error));
-        i->pins--;
         board->pinned[at] = board->pinned[--board->npinned];
+        board->items[item].pins--;
+        users_let(board, item, cma_frame_unpin);
     }
 }
 
 static void users_ref(struct hostile *board, uint32_t item)
 {
     struct hostile_item *i = &board->items[item];
-    int error;
+    int error = CMA_EBUSY;
 
     if (!users_may_note(board, board->nreferenced, HOSTILE_REFS_MAX))
         return;
-    error = cma_frame_ref(&board->table, hostile_pfn(board, i->frame));
-    if (error == CMA_EBUSY && users_move_out(board, item))
+    for (uint32_t tries = 0; tries < 2 && error == CMA_EBUSY; tries++) {
+        if (tries > 0 && !users_move_out(board, item))
+            return;
+        item_lock(board, item);
         error = cma_frame_ref(&board->table, hostile_pfn(board, i->frame));
+        item_unlock(board, item);
+    }
     if (error != 0) {
+        users_judge_again(board, i->frame, error);
         HOSTILE_REQUIRE(board, error == CMA_EAGAIN || error == CMA_EBUSY || error == CMA_EOVERFLOW,
                         "cma_frame_ref of frame %u: %s", i->frame, cma_strerror(error));
         return;
@@ -385,13 +452,11 @@ static void users_unref(struct hostile *board, uint32_t n)
 {
     for (; n > 0 && board->nreferenced > 0; n--) {
         uint32_t at = (uint32_t)hostile_below(board, board->nreferenced);
-        struct hostile_item *i = &board->items[board->referenced[at]];
-        int error = cma_frame_unref(&board->table, hostile_pfn(board, i->frame));
+        uint32_t item = board->referenced[at];
 
-        HOSTILE_REQUIRE(board, error == 0, "cma_frame_unref of frame %u: %s", i->frame,
-                        cma_strerror(error));
-        i->refs--;
         board->referenced[at] = board->referenced[--board->nreferenced];
+        board->items[item].refs--;
+        users_let(board, item, cma_frame_unref);
     }
 }
 
@@ -424,7 +489,9 @@ static void users_bought(struct hostile *board, uint32_t area, cma_pfn_t pfn,
 
     HOSTILE_REQUIRE(board, frame >= a->first && npages <= a->npages - (frame - a->first),
                     "a claim of %u pages got frame %u, outside of its area", npages, frame);
-    for (uint32_t i = 0; cma_guarantees_slot(&board->guarantees, i, &info) == 0; i++) {
+    /* One that is just being given up may be found until it is gone. */
+    for (uint32_t i = 0; !board->revoking && cma_guarantees_slot(&board->guarantees, i, &info) == 0;
+         i++) {
         HOSTILE_REQUIRE(board, pfn + (npages - 1) < info.pfn || pfn > info.pfn + (info.npages - 1),
                         "a claim of %u pages got frame %u, in a slot", npages, frame);
     }
@@ -494,34 +561,38 @@ static void users_claim_more(struct hostile *board)
             return;
         claim->area = users_area(board);
         users_claim_request(board, claim->area, &request);
+        claim->inside = true;
         claim->running =
             cma_claim_start(&claim->claim, &board->areas[claim->area].area, &request) == 0;
+        claim->inside = false;
         hostile_note(board, "claim begun: area, pages", claim->area, request.npages,
                      claim->running);
         return;
     }
     if (hostile_chance(board, 15)) {
+        claim->inside = true;
         cma_claim_cancel(&claim->claim);
-        claim->running = false;
+        claim->inside = claim->running = false;
         hostile_note(board, "claim cancelled: area", claim->area, 0, 0);
         return;
     }
     claim->inside = true;
     error = cma_claim_step(&claim->claim, 1 + hostile_below(board, 40));
-    claim->inside = false;
     hostile_note(board, "claim goes on: area", claim->area, 0, error);
     claim->running = error > 0;
     board->sums->steps++;
     if (error == 0)
         users_bought(board, claim->area, claim->claim.pfn, &claim->claim.request);
+    claim->inside = false;
 }
 
 static void users_claims_cancel(struct hostile *board)
 {
     for (uint32_t i = 0; i < HOSTILE_CLAIMS_MAX; i++) {
         if (board->claims[i].running && !board->claims[i].inside) {
+            board->claims[i].inside = true;
             cma_claim_cancel(&board->claims[i].claim);
-            board->claims[i].running = false;
+            board->claims[i].inside = board->claims[i].running = false;
         }
     }
 }
@@ -529,19 +600,19 @@ static void users_claims_cancel(struct hostile *board)
 static void users_sell(struct hostile *board)
 {
     uint32_t at;
-    struct hostile_buffer *b;
+    struct hostile_buffer b;
     int error;
 
     if (board->nbuffers == 0)
         return;
     at = (uint32_t)hostile_below(board, board->nbuffers);
-    b = &board->buffers[at];
-    error = cma_area_release(&board->areas[b->area].area, hostile_pfn(board, b->frame), b->npages,
-                             b->owner);
-    HOSTILE_REQUIRE(board, error == 0, "cma_area_release of frame %u: %s", b->frame,
-                    cma_strerror(error));
-    hostile_clear(board, b->frame, b->npages, HOSTILE_OWNER | b->owner);
+    b = board->buffers[at];
     board->buffers[at] = board->buffers[--board->nbuffers];
+    hostile_clear(board, b.frame, b.npages, HOSTILE_OWNER | b.owner);
+    error = cma_area_release(&board->areas[b.area].area, hostile_pfn(board, b.frame), b.npages,
+                             b.owner);
+    HOSTILE_REQUIRE(board, error == 0, "cma_area_release of frame %u: %s", b.frame,
+                    cma_strerror(error));
 }
 
 /* Dirties what one slot lends, as far as it goes. */
@@ -627,6 +698,11 @@ void hostile_demand(struct hostile *board, uint32_t npages)
         ;
 }
 
+void hostile_unref(struct hostile *board)
+{
+    users_unref(board, UINT32_MAX);
+}
+
 /* Another thread, while libcma calls a mover or a hook. */
 void hostile_nested(struct hostile *board)
 {
@@ -657,6 +733,9 @@ void hostile_fill(struct hostile *board)
 
 void hostile_relax(struct hostile *board)
 {
+    bool checking = board->checking;
+
+    board->checking = true; /* nobody comes meanwhile */
     users_claims_cancel(board);
     while (board->nbuffers > 0)
         users_sell(board);
@@ -666,4 +745,5 @@ void hostile_relax(struct hostile *board)
         while (board->counts[list] > 0)
             users_free(board, board->lists[list][board->counts[list] - 1]);
     }
+    board->checking = checking;
 }

@@ -171,12 +171,46 @@ static void test_next_frame_is_kept(void **state)
     plain_destroy(plain);
 }
 
+/* Destinations of two zones can be neighbours: unused, each goes back to its own. */
+static void test_unused_neighbours_of_two_zones(void **state)
+{
+    static const struct plain_area low = {0, 32};
+    const struct cma_zone zones[] = {{(0x1000 + 160) * PLAIN_PAGE - 1, 0}, {CMA_PADDR_MAX, 0}};
+    struct cma_frames_config config = {.zones = zones, .nzones = 2, .block_order = 6};
+    struct plain *plain = plain_create_with(0x1000, 320, &low, 1, &config);
+    struct cma_span *span = plain_area_span(plain, 0);
+    struct cma_evacuation evacuation = {0};
+    cma_pfn_t obstacle;
+
+    (void)state;
+    plain_lend_all(plain, span);
+    for (uint32_t i = 32; i < 320; i++) {
+        if (i != 159 && i != 160) {
+            (void)plain_publish(plain, CMA_KIND_MOVABLE, 1, plain->base + i);
+        }
+    }
+    (void)plain_publish(plain, CMA_KIND_MOVABLE, plain->stiff.number, span->pfn);
+    (void)plain_publish(plain, CMA_KIND_MOVABLE, plain->sure.number, span->pfn + 1);
+    (void)plain_publish(plain, CMA_KIND_MOVABLE, plain->picky.number, span->pfn + 2);
+    assert_int_equal(plain_isolate(plain, span, span->pfn, 3, &obstacle), 0);
+    span->emptying = 1;
+    assert_int_equal(cma__window_evacuate_runs(&plain->frames, span->pfn, 3, &evacuation),
+                     CMA_ENOMEM);
+    span->emptying = 0;
+    cma__window_restore(&plain->frames, span, span->pfn, 3);
+    plain_check(plain);
+    plain_destroy(plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_run_is_one_of_each), cmocka_unit_test(test_drops_in_runs),
-        cmocka_unit_test(test_movers_by_turns),      cmocka_unit_test(test_reclaim_a_run),
+        cmocka_unit_test(test_a_run_is_one_of_each),
+        cmocka_unit_test(test_drops_in_runs),
+        cmocka_unit_test(test_movers_by_turns),
+        cmocka_unit_test(test_reclaim_a_run),
         cmocka_unit_test(test_next_frame_is_kept),
+        cmocka_unit_test(test_unused_neighbours_of_two_zones),
     };
     int failed = cmocka_run_group_tests_name("evacuate: a call a frame", tests, NULL, NULL);
 

@@ -191,16 +191,10 @@ static uint32_t evacuate_run(const struct cma_move *moves, uint32_t nmoves, bool
     return n;
 }
 
-/* Neighbours may come from two zones. */
 static void evacuate_put(struct cma_frames *frames, const struct cma_move *moves, uint32_t nmoves)
 {
     for (uint32_t i = 0, n; i < nmoves; i += n) {
-        const struct cma_span *span = cma__span_of(frames, moves[i].to);
-
         n = evacuate_run(moves + i, nmoves - i, false);
-        if (span != NULL) {
-            n = (uint32_t)bits_min(n, span->npages - (moves[i].to - span->pfn));
-        }
         frames->ops->destination_put(frames->ops->ctx, moves[i].to, n);
     }
 }

@@ -382,6 +382,80 @@ static void test_keep_while_isolated(void **state)
     plain_destroy(plain);
 }
 
+/* What gets dirty between a look at it and its freeze is not dropped: the next one while a frame is
+ * being discarded, */
+static struct {
+    cma_pfn_t pfn;
+    uint32_t after;
+    int result;
+} dirty;
+
+static void keep_next(struct plain *plain, cma_pfn_t pfn, uint32_t cookie)
+{
+    (void)pfn;
+    (void)cookie;
+    plain->during = NULL;
+    dirty.result = cma_frame_keep(&plain->frames, dirty.pfn);
+}
+
+static void test_kept_before_its_freeze(void **state)
+{
+    struct plain *plain = board();
+    struct cma_span *span = plain_area_span(plain, 0);
+    struct cma_evacuation evacuation = {0};
+    cma_pfn_t obstacle;
+    int error;
+
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++) {
+        (void)plain_publish(plain, CMA_KIND_DROPPABLE, 1, span->pfn + i);
+    }
+    assert_int_equal(plain_isolate(plain, span, span->pfn, 8, &obstacle), 0);
+    dirty.pfn = span->pfn + 1;
+    plain->during = keep_next;
+    error = evacuate(&plain->frames, span->pfn, 8, &evacuation);
+    assert_true(error == 0 || error == CMA_EAGAIN);
+    while (error == CMA_EAGAIN) {
+        error = evacuate(&plain->frames, span->pfn, 8, &evacuation);
+    }
+    assert_int_equal(error, 0);
+    /* Asked for together, they are all frozen already. */
+    assert_int_equal(dirty.result, plain_many && evacuate != cma__window_evacuate ? CMA_EAGAIN : 0);
+    assert_int_equal(evacuation.copied, dirty.result == 0 ? 1 : 0);
+    assert_int_equal(evacuation.dropped, dirty.result == 0 ? 2 : 3);
+    cma__window_restore(&plain->frames, span, span->pfn, 8);
+    plain_check(plain);
+    plain_destroy(plain);
+}
+
+/* and one that was found to make room, after any of the steps. */
+static void unlock_and_keep(void *ctx, struct cma_lock *lock, uintptr_t state)
+{
+    plain_unlock(ctx, lock, state);
+    if (dirty.after != 0 && --dirty.after == 0) {
+        dirty.result = cma_frame_keep(&((struct plain *)ctx)->frames, dirty.pfn);
+    }
+}
+
+static void test_kept_before_it_is_reclaimed(void **state)
+{
+    (void)state;
+    for (uint32_t after = 1; after < 6; after++) {
+        struct plain *plain = board();
+        uint32_t cookie = plain_publish(plain, CMA_KIND_DROPPABLE, 1, plain->base + 10);
+        cma_pfn_t pfn;
+
+        (void)plain_publish(plain, CMA_KIND_DROPPABLE, 1, plain->base);
+        dirty.pfn = plain->base + 10;
+        dirty.after = after;
+        dirty.result = CMA_EAGAIN;
+        plain->port.unlock = unlock_and_keep;
+        assert_int_equal(cma__frames_reclaim(&plain->frames, 0, CMA_PFN_NONE, 1, &pfn), 1);
+        assert_true((plain->handles[cookie].state == PLAIN_HELD) == (dirty.result == 0));
+        plain_destroy(plain);
+    }
+}
+
 /* --- what stands in a window --------------------------------------------------------------- */
 
 static void expect_obstacle(struct plain *plain, struct cma_span *span, uint64_t first,
@@ -796,6 +870,8 @@ int main(void)
         cmocka_unit_test(test_free_while_isolated),
         cmocka_unit_test(test_freeing_and_freezing_cross),
         cmocka_unit_test(test_keep_while_isolated),
+        cmocka_unit_test(test_kept_before_its_freeze),
+        cmocka_unit_test(test_kept_before_it_is_reclaimed),
         cmocka_unit_test(test_obstacles),
         cmocka_unit_test(test_cost_naively),
         cmocka_unit_test(test_cost_at_the_end),

@@ -116,6 +116,7 @@ struct hostile_result {
 struct hostile_sums {
     struct hostile_result with, without;
     uint64_t boards, admitted, refused, possible_asked, possible_given, revoked;
+    uint64_t again;          /* takes inside of an allocation whose page nobody knew yet */
     uint64_t right_refusals; /* takes of more than was promised, or while the group is taken */
     uint64_t through_dma;
     uint64_t idle_now, lent_now;   /* slot frames when a droppable request was refused */
@@ -189,10 +190,12 @@ struct hostile {
     /* the moment */
     struct hostile_tally tally[2]; /* of the outer call; of users inside of it */
     uint32_t depth, locked;
-    bool taking;   /* the outer call is a take */
-    bool checking; /* nothing runs beside it */
-    bool revoking; /* the outer call is a revocation */
-    bool demand;   /* a droppable request was refused in this step */
+    uint32_t misses; /* in a row, of destinations that were promised */
+    bool taking;     /* the outer call is a take */
+    bool getting;    /* the outer call is an allocation of a user's */
+    bool checking;   /* nothing runs beside it */
+    bool revoking;   /* the outer call is a revocation */
+    bool demand;     /* a droppable request was refused in this step */
 };
 
 /* hostile_board.c: boards, the port, movers */

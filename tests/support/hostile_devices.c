@@ -374,6 +374,13 @@ static void device_take(struct hostile *board, struct hostile_device *device)
     board->taking &= board->depth > 0;
     hostile_note(board, "take: device, frame", (uint64_t)(device - board->devices), block->frame,
                  error);
+    if (error == CMA_EAGAIN && board->getting) {
+        /* Its mover doesn't know yet that it has got the page, and can't before we return. */
+        board->sums->again++;
+        block->state = HOSTILE_IN;
+        device->out--;
+        return;
+    }
     board->result->takes++;
     board->sums->through_dma += device->through_dma;
     if (error != 0) {

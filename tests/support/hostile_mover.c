@@ -231,11 +231,18 @@ static const struct cma_pages_ops *ops_real(const struct hostile *board)
 static int ops_destination(void *ctx, const struct cma_destination *want, cma_pfn_t *pfn)
 {
     struct hostile *board = ctx;
+    int n;
 
     if ((want->flags & CMA_DESTINATION_PROMISED) == 0 &&
         hostile_chance(board, board->failing_percent))
         return CMA_ENOMEM;
-    return ops_real(board)->destination(ops_real(board)->ctx, want, pfn);
+    n = ops_real(board)->destination(ops_real(board)->ctx, want, pfn);
+    if ((want->flags & CMA_DESTINATION_PROMISED) != 0) {
+        board->misses = n > 0 ? 0 : board->misses + 1;
+        HOSTILE_REQUIRE(board, board->misses <= (board->nested_percent != 0 ? 1000 : 0),
+                        "a destination that was promised is not there");
+    }
+    return n;
 }
 
 static void ops_destination_put(void *ctx, cma_pfn_t pfn, uint32_t npages)

@@ -171,7 +171,9 @@ static bool users_alloc(struct hostile *board, enum hostile_list list, uint32_t 
     }
     board->sums->allocs++;
     i = item_enter(board, item);
+    board->getting |= board->depth == 0;
     error = cma_pages_alloc(&board->pages, &request, &pfn, NULL);
+    board->getting &= board->depth > 0;
     i->in_call = false;
     if (error != 0) {
         HOSTILE_REQUIRE(board, error == CMA_ENOMEM || error == CMA_ENOSPC || error == CMA_ERANGE,
@@ -364,14 +366,12 @@ static void users_pin(struct hostile *board, uint32_t item)
     }
     error = in_place ? cma_frame_pin_in_place(&board->table, pfn)
                      : cma_frame_pin(&board->table, pfn, &pinned);
-    if (!item_leave(board, item)) {
-        HOSTILE_REQUIRE(board, error != 0, "a page was discarded, then pinned");
-        return;
-    }
-    if (error == 0 && pinned != hostile_pfn(board, i->frame) && board->nested_percent != 0) {
-        /* It was moved before the pin, and the pin is on somebody else's page. */
-        error = cma_frame_unpin(&board->table, pinned);
-        HOSTILE_REQUIRE(board, error == 0, "cma_frame_unpin: %s", cma_strerror(error));
+    if (!item_leave(board, item) ||
+        (error == 0 && pinned != hostile_pfn(board, i->frame) && users_may_race(board))) {
+        /* It was gone, or elsewhere, before the pin, and the pin is on somebody else's page. */
+        if (error == 0)
+            error = cma_frame_unpin(&board->table, pinned);
+        HOSTILE_REQUIRE(board, users_may_race(board), "a page is gone, and nobody else was here");
         return;
     }
     if (error == CMA_EBADF && pfn != hostile_pfn(board, i->frame))
@@ -708,7 +708,7 @@ void hostile_nested(struct hostile *board)
 {
     board->depth++;
     board->sums->nested++;
-    if (board->taking && board->guarded && hostile_chance(board, 20))
+    if ((board->taking || board->getting) && board->guarded && hostile_chance(board, 20))
         hostile_take_nested(board);
     else
         hostile_round(board, true);

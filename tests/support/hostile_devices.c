@@ -185,12 +185,8 @@ bool hostile_devices_admit(struct hostile *board)
 
 static void device_revoke(struct hostile *board, struct hostile_device *device)
 {
-    int error;
-
-    board->revoking = true;
-    error = device->through_dma ? cma_device_revoke(&device->device, &device->promise)
-                                : cma_guarantee_revoke(&device->guarantee);
-    board->revoking = false;
+    int error = device->through_dma ? cma_device_revoke(&device->device, &device->promise)
+                                    : cma_guarantee_revoke(&device->guarantee);
 
     hostile_note(board, "revoke: device, blocks out", (uint64_t)(device - board->devices),
                  device->out, error);

@@ -485,15 +485,16 @@ static void users_bought(struct hostile *board, uint32_t area, cma_pfn_t pfn,
 {
     const struct hostile_area *a = &board->areas[area];
     uint32_t frame = hostile_frame(board, pfn), npages = (uint32_t)request->npages;
-    struct cma_slot_info info;
 
     HOSTILE_REQUIRE(board, frame >= a->first && npages <= a->npages - (frame - a->first),
                     "a claim of %u pages got frame %u, outside of its area", npages, frame);
-    /* One that is just being given up may be found until it is gone. */
-    for (uint32_t i = 0; !board->revoking && cma_guarantees_slot(&board->guarantees, i, &info) == 0;
-         i++) {
-        HOSTILE_REQUIRE(board, pfn + (npages - 1) < info.pfn || pfn > info.pfn + (info.npages - 1),
-                        "a claim of %u pages got frame %u, in a slot", npages, frame);
+    for (uint32_t i = frame; i < frame + npages; i++) {
+        struct cma_frame_info info;
+
+        HOSTILE_REQUIRE(board,
+                        cma_frame_info(&board->table, hostile_pfn(board, i), &info) == 0 &&
+                            !info.slot && !info.idle,
+                        "a claim of %u pages got frame %u, in a slot", npages, i);
     }
     hostile_mark(board, frame, npages, HOSTILE_OWNER | request->owner);
     board->buffers[board->nbuffers++] =

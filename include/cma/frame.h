@@ -393,10 +393,10 @@ CMA_MUST_CHECK int cma_frame_allow_drop(struct cma_frames *frames, cma_pfn_t pfn
 /*
  * Moves a frame of a slot out of it, to where it can be kept, referenced and stay: *to. A frame
  * that is in no slot stays: *to is pfn. Call it without the lock that the mover's callbacks take.
- * The frame may have been freed and be somebody else's by the time of the call: who has called looks
- * his handle up again afterwards, here as after cma_frame_pin, and compares.
- * Returns 0, CMA_EAGAIN (being moved: look up again), CMA_ENOMEM (nowhere to move to that is not
- * promised), CMA_EBADF (not held), CMA_ENOENT; on failure nothing has changed. May sleep.
+ * The frame may have been freed and be somebody else's by the time of the call: who has called
+ * looks his handle up again afterwards, here as after cma_frame_pin, and compares. Returns 0,
+ * CMA_EAGAIN (being moved: look up again), CMA_ENOMEM (nowhere to move to that is not promised),
+ * CMA_EBADF (not held), CMA_ENOENT; on failure nothing has changed. May sleep.
  */
 CMA_MUST_CHECK int cma_frame_move_out(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *to);
 

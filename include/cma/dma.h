@@ -14,6 +14,9 @@
  * and back again at free, so that no second mapping with other attributes ever exists.
  *
  * Where a coherent allocation comes from, in this order:
+ *     - memory of the device's own (exclusive.h), which ends the search unless it says otherwise;
+ *     - for a caller that may not sleep: the pool for such (nosleep.h), and nothing else;
+ *     - of a device with CMA_DEVICE_RESTRICTED: its bounce pool, and nothing else;
  *     - what the device was promised (cma_device_admit), the smallest blocks that serve it first;
  *     - the device's area;
  *     - where it has none (or with CMA_DEVICE_TRY_DEFAULT, when its own refuses): the default area;
@@ -38,6 +41,29 @@ extern "C" {
 #define CMA_DEVICE_COHERENT (1u << 0)    /* snoops the CPU's caches: no maintenance is needed */
 #define CMA_DEVICE_AREA_ONLY (1u << 1)   /* never memory from outside its areas */
 #define CMA_DEVICE_TRY_DEFAULT (1u << 2) /* when its own area refuses: the default area too */
+#define CMA_DEVICE_BOUNCE_ALWAYS                                                              \
+    (1u << 3)                          /* all its streaming mappings go through bounce memory \
+                                        */
+#define CMA_DEVICE_UNTRUSTED (1u << 4) /* that too, and nobody else is in its granules */
+#define CMA_DEVICE_RESTRICTED                                            \
+    (1u << 5) /* and it is given no other memory: streaming and coherent \
+               * memory are its bounce pool's, or refused */
+
+/* Who writes. The numbers are Linux's. */
+enum cma_direction {
+    CMA_BIDIRECTIONAL = 0,
+    CMA_TO_DEVICE = 1,  /* the CPU writes, the device reads */
+    CMA_FROM_DEVICE = 2 /* the device writes, the CPU reads */
+};
+
+struct cma_bounce;    /* bounce.h */
+struct cma_exclusive; /* exclusive.h */
+struct cma_mapping;   /* handover.h */
+struct cma_window;    /* handover.h */
+struct cma_nosleep;   /* nosleep.h */
+struct cma_misuse;    /* misuse.h */
+struct cma_device;
+struct cma_backend_ops; /* private: src/dma/device.h */
 
 /* The DMA layer of one machine. */
 struct cma_dma {
@@ -46,12 +72,30 @@ struct cma_dma {
     const struct cma_port *port;
     const struct cma_pages_ops *ops; /* may be NULL: areas only */
     struct cma_area *default_area;   /* may be NULL */
+    struct cma_bounce *bounce;       /* of devices without one of their own; may be NULL */
+    struct cma_exclusive *exclusive; /* of devices without one of their own; may be NULL */
+    struct cma_nosleep *nosleep;     /* may be NULL */
+    struct cma_window *window;       /* may be NULL */
+    struct cma_misuse *misuse;       /* may be NULL */
+    struct cma_mapping *mappings;    /* told of by others */
+    struct cma_lock lock;            /* of `mappings` */
+    bool (*must_bounce)(void *ctx, const struct cma_device *device, cma_paddr_t paddr,
+                        uint64_t nbytes);
+    void *must_bounce_ctx;
 };
 
 /* Starts the layer; `default_area` and `ops` may be NULL. Returns 0 or CMA_EINVAL (an argument is
  * NULL that may not be). One thread, at boot. */
 CMA_MUST_CHECK int cma_dma_init(struct cma_dma *dma, struct cma_frames *frames,
                                 const struct cma_pages_ops *ops, struct cma_area *default_area);
+
+/* The platform's word on what a device can't take although its windows and mask say so (a bridge
+ * that fails above some line, a device that must not burst across it): true, and the mapping is
+ * bounced. Any context. NULL: no such device. One thread, at boot. */
+void cma_dma_set_must_bounce(struct cma_dma *dma,
+                             bool (*must_bounce)(void *ctx, const struct cma_device *device,
+                                                 cma_paddr_t paddr, uint64_t nbytes),
+                             void *ctx);
 
 struct cma_device_config {
     const char *name;          /* lives as long as the device */
@@ -65,6 +109,11 @@ struct cma_device_config {
     /* Pages of areas in its hands at most, blocks of its guarantees not counted, so that it can't
      * drain an area that others share; 0: no limit. */
     uint32_t quota_npages;
+    uint64_t segment_nbytes_max;      /* of one segment of a list; 0: no limit (Linux: 64 KiB) */
+    uint64_t segment_boundary_nbytes; /* that no segment crosses; power of two; 0: none */
+    uint64_t min_align_nbytes; /* power of two; the device needs the bits of a buffer's address
+                                * below it to be kept when it is bounced; 0: none */
+    struct cma_bounce *bounce; /* its own bounce pool, which it never leaves; NULL: that of all */
 };
 
 struct cma_device {
@@ -74,15 +123,29 @@ struct cma_device {
     uint32_t live_npages;                /* atomic: coherent memory in its hands */
     uint32_t area_npages;                /* atomic: of these, from areas, guarantees left out */
     struct cma_device_promise *promises; /* smallest blocks first */
+    struct cma_exclusive *exclusive;     /* as declared */
 };
 
 /*
  * Makes a device. Returns 0, CMA_EINVAL (owner 0, an empty or wrapping window, windows that overlap
- * in paddr or daddr, an unknown flag), CMA_ERANGE (it reaches no address at all, under neither
- * mask). One thread at a time a device.
+ * in paddr or daddr, an unknown flag, a segment boundary or min_align_nbytes that is no power of
+ * two, RESTRICTED without a bounce pool of its own), CMA_ERANGE (it reaches no address at all,
+ * under neither mask). One thread at a time a device.
  */
 CMA_MUST_CHECK int cma_device_init(struct cma_device *device, struct cma_dma *dma,
                                    const struct cma_device_config *config);
+
+/*
+ * What a device behind another one inherits (a bus, a bridge): the windows of `config`, which lead
+ * to the parent's bus, are led on through the parent's to memory; both masks are cut to what the
+ * parent carries; segment limits are the stricter ones; it is coherent only if both are. `windows`
+ * is the caller's storage for the result (nwindows_max), and `config` points to it then. Returns 0,
+ * CMA_EINVAL, CMA_ENOSPC (more windows than that), CMA_ERANGE (nothing can be reached); `config` is
+ * untouched then. Sleeps: no.
+ */
+CMA_MUST_CHECK int cma_device_inherit(struct cma_device_config *config,
+                                      const struct cma_device *parent,
+                                      struct cma_bus_window *windows, uint32_t nwindows_max);
 
 /*
  * Translates [paddr, paddr + nbytes) for the device: 0 and *daddr, or CMA_ERANGE (some byte lies in
@@ -158,7 +221,10 @@ enum cma_source {
     CMA_SOURCE_AREA, /* the device's own */
     CMA_SOURCE_DEFAULT_AREA,
     CMA_SOURCE_PAGES,
-    CMA_SOURCE_GUARANTEE
+    CMA_SOURCE_GUARANTEE,
+    CMA_SOURCE_EXCLUSIVE, /* a region of the device's own, or the machine's default one */
+    CMA_SOURCE_NOSLEEP,   /* the pool for callers that may not sleep */
+    CMA_SOURCE_BOUNCE     /* a restricted device's bounce pool */
 };
 
 struct cma_coherent_request {
@@ -171,6 +237,15 @@ struct cma_coherent_request {
  * CMA_CLAIM_*, which say nothing to promised blocks: these are there at once, but for movers that
  * are just letting go of a page.) */
 #define CMA_COHERENT_UNPROMISED (1u << 16)
+/* The CPU will not look at it: vaddr is NULL, and the linear mapping is taken away, if there is one
+ * and the device doesn't snoop. */
+#define CMA_COHERENT_NO_MAPPING (1u << 17)
+/* Writes of the CPU may be merged; for frame buffers. Where the device snoops it says nothing. */
+#define CMA_COHERENT_WRITE_COMBINE (1u << 18)
+/* The caller may not sleep, nor wait for other processors (interrupt handlers). */
+#define CMA_COHERENT_NOSLEEP (1u << 19)
+/* Not zeroed: who overwrites all of it at once, and is no less trusted than who had it before. */
+#define CMA_COHERENT_NO_ZERO (1u << 20)
 
 /* A coherent buffer. The caller keeps it until it is freed. */
 struct cma_coherent {
@@ -179,7 +254,8 @@ struct cma_coherent {
     cma_paddr_t paddr;
     uint64_t nbytes; /* as asked; the rest of the last page is zero too */
     enum cma_source source;
-    uint32_t mapped; /* private: vaddr is from port->map */
+    uint32_t mapped; /* private: by whom vaddr was mapped */
+    uint32_t flags;  /* private: what decides about its mapping */
 };
 
 /*
@@ -206,6 +282,26 @@ CMA_MUST_CHECK int cma_dma_alloc_coherent(struct cma_device *device,
  */
 CMA_MUST_CHECK int cma_dma_free_coherent(struct cma_device *device,
                                          const struct cma_coherent *buffer);
+
+/*
+ * Memory that is contiguous and NOT coherent: cached, in one piece for the device, zeroed, and
+ * synced by hand (stream.h: cma_dma_sync_for_cpu and _for_device, by its daddr). It is the device's
+ * when it comes, as if just mapped. For pictures that the CPU works on: uncached memory is five
+ * times slower to read. The same sources but for exclusive memory and the pool of those who may not
+ * sleep; flags NO_MAPPING and WRITE_COMBINE are refused, NOSLEEP too. Errors as above; free as
+ * above, and the device is done with it. May sleep.
+ */
+struct cma_contiguous {
+    struct cma_coherent buffer;
+    enum cma_direction direction;
+};
+CMA_MUST_CHECK int cma_dma_alloc_contiguous(struct cma_device *device,
+                                            const struct cma_coherent_request *request,
+                                            enum cma_direction direction,
+                                            struct cma_contiguous *contiguous,
+                                            struct cma_refusal *refusal);
+CMA_MUST_CHECK int cma_dma_free_contiguous(struct cma_device *device,
+                                           const struct cma_contiguous *contiguous);
 
 #ifdef __cplusplus
 }

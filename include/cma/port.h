@@ -52,6 +52,17 @@ struct cma_port {
     void (*unmap)(void *ctx, void *vaddr, uint64_t nbytes);
 
     /*
+     * A consistent window (window.h): window_make reserves nbytes of CPU addresses and builds their
+     * page tables, at boot; 0 and *vaddr, or CMA_ENOMEM. window_map maps pages at an address in it,
+     * window_unmap takes them away; neither can fail, nor sleeps, for the tables are there; the TLB
+     * is flushed by a later tlb_flush. All three NULL: no window; else none is.
+     */
+    int (*window_make)(void *ctx, uint64_t nbytes, void **vaddr);
+    void (*window_map)(void *ctx, void *vaddr, cma_paddr_t paddr, uint64_t nbytes,
+                       enum cma_attr attr);
+    void (*window_unmap)(void *ctx, void *vaddr, uint64_t nbytes);
+
+    /*
      * The CPU's address of memory that is mapped linearly (or by identity), NULL when `paddr` has
      * no such mapping (highmem). Any context.
      */

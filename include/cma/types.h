@@ -93,9 +93,16 @@ enum cma_reason {
     CMA_REASON_MAPPING,     /* the port's map hook failed with `code` */
     CMA_REASON_BUDGET,      /* the caller's budget ended first; continue or cancel */
     CMA_REASON_INACTIVE,    /* the area is not active */
-    CMA_REASON_PROMISED, /* slots of guarantees leave no window; or all that was promised is out */
-    CMA_REASON_GROUP,    /* another member of the group is open */
-    CMA_REASON_QUOTA,    /* the device has as much as it may have */
+    CMA_REASON_PROMISED,  /* slots of guarantees leave no window; or all that was promised is out */
+    CMA_REASON_GROUP,     /* another member of the group is open */
+    CMA_REASON_QUOTA,     /* the device has as much as it may have */
+    CMA_REASON_EXCLUSIVE, /* the device's own memory has no such run left, and it may use no other
+                           */
+    CMA_REASON_WINDOW,    /* the consistent window has no such run of addresses left */
+    CMA_REASON_NOSLEEP,   /* the pool for callers that may not sleep is dry */
+    CMA_REASON_BOUNCE,    /* no bounce memory is left, or none in reach, or none was given */
+    CMA_REASON_ALIAS,     /* the memory is mapped with other attributes already (handover.h) */
+    CMA_REASON_LINES, /* a device would write into cache lines that are shared with other data */
     CMA_REASON_COUNT
 };
 

@@ -59,6 +59,12 @@ const char *cma_reason_name(enum cma_reason reason)
     case CMA_REASON_PROMISED: return "promised to others";
     case CMA_REASON_GROUP: return "another of the group is open";
     case CMA_REASON_QUOTA: return "quota used up";
+    case CMA_REASON_EXCLUSIVE: return "the device's own memory is full";
+    case CMA_REASON_WINDOW: return "consistent window used up";
+    case CMA_REASON_NOSLEEP: return "pool for callers that may not sleep is dry";
+    case CMA_REASON_BOUNCE: return "no bounce memory";
+    case CMA_REASON_ALIAS: return "mapped with other attributes";
+    case CMA_REASON_LINES: return "cache lines shared with other data";
     case CMA_REASON_COUNT: break;
     }
     return "unknown reason";

@@ -43,6 +43,51 @@ int cma__coherent_try(const struct cma_device *device, cma_pfn_t pfn, uint64_t n
 void cma__coherent_refused(int *code, struct cma_refusal *kept, int error,
                            const struct cma_refusal *refusal);
 
+/* --- back-ends that are asked by pointer ---------------------------------------------------
+ * Exclusive memory, the pool for callers that may not sleep, restricted bounce pools. Behind
+ * pointers, so that machines without them do not carry the code. */
+
+struct cma_backend_ops {
+    /* A finished buffer, mapped and zeroed: 0 and *buffer; CMA_ENOENT (it has nothing for this
+     * device: ask others), else a refusal that ends the search, with *refusal. Sleeps: no. */
+    int (*alloc)(struct cma_device *device, const struct cma_coherent_plan *plan,
+                 struct cma_coherent *buffer, struct cma_refusal *refusal);
+    /* Judges the buffer and gives it back. Returns as cma_dma_free_coherent. Sleeps: no. */
+    int (*free)(struct cma_device *device, const struct cma_coherent *buffer);
+};
+
+/* What stream.c asks of a bounce pool. All addresses are physical; `bounced` is that of the copy.
+ */
+struct cma_bounce_ops {
+    /* 0 and *bounced, or a refusal as cma_dma_map. Copies in whatever the direction, unless
+     * CMA_MAP_SKIP_SYNC; cache maintenance is the caller's. */
+    int (*map)(struct cma_bounce *bounce, const struct cma_device *device, cma_paddr_t paddr,
+               uint64_t nbytes, enum cma_direction direction, uint32_t flags, cma_paddr_t *bounced,
+               struct cma_refusal *refusal);
+    /* Is that memory of the pool? */
+    bool (*holds)(const struct cma_bounce *bounce, cma_paddr_t bounced);
+    /* Is there a mapping of this device that [bounced, nbytes) is all of (`whole`) or a part of?
+     * Returns 0 or as cma_dma_unmap. */
+    int (*judge)(struct cma_bounce *bounce, const struct cma_device *device, cma_paddr_t bounced,
+                 uint64_t nbytes, enum cma_direction direction, bool whole);
+    /* Copies a part of a mapping that was judged: out to the buffer (to_cpu), or in. */
+    void (*copy)(struct cma_bounce *bounce, cma_paddr_t bounced, uint64_t nbytes, bool to_cpu);
+    /* Ends a mapping that was judged: zeroes its slots. */
+    void (*unmap)(struct cma_bounce *bounce, cma_paddr_t bounced);
+    uint64_t (*nbytes_max)(const struct cma_bounce *bounce, const struct cma_device *device);
+    const struct cma_backend_ops *coherent; /* of restricted devices */
+};
+
+/* --- handover.c ------------------------------------------------------------------------ */
+
+/* Makes a run, that nobody has data in, the device's, and ordinary memory again: what
+ * cma_handover_take and _return do, with the mapping where one is missing (the window, port->map).
+ * `flags` are those of the request and come back in buffer->flags. Fills buffer->vaddr. */
+int cma__handover_prepare(const struct cma_device *device, struct cma_coherent *buffer,
+                          uint64_t nbytes, uint32_t flags, bool promised);
+void cma__handover_unprepare(const struct cma_device *device, const struct cma_coherent *buffer,
+                             uint64_t nbytes);
+
 /* --- promise.c ------------------------------------------------------------------------- */
 
 /* Behind pointers, so that devices without promises do not carry the code. */

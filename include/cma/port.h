@@ -109,6 +109,14 @@ struct cma_port {
     void (*zero)(void *ctx, cma_paddr_t paddr, uint64_t nbytes);
 
     /*
+     * Zeroes memory by CPU address, through the mapping that is there and as that is (uncached,
+     * write-combining, a device's own): coherent memory that goes to its next owner while it stays
+     * coherent, where a cached access by physical address would be a second mapping. Any context,
+     * any address and length. Cannot fail. NULL: a vaddr is a pointer, and the core calls memset.
+     */
+    void (*zero_vaddr)(void *ctx, void *vaddr, uint64_t nbytes);
+
+    /*
      * A spinning lock, safe against interrupts: lock returns whatever unlock needs to restore
      * (interrupt state). Locks of libcma do not nest. Both NULL: one thread, no interrupt
      * handlers that call libcma.

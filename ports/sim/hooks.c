@@ -324,6 +324,22 @@ static void hook_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
     }
 }
 
+/* As simulated code writes: through the attributes of the mapping that is there. */
+static void hook_zero_vaddr(void *ctx, void *vaddr, uint64_t nbytes)
+{
+    struct sim *sim = ctx;
+    static const uint8_t zeroes[SIM_CHUNK];
+    uint8_t *at = vaddr;
+
+    hook_enter(sim, SIM_EVENT_ZERO, nbytes, 0);
+    while (nbytes) {
+        uint64_t n = nbytes < SIM_CHUNK ? nbytes : SIM_CHUNK;
+        sim_write(sim, at, zeroes, n);
+        at += n;
+        nbytes -= n;
+    }
+}
+
 static uintptr_t hook_lock(void *ctx, struct cma_lock *lock)
 {
     struct sim *sim = ctx;
@@ -414,6 +430,7 @@ void sim_hooks_init(struct sim *sim)
         .tlb_flush = mmu ? hook_tlb_flush : NULL,
         .copy = hook_copy,
         .zero = hook_zero,
+        .zero_vaddr = hook_zero_vaddr,
         .lock = hook_lock,
         .unlock = hook_unlock,
         .wait = hook_wait,

@@ -36,6 +36,13 @@ static void template_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
     port_write_me("zero: write zeros to nbytes at this physical address, as copy would");
 }
 
+static void template_zero_vaddr(void *ctx, void *vaddr, uint64_t nbytes)
+{
+    (void)ctx, (void)vaddr, (void)nbytes;
+    port_write_me("zero_vaddr: write zeros to nbytes at this CPU address, whatever its mapping's "
+                  "attributes are; NULL where memset does that");
+}
+
 /* --- 3. order ----------------------------------------------------------------------------------
  */
 
@@ -141,6 +148,30 @@ static void template_unmap(void *ctx, void *vaddr, uint64_t nbytes)
     port_write_me("unmap: undo map; the address is free again after the next tlb_flush");
 }
 
+/* A consistent window; all three NULL where there is none. */
+static int template_window_make(void *ctx, uint64_t nbytes, void **vaddr)
+{
+    (void)ctx, (void)nbytes, (void)vaddr;
+    port_write_me("window_make: at boot, reserve so many bytes of CPU addresses and build all of "
+                  "their page tables, so that window_map can't fail");
+    return CMA_EOPNOTSUPP;
+}
+
+static void template_window_map(void *ctx, void *vaddr, cma_paddr_t paddr, uint64_t nbytes,
+                                enum cma_attr attr)
+{
+    (void)ctx, (void)vaddr, (void)paddr, (void)nbytes, (void)attr;
+    port_write_me("window_map: write these pages with these attributes into the window's tables, "
+                  "which are there; do not sleep");
+}
+
+static void template_window_unmap(void *ctx, void *vaddr, uint64_t nbytes)
+{
+    (void)ctx, (void)vaddr, (void)nbytes;
+    port_write_me("window_unmap: take these pages out of the window's tables again; the TLB is "
+                  "flushed later");
+}
+
 /* --- 9. numbers; each may be NULL --------------------------------------------------------------
  */
 
@@ -164,6 +195,7 @@ const struct cma_port template_port = {
     .vaddr = template_vaddr,
     .copy = template_copy,
     .zero = template_zero,
+    .zero_vaddr = template_zero_vaddr,
     .dma_barrier = template_dma_barrier,
     .lock = template_lock,
     .unlock = template_unlock,
@@ -176,6 +208,9 @@ const struct cma_port template_port = {
     .tlb_flush = template_tlb_flush,
     .map = template_map,
     .unmap = template_unmap,
+    .window_make = template_window_make,
+    .window_map = template_window_map,
+    .window_unmap = template_window_unmap,
     .time_ns = template_time_ns,
     .cpu = template_cpu,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * guard.h - assertions of checked builds, and a port's optional locks
+ * guard.h - assertions of checked builds, and a port's optional hooks
  *
  * An assertion states what the code believes, never what a caller must be told: wrong arguments get
  * an error code. -DCMA_CHECKED=1 makes a false one trap; otherwise it is compiled, for its types,
@@ -10,6 +10,8 @@
 #define CMA_BASE_GUARD_H
 
 #include <cma/port.h>
+
+#include "mem.h"
 
 #if defined(CMA_CHECKED) && CMA_CHECKED
 #define cma__assert(condition) ((condition) ? (void)0 : __builtin_trap())
@@ -37,6 +39,16 @@ static inline void guard_tlb_flush(const struct cma_port *port)
 {
     if (port->tlb_flush != NULL) {
         port->tlb_flush(port->ctx);
+    }
+}
+
+/* Zeroes by CPU address, whatever the mapping. */
+static inline void guard_zero_vaddr(const struct cma_port *port, void *vaddr, uint64_t nbytes)
+{
+    if (port->zero_vaddr != NULL) {
+        port->zero_vaddr(port->ctx, vaddr, nbytes);
+    } else {
+        memset(vaddr, 0, (size_t)nbytes);
     }
 }
 

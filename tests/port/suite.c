@@ -30,10 +30,12 @@ static const char no_cpus[] = "one processor: the hook is NULL";
 static const char no_lookup[] = "tables can't be looked into: the hook is NULL";
 static const char no_interrupts[] = "interrupts can't be asked about";
 static const char no_other[] = "no memory outside areas";
+static const char no_zero_vaddr[] = "a vaddr is a pointer: the hook is NULL";
 static const char no_window[] = "the size of the window is not known";
-static const char *const reasons[] = {no_mmu,     no_attr,   no_maintenance, no_device, no_threads,
-                                      no_waiting, no_locks,  no_memory,      no_tables, no_time,
-                                      no_cpus,    no_lookup, no_interrupts,  no_window, no_other};
+static const char *const reasons[] = {no_mmu,        no_attr,    no_maintenance, no_device,
+                                      no_threads,    no_waiting, no_locks,       no_memory,
+                                      no_tables,     no_time,    no_cpus,        no_lookup,
+                                      no_interrupts, no_window,  no_other,       no_zero_vaddr};
 
 typedef const struct port_harness *harness_t;
 
@@ -230,6 +232,34 @@ static const char *test_zero(harness_t h)
     CHECK(has(h, CPU, linear(h, 0), 0, NOTHING, 100, page),
           "zero must work across pages, at any address");
     CHECK(has(h, CPU, linear(h, 1), 0, 3, 100, page - 100), "zero must not write behind its end");
+    return NULL;
+}
+
+/* Through the mapping that is there: on uncached memory the zeroes are in memory at once. */
+static const char *test_zero_vaddr(harness_t h)
+{
+    uint64_t page = page_of(h), n = page + 3;
+    bool before, inside, behind, device = true;
+
+    CHECK(h->port->zero_vaddr, no_zero_vaddr);
+    if (h->port->set_attr && h->port->clean) {
+        h->port->clean(h->port->ctx, frame(h, 0), 2 * page);
+        h->port->invalidate(h->port->ctx, frame(h, 0), 2 * page);
+        attr(h, 0, 2, CMA_ATTR_UNCACHED);
+    }
+    put(h, CPU, linear(h, 0), 0, 3, 0, 2 * page);
+    h->port->zero_vaddr(h->port->ctx, (uint8_t *)linear(h, 0) + 101, n);
+    h->port->dma_barrier(h->port->ctx);
+    before = has(h, CPU, linear(h, 0), 0, 3, 0, 101);
+    inside = has(h, CPU, linear(h, 0), 0, NOTHING, 101, n);
+    behind = has(h, CPU, linear(h, 0), 0, 3, 101 + n, 2 * page - 101 - n);
+    if (h->port->set_attr && h->port->clean && h->device_read)
+        device = has(h, DEVICE, NULL, frame(h, 0), NOTHING, 101, n);
+    if (h->port->set_attr && h->port->clean)
+        attr(h, 0, 2, CMA_ATTR_CACHED);
+    CHECK(inside, "zero_vaddr must write every byte, at any address");
+    CHECK(before && behind, "zero_vaddr must not write outside");
+    CHECK(device, "zero_vaddr must write through the mapping that is there, past the caches");
     return NULL;
 }
 
@@ -767,6 +797,7 @@ static const struct {
     {"vaddr", test_vaddr},
     {"copy", test_copy},
     {"zero", test_zero},
+    {"zero_vaddr", test_zero_vaddr},
     {"copy and zero without linear mapping", test_copy_unmapped},
     {"dma_barrier", test_barrier},
     {"lock and unlock", test_lock},

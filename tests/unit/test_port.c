@@ -200,6 +200,16 @@ static void broken_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
     real(ctx)->zero(ctx, paddr, nbytes + 1);
 }
 
+static void broken_zero_vaddr(void *ctx, void *vaddr, uint64_t nbytes)
+{
+    real(ctx)->zero_vaddr(ctx, vaddr, nbytes + 1);
+}
+
+static void broken_zero_vaddr_less(void *ctx, void *vaddr, uint64_t nbytes)
+{
+    real(ctx)->zero_vaddr(ctx, vaddr, nbytes & ~(uint64_t)7);
+}
+
 static uintptr_t broken_lock(void *ctx, struct cma_lock *lock)
 {
     (void)ctx;
@@ -322,6 +332,14 @@ static void break_zero(struct bench *b)
 {
     b->port.zero = broken_zero;
 }
+static void break_zero_vaddr(struct bench *b)
+{
+    b->port.zero_vaddr = broken_zero_vaddr;
+}
+static void break_zero_vaddr_less(struct bench *b)
+{
+    b->port.zero_vaddr = broken_zero_vaddr_less;
+}
 static void break_wait(struct bench *b)
 {
     b->port.wait = broken_wait;
@@ -405,6 +423,8 @@ static const struct {
     {"copy", break_vaddr_none},
     {"zero", break_zero},
     {"zero", break_missing},
+    {"zero_vaddr", break_zero_vaddr},
+    {"zero_vaddr", break_zero_vaddr_less},
     {"copy and zero without linear mapping", break_copy_high},
     {"dma_barrier", break_attr_none},
     {"lock and unlock", break_lock},

@@ -53,6 +53,7 @@ static void test_hooks_say_what_to_write(void **state)
     check_sentence(CALL(vaddr, 0));
     check_sentence(CALL(copy, 0, 0, 0));
     check_sentence(CALL(zero, 0, 0));
+    check_sentence(CALL(zero_vaddr, NULL, 0));
     check_sentence(CALL(dma_barrier));
     check_sentence(CALL(lock, &lock));
     check_sentence(CALL(unlock, &lock, 0));
@@ -65,6 +66,9 @@ static void test_hooks_say_what_to_write(void **state)
     check_sentence(CALL(tlb_flush));
     check_sentence(CALL(map, 0, 0, CMA_ATTR_CACHED, &vaddr));
     check_sentence(CALL(unmap, NULL, 0));
+    check_sentence(CALL(window_make, 0, &vaddr));
+    check_sentence(CALL(window_map, NULL, 0, 0, CMA_ATTR_UNCACHED));
+    check_sentence(CALL(window_unmap, NULL, 0));
     check_sentence(CALL(time_ns));
     check_sentence(CALL(cpu));
 }
@@ -78,7 +82,7 @@ static void test_every_hook_is_there(void **state)
     struct cma_port port = template_port;
 
     (void)state;
-    assert_int_equal(count, 17);
+    assert_int_equal(count, 21);
     for (size_t i = 0; i < count; i++)
         assert_non_null(hooks[i]);
     assert_int_equal(cma_port_check(&template_port), CMA_EINVAL);
@@ -181,9 +185,9 @@ static const struct {
     {                                          \
 #hook, offsetof(struct cma_port, hook) \
     }
-    HOOK(vaddr), HOOK(copy),     HOOK(zero),       HOOK(lock),    HOOK(wait),
-    HOOK(wake),  HOOK(clean),    HOOK(invalidate), HOOK(lookup),  HOOK(map),
-    HOOK(unmap), HOOK(set_attr), HOOK(tlb_flush),  HOOK(time_ns), HOOK(cpu),
+    HOOK(vaddr), HOOK(copy),       HOOK(zero),    HOOK(zero_vaddr), HOOK(lock),  HOOK(wait),
+    HOOK(wake),  HOOK(clean),      HOOK(lookup),  HOOK(map),        HOOK(unmap), HOOK(set_attr),
+    HOOK(cpu),   HOOK(invalidate), HOOK(time_ns), HOOK(tlb_flush),
 #undef HOOK
 };
 

@@ -14,7 +14,9 @@
 #include "../base/range.h"
 #include "device.h"
 
-#define DEVICE_FLAGS (CMA_DEVICE_COHERENT | CMA_DEVICE_AREA_ONLY | CMA_DEVICE_TRY_DEFAULT)
+#define DEVICE_FLAGS                                                       \
+    (CMA_DEVICE_COHERENT | CMA_DEVICE_AREA_ONLY | CMA_DEVICE_TRY_DEFAULT | \
+     CMA_DEVICE_BOUNCE_ALWAYS | CMA_DEVICE_UNTRUSTED | CMA_DEVICE_RESTRICTED)
 
 /* A window with inclusive ends. */
 struct device_window {
@@ -84,6 +86,19 @@ static int device_check_windows(const struct cma_device_config *config)
     return 0;
 }
 
+/* What a config says besides its windows. */
+static bool device_check_config(const struct cma_device_config *config)
+{
+    uint64_t boundary = config->segment_boundary_nbytes;
+    uint64_t align = config->min_align_nbytes;
+
+    return config->owner != 0 && (config->flags & ~DEVICE_FLAGS) == 0 &&
+           (config->windows != NULL || config->nwindows == 0) &&
+           (boundary == 0 || range_is_power_of_two(boundary)) &&
+           (align == 0 || range_is_power_of_two(align)) &&
+           ((config->flags & CMA_DEVICE_RESTRICTED) == 0 || config->bounce != NULL);
+}
+
 int cma_device_init(struct cma_device *device, struct cma_dma *dma,
                     const struct cma_device_config *config)
 {
@@ -91,9 +106,7 @@ int cma_device_init(struct cma_device *device, struct cma_dma *dma,
     cma_paddr_t first, last;
     int error;
 
-    if (device == NULL || dma == NULL || config == NULL || config->owner == 0 ||
-        (config->flags & ~DEVICE_FLAGS) != 0 ||
-        (config->windows == NULL && config->nwindows != 0)) {
+    if (device == NULL || dma == NULL || config == NULL || !device_check_config(config)) {
         return CMA_EINVAL;
     }
     error = device_check_windows(config);
@@ -266,9 +279,19 @@ int cma_dma_init(struct cma_dma *dma, struct cma_frames *frames, const struct cm
     if (dma == NULL || frames == NULL || frames->port == NULL) {
         return CMA_EINVAL;
     }
+    *dma = (struct cma_dma){0};
     dma->frames = frames;
     dma->port = frames->port;
     dma->ops = ops;
     dma->default_area = default_area;
     return 0;
+}
+
+void cma_dma_set_must_bounce(struct cma_dma *dma,
+                             bool (*must_bounce)(void *ctx, const struct cma_device *device,
+                                                 cma_paddr_t paddr, uint64_t nbytes),
+                             void *ctx)
+{
+    dma->must_bounce = must_bounce;
+    dma->must_bounce_ctx = ctx;
 }

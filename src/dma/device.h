@@ -17,6 +17,19 @@ struct cma_device_part {
 int cma__device_part(const struct cma_device *device, cma_daddr_t mask, uint32_t index,
                      struct cma_device_part *part);
 
+/* Does it see the CPU's caches? A port without cache maintenance has no caches, or devices that all
+ * snoop. */
+static inline bool cma__device_snoops(const struct cma_device *device)
+{
+    return (device->config.flags & CMA_DEVICE_COHERENT) != 0 || device->dma->port->clean == NULL;
+}
+
+/* The bounce pool that serves it; NULL: none. A device with a pool of its own never leaves it. */
+static inline struct cma_bounce *cma__device_bounce(const struct cma_device *device)
+{
+    return device->config.bounce != NULL ? device->config.bounce : device->dma->bounce;
+}
+
 /* --- coherent.c ------------------------------------------------------------------------ */
 
 /* A request in whole pages. */

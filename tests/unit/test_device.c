@@ -221,8 +221,18 @@ static void test_malformed_devices(void **state)
     assert_int_equal(device_try(NULL, 0, 0), CMA_ERANGE);
     assert_int_equal(cma_device_init(&device, &dma, &config), CMA_EINVAL);
     config.owner = 1;
-    config.flags = 8;
+    config.flags = 1u << 6;
     assert_int_equal(cma_device_init(&device, &dma, &config), CMA_EINVAL);
+    config.flags = CMA_DEVICE_RESTRICTED; /* without a pool of its own */
+    assert_int_equal(cma_device_init(&device, &dma, &config), CMA_EINVAL);
+    config.flags = CMA_DEVICE_UNTRUSTED | CMA_DEVICE_BOUNCE_ALWAYS;
+    config.segment_boundary_nbytes = 3;
+    assert_int_equal(cma_device_init(&device, &dma, &config), CMA_EINVAL);
+    config.segment_boundary_nbytes = 4;
+    config.min_align_nbytes = 24;
+    assert_int_equal(cma_device_init(&device, &dma, &config), CMA_EINVAL);
+    config.min_align_nbytes = 1;
+    assert_int_equal(cma_device_init(&device, &dma, &config), 0);
     assert_int_equal(cma_device_init(NULL, &dma, &config), CMA_EINVAL);
     assert_int_equal(cma_device_init(&device, NULL, &config), CMA_EINVAL);
 }

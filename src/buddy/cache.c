@@ -82,28 +82,12 @@ static CMA__INLINE struct cma_pages_stack *cache_stack(const struct cma_pages *p
     return &pages->caches[cpu].stacks[high ? CACHE_HIGH : CACHE_LOW];
 }
 
-/* The span that has the record of this name: records are in the order of spans. */
-static CMA__APART struct cma_span *cache_search(const struct cma_frames *frames, uint32_t name)
-{
-    uint32_t low = 0, high = frames->nspans;
-
-    while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-
-        if (frames->spans[middle].record < name) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    return &frames->spans[low];
-}
-
 static CMA__INLINE struct cma_span *cache_span(const struct cma_pages *pages, uint32_t name)
 {
     struct cma_span *guess = &pages->frames->spans[pages->cache_span];
 
-    return name - 1 - guess->record < guess->npages ? guess : cache_search(pages->frames, name);
+    return name - 1 - guess->record < guess->npages ? guess
+                                                    : cma__span_of_record(pages->frames, name - 1);
 }
 
 static CMA__INLINE cma_pfn_t cache_pfn(const struct cma_pages *pages, uint32_t name)

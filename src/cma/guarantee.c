@@ -84,14 +84,7 @@ bool cma__promise_fits(const struct cma_guarantee *guarantee, const struct cma_s
                        cma_pfn_t *pfn)
 {
     const struct cma_guarantee_request *request = &guarantee->request;
-    struct cma_area_request area = {
-        .npages = request->npages,
-        .align_npages = request->align_npages,
-        .paddr_first = request->paddr_first,
-        .paddr_last = request->paddr_last,
-        .boundary_nbytes = request->boundary_nbytes,
-        .bus_offset = request->bus_offset,
-    };
+    struct cma_area_request area = promise_block(request);
     struct cma_window_want want;
 
     if (slot->first != guarantee &&

@@ -22,6 +22,20 @@ static inline void promise_unlock(struct cma_guarantees *all, uintptr_t state)
     guard_unlock(all->slots.frames->port, &all->slots.lock, state);
 }
 
+/* What one block of it asks an area for. */
+static inline struct cma_area_request promise_block(const struct cma_guarantee_request *request)
+{
+    return (struct cma_area_request){
+        .npages = request->npages,
+        .align_npages = request->align_npages,
+        .paddr_first = request->paddr_first,
+        .paddr_last = request->paddr_last,
+        .boundary_nbytes = request->boundary_nbytes,
+        .bus_offset = request->bus_offset,
+        .owner = request->owner,
+    };
+}
+
 /* Admissions and revocations go one after the other. Returns 0 or CMA_EAGAIN. May sleep. */
 int cma__promise_enter(struct cma_guarantees *all);
 void cma__promise_exit(struct cma_guarantees *all);

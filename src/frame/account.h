@@ -37,6 +37,14 @@ static inline struct cma_frame_record *span_record(const struct cma_frames *fram
     return &frames->records[span->record + (uint32_t)(pfn - span->pfn)];
 }
 
+/* The answer about a frame that its mover does not know: it is just letting go of it, or nobody
+ * ever had it. */
+static inline int span_unheld(const struct cma_frames *frames, const struct cma_span *span,
+                              cma_pfn_t pfn)
+{
+    return word_is_held(atom_load(&span_record(frames, span, pfn)->word)) ? CMA_EAGAIN : CMA_EBADF;
+}
+
 static inline struct cma_block *span_block(const struct cma_frames *frames,
                                            const struct cma_span *span, uint32_t block)
 {

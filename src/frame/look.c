@@ -35,8 +35,7 @@ static bool look_judge(const struct cma_frames *frames, const struct cma_span *s
     slot = cma__slot_find(frames, span, pfn);
     if (slot != NULL) {
         /* Whoever has it gives it back to its slot. */
-        obstacle->last += atom_peek(&slot->npages) - 1 -
-                          (span->record + (uint32_t)(pfn - span->pfn) - atom_peek(&slot->record));
+        obstacle->last += atom_peek(&slot->npages) - 1 - slot_number(slot, span, pfn);
         return true;
     }
     if (word_kind(word) == CMA_KIND_CLAIMED) {

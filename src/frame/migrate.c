@@ -380,8 +380,7 @@ int cma__frame_move_pinned(struct cma_frames *frames, struct cma_span *span, cma
     }
     if (error == CMA_ENOENT) {
         /* Never held, or its mover is just letting it go. */
-        return word_is_held(atom_load(&span_record(frames, span, pfn)->word)) ? CMA_EAGAIN
-                                                                              : CMA_EBADF;
+        return span_unheld(frames, span, pfn);
     }
     return error;
 }

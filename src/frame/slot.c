@@ -142,19 +142,10 @@ static const struct cma_span *slot_place(const struct cma_frames *frames,
                                          const struct cma_slot *slot, cma_pfn_t *first)
 {
     uint32_t record = atom_peek(&slot->record);
-    uint32_t low = 0, high = frames->nspans;
+    const struct cma_span *span = cma__span_of_record(frames, record);
 
-    while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-
-        if (frames->spans[middle].record <= record) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    *first = frames->spans[low].pfn + (record - frames->spans[low].record);
-    return &frames->spans[low];
+    *first = span->pfn + (record - span->record);
+    return span;
 }
 
 /* Enters a slot into the order, or takes it out. */
@@ -354,12 +345,9 @@ static int slots_borrow(struct cma_slots *slots, const struct cma_run_want *want
 /* One frame less is lent. */
 static void slot_return(const struct cma_slots *slots, struct cma_slot *slot, cma_pfn_t pfn)
 {
-    const struct cma_span *span = cma__span_of(slots->frames, pfn);
-    uint32_t number = span->record + (uint32_t)(pfn - span->pfn) - atom_peek(&slot->record);
-
     (void)atom_sub(&slot->lent, 1);
     /* The next one to borrow takes this one, and needn't look for it. */
-    atom_poke(&slot->hint, number);
+    atom_poke(&slot->hint, slot_number(slot, cma__span_of(slots->frames, pfn), pfn));
 }
 
 static bool slots_left(struct cma_slots *slots, struct cma_span *span, cma_pfn_t pfn, uint32_t word)
@@ -532,8 +520,7 @@ int cma_frame_move_out(struct cma_frames *frames, cma_pfn_t pfn, cma_pfn_t *to)
         return CMA_OK;
     }
     if (error == CMA_ENOENT) {
-        return word_is_held(atom_load(&span_record(frames, span, pfn)->word)) ? CMA_EAGAIN
-                                                                              : CMA_EBADF;
+        return span_unheld(frames, span, pfn);
     }
     /* Not isolated any more, perhaps referenced: the slot was given up meanwhile. */
     return error == CMA_EBUSY ? CMA_EAGAIN : error;
@@ -648,11 +635,9 @@ static void slots_pass(const struct cma_slots *slots, const struct cma_span *spa
                        struct cma_window_cost *cost)
 {
     const struct cma_slot *slot = cma__slot_find(slots->frames, span, cost->obstacle);
-    uint32_t number;
 
     if (slot != NULL) {
-        number = span->record + (uint32_t)(cost->obstacle - span->pfn) - atom_peek(&slot->record);
-        cost->obstacle += atom_peek(&slot->npages) - 1 - number;
+        cost->obstacle += atom_peek(&slot->npages) - 1 - slot_number(slot, span, cost->obstacle);
         cost->obstacle_claimed = true;
         cost->obstacle_passes = false;
     }

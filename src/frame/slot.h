@@ -55,6 +55,13 @@ extern const struct cma_slots_ops cma__slots_ops;
 struct cma_slot *cma__slot_find(const struct cma_frames *frames, const struct cma_span *span,
                                 cma_pfn_t pfn);
 
+/* The number of a frame in its slot. */
+static inline uint32_t slot_number(const struct cma_slot *slot, const struct cma_span *span,
+                                   cma_pfn_t pfn)
+{
+    return span->record + (uint32_t)(pfn - span->pfn) - atom_peek(&slot->record);
+}
+
 /* --- what is promised of ordinary memory --------------------------------------------------- */
 
 /* The highest zone that data with this limit reaches the whole of; nzones: none. A frame that is

@@ -317,6 +317,22 @@ struct cma_span *cma__span_of(const struct cma_frames *frames, cma_pfn_t pfn)
     return &frames->spans[low - 1];
 }
 
+struct cma_span *cma__span_of_record(const struct cma_frames *frames, uint32_t record)
+{
+    uint32_t low = 0, high = frames->nspans;
+
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (frames->spans[middle].record <= record) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return &frames->spans[low];
+}
+
 struct cma_slot *cma__slot_find(const struct cma_frames *frames, const struct cma_span *span,
                                 cma_pfn_t pfn)
 {

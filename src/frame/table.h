@@ -16,6 +16,8 @@
 /* The longest buffer that a claim record can hold. */
 #define CMA__CLAIM_NPAGES_MAX ((1u << 29) - 1)
 
+/* The span that has this record: the last one that begins at or before it. */
+struct cma_span *cma__span_of_record(const struct cma_frames *frames, uint32_t record);
 /* The span that tracks `pfn`, or NULL. */
 struct cma_span *cma__span_of(const struct cma_frames *frames, cma_pfn_t pfn);
 /*

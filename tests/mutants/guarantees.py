@@ -325,16 +325,16 @@ CLAUSES = [
     ]),
     ("... fixes mask, boundary and alignment", "", [
         ("admission does not look at the mask", [
-            ("cma/admit.c", "                    .paddr_last = request->paddr_last,",
+            ("cma/promise.h", "        .paddr_last = request->paddr_last,",
              "                    .paddr_last = CMA_PADDR_MAX,")]),
         ("admission does not look at the lowest address", [
-            ("cma/admit.c", "                    .paddr_first = request->paddr_first,\n", "")]),
+            ("cma/promise.h", "        .paddr_first = request->paddr_first,\n", "")]),
         ("admission does not look at the boundary", [
-            ("cma/admit.c", "                    .boundary_nbytes = request->boundary_nbytes,\n", "")]),
+            ("cma/promise.h", "        .boundary_nbytes = request->boundary_nbytes,\n", "")]),
         ("admission does not look at the alignment", [
-            ("cma/admit.c", "                    .align_npages = request->align_npages,\n", "")]),
+            ("cma/promise.h", "        .align_npages = request->align_npages,\n", "")]),
         ("admission does not look at the bus's offset", [
-            ("cma/admit.c", "                    .bus_offset = request->bus_offset,\n", "")]),
+            ("cma/promise.h", "        .bus_offset = request->bus_offset,\n", "")]),
         ("a device's mask is not that of its promise", [
             ("dma/promise.c", "        request->paddr_last = part.last;",
              "        request->paddr_last = CMA_PADDR_MAX;")]),
@@ -458,7 +458,8 @@ CLAUSES = [
         ("frames before the last one that was lent are not found again", [
             ("frame/slot.c", "    for (uint32_t round = 0; round < 2; round++) {",
              "    for (uint32_t round = 0; round < 1; round++) {"),
-            ("frame/slot.c", "    atom_poke(&slot->hint, number);\n", "")]),
+            ("frame/slot.c",
+             "    atom_poke(&slot->hint, slot_number(slot, cma__span_of(slots->frames, pfn), pfn));\n", "")]),
     ]),
     ("Members of a group are never open together, and keep to the least max_moves", "28, 29", [
         ("two members of a group are open", [

@@ -74,11 +74,12 @@ struct cma_dma {
     struct cma_area *default_area;   /* may be NULL */
     struct cma_bounce *bounce;       /* of devices without one of their own; may be NULL */
     struct cma_exclusive *exclusive; /* of devices without one of their own; may be NULL */
+    struct cma_exclusive *regions;   /* all exclusive memory of the machine */
     struct cma_nosleep *nosleep;     /* may be NULL */
     struct cma_window *window;       /* may be NULL */
     struct cma_misuse *misuse;       /* may be NULL */
     struct cma_mapping *mappings;    /* told of by others */
-    struct cma_lock lock;            /* of `mappings` */
+    struct cma_lock lock;            /* of `mappings` and `regions` */
     bool (*must_bounce)(void *ctx, const struct cma_device *device, cma_paddr_t paddr,
                         uint64_t nbytes);
     void *must_bounce_ctx;

@@ -53,7 +53,8 @@ struct cma_exclusive_config {
 struct cma_exclusive {
     /* private */
     const struct cma_backend_ops *ops;
-    struct cma_exclusive *next;
+    struct cma_exclusive *next;        /* of the device */
+    struct cma_exclusive *next_region; /* of the machine */
     struct cma_device *device; /* NULL: all devices' (cma_exclusive_declare_default) */
     struct cma_dma *dma;
     struct cma_exclusive_config config;
@@ -63,7 +64,9 @@ struct cma_exclusive {
     uint32_t used_npages, most_used_npages;
     struct cma_coherent reserved; /* RESERVED: what was taken */
     bool mapped;                  /* by port->map */
+    struct cma_mapping mapping;   /* what others are told of */
     uint32_t *map;                /* base/runmap.h */
+    uint32_t *owners;             /* by page, where a buffer begins: its device's tag */
     struct cma_lock lock;
 };
 
@@ -71,19 +74,22 @@ struct cma_exclusive_stats {
     uint64_t nbytes, used_nbytes, most_used_nbytes, free_run_nbytes;
 };
 
-/* Bytes of storage, aligned to 4, for a region of so many pages; 0: none or too many (2^31). */
+/* Bytes of storage, aligned to 4, for a region of so many pages, about 5 a page; 0: none or too many
+ * (2^31). */
 uint64_t cma_exclusive_size(uint64_t npages);
 
 /*
  * Declares it as the device's, behind those that it has. Returns 0 or, with nothing changed,
- *   CMA_EINVAL      malformed; MAPPED without vaddr; an attribute that is not for this device
- *                   (CACHED for one that doesn't snoop)
+ *   CMA_EINVAL      malformed; MAPPED without vaddr, or others with one; declared already; an
+ *                   attribute that is not for this device (CACHED for one that doesn't snoop) or
+ *                   not for RAM (DEVICE; where the device snoops, RAM is CACHED whatever is said)
  *   CMA_EOVERFLOW   paddr + nbytes passes 2^64
  *   CMA_ENOMEM      storage is less than cma_exclusive_size; or as cma_dma_alloc_coherent
  *   CMA_ERANGE      the device doesn't reach all of it under its coherent mask (Linux only warns,
  *                   and memory gets overwritten)
- *   CMA_EEXIST      mapped with other attributes: *conflict; or DEVICE, STOLEN: the frame table
- *                   has frames of it, so others may be given it
+ *   CMA_EEXIST      *conflict says with what: it is mapped with other attributes; a page of it is
+ *                   in another region; DEVICE, STOLEN: the frame table has frames of it, so others
+ *                   may be given them; MAPPED: it has, and they are free or can move
  *   CMA_EBADF       MAPPED: the port's lookup shows other memory at vaddr, or nothing
  *   CMA_EOPNOTSUPP  the port can't map or re-attribute it
  * and for RESERVED as cma_dma_alloc_coherent, with *refusal. One thread at a time a device, and no

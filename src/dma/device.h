@@ -32,6 +32,10 @@ static inline struct cma_bounce *cma__device_bounce(const struct cma_device *dev
 
 /* --- coherent.c ------------------------------------------------------------------------ */
 
+/* A flag of requests that only the layer itself makes: not from exclusive memory, for that is just
+ * being made of it. */
+#define CMA__COHERENT_ORDINARY (1u << 31)
+
 /* A request in whole pages. */
 struct cma_coherent_plan {
     uint64_t npages, align_nbytes, boundary_nbytes;

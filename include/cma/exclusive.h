@@ -55,7 +55,7 @@ struct cma_exclusive {
     const struct cma_backend_ops *ops;
     struct cma_exclusive *next;        /* of the device */
     struct cma_exclusive *next_region; /* of the machine */
-    struct cma_device *device; /* NULL: all devices' (cma_exclusive_declare_default) */
+    struct cma_device *device;         /* NULL: all devices' (cma_exclusive_declare_default) */
     struct cma_dma *dma;
     struct cma_exclusive_config config;
     cma_paddr_t paddr;
@@ -74,8 +74,8 @@ struct cma_exclusive_stats {
     uint64_t nbytes, used_nbytes, most_used_nbytes, free_run_nbytes;
 };
 
-/* Bytes of storage, aligned to 4, for a region of so many pages, about 5 a page; 0: none or too many
- * (2^31). */
+/* Bytes of storage, aligned to 4, for a region of so many pages, about 5 a page; 0: none, or too
+ * many (2^31). */
 uint64_t cma_exclusive_size(uint64_t npages);
 
 /*

@@ -59,6 +59,7 @@
 
 /* dma: what a device sees and the memory that it gets. */
 #include "dma/device.c"
+#include "dma/handover.c"
 #include "dma/coherent.c"
 #include "dma/pool.c"
 #include "dma/promise.c"

@@ -184,6 +184,7 @@ struct cma_device_promise {
     struct cma_device_promise *next;
     const struct cma_promise_ops *ops;
     struct cma_guarantee guarantee;
+    uint32_t reserved; /* of the consistent window (handover.h): its idle runs */
 };
 /*
  * Admits it, on the device's area or else the default area, for addresses under its coherent mask

@@ -43,9 +43,9 @@ struct cma_conflict {
 
 /*
  * Tells of a mapping. Returns 0, CMA_EINVAL (not whole pages, attr NONE, what NULL), CMA_EOVERFLOW,
- * CMA_EEXIST (memory of it is mapped with another attribute: *conflict says where; NULL: not
- * wanted), CMA_EBADF (the port's lookup shows something else at vaddr). Nothing sleeps. Forget: 0
- * or CMA_ENOENT.
+ * CMA_EEXIST (memory of it is mapped with another attribute, or is or may become a device's by
+ * libcma: *conflict says where; NULL: not wanted), CMA_EBADF (the port's lookup shows something
+ * else at vaddr). A step a page; nothing sleeps. Forget: 0 or CMA_ENOENT.
  */
 CMA_MUST_CHECK int cma_handover_tell(struct cma_dma *dma, struct cma_mapping *mapping,
                                      struct cma_conflict *conflict);
@@ -62,36 +62,43 @@ CMA_MUST_CHECK int cma_handover_look(struct cma_dma *dma, cma_paddr_t paddr, uin
 /*
  * Takes ordinary memory, mapped cached, for a device: after it the linear mapping has `attr`
  * (UNCACHED, WRITECOMBINE, or NONE: unmapped, for who maps it elsewhere), and no cache has a line
- * of it. The contents stay. *vaddr: its linear address; NULL with NONE, or where there was none.
- * Back: it is cached again. `snoops`: the device looks into caches, so nothing changes but for
- * NONE.
+ * of it. The contents stay. *vaddr: its linear address (with NONE: nothing is there until it is
+ * returned), NULL where it has none; then there is nothing to return.
+ * Back: it is cached again; *vaddr as it was given. `snoops`: the device looks into caches, so
+ * nothing changes but for NONE.
  *
- * Returns 0, CMA_EINVAL, CMA_EOVERFLOW, CMA_EEXIST with *conflict (told of otherwise),
- * CMA_EOPNOTSUPP (the port can't change this memory's attributes). May sleep (tlb_flush). A call
- * that fails changes nothing.
+ * Returns 0, CMA_EINVAL, CMA_EOVERFLOW, CMA_EEXIST with *conflict (told of otherwise, or not mapped
+ * cached: somebody has taken it), CMA_EOPNOTSUPP with *conflict (the port can't change the linear
+ * mapping of this page; or some pages have one and some don't). May sleep (tlb_flush). A call that
+ * fails changes nothing. Back: 0, CMA_EINVAL, CMA_EOVERFLOW; may sleep.
  */
 CMA_MUST_CHECK int cma_handover_take(struct cma_dma *dma, cma_paddr_t paddr, uint64_t nbytes,
                                      enum cma_attr attr, bool snoops, void **vaddr,
                                      struct cma_conflict *conflict);
-CMA_MUST_CHECK int cma_handover_return(struct cma_dma *dma, cma_paddr_t paddr, uint64_t nbytes);
+CMA_MUST_CHECK int cma_handover_return(struct cma_dma *dma, cma_paddr_t paddr, uint64_t nbytes,
+                                       void *vaddr);
+
+struct cma_window_ops; /* private: src/dma/device.h */
 
 /* --- the consistent window --------------------------------------------------------------- */
 
 /*
  * A range of CPU addresses of the board's choice (CONSISTENT_DMA_SIZE), whose page tables are made
- * at boot, for memory that has no linear mapping, or none that can change its attributes: mapping
- * in it can't fail but for want of addresses, and that is a refusal of its own (CMA_REASON_WINDOW).
- * Where memory has a linear mapping that can only be taken away whole, the window is refused as any
- * second mapping is. A guarantee whose blocks need the window reserves its share of addresses when
- * it is admitted.
+ * at boot, for memory that has no linear mapping: mapping in it can't fail but for want of
+ * addresses, and that is a refusal of its own (CMA_REASON_WINDOW). Where memory has a linear
+ * mapping whose attributes can't be changed, the window would be a second one, and is refused as
+ * that. A guarantee whose blocks need the window reserves its share of addresses when it is
+ * admitted.
  */
 struct cma_window {
     /* private */
-    struct cma_dma *dma;
+    const struct cma_window_ops *ops;
+    const struct cma_port *port;
     uint8_t *vaddr;
     uint32_t npages;
     uint32_t reserved_npages, used_npages, most_used_npages;
-    uint32_t *map; /* base/runmap.h */
+    uint32_t *map;  /* base/runmap.h; reserved runs are taken */
+    uint32_t *next; /* by page: the next idle run of the same share, + 1 */
     struct cma_lock lock;
 };
 struct cma_window_stats {

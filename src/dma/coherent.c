@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * coherent.c - coherent memory: from where, and how it becomes the device's
+ * coherent.c - coherent memory: from where, and back to there
  *
- * Whoever had the pages before has written to them through the cache. So, for a device that doesn't
- * snoop: the zeroes are written back and all lines dropped; the mapping stops being cached, in
- * place, or, where the CPU has no mapping, an uncached one is made; the TLB forgets the old one;
- * and what the cache fetched by itself until then is dropped once more. From there on no line of
- * the buffer can enter a cache. On the way back the mapping becomes cached again before anybody
- * else gets the pages.
+ * Sources are asked in the order that dma.h names. Areas, the page allocator and promises give runs
+ * of ordinary memory, which handover.c makes the device's; what is behind pointers (exclusive
+ * memory, the pool for callers that may not sleep, a restricted device's bounce pool) gives
+ * finished buffers. Each is told what the device reaches before it is asked; what comes from code
+ * of others, a host's page allocator or a back-end, is looked at all the same.
  *
  * A free is judged by the frame's record, which says who got what at this address, before anything
  * is touched.
  */
+#include <cma/bounce.h>
+#include <cma/exclusive.h>
+#include <cma/nosleep.h>
+
 #include "../base/atomic.h"
 #include "../base/guard.h"
 #include "../base/range.h"
 #include "device.h"
 
-/* A run of pages and where it came from. */
-struct coherent_run {
-    cma_pfn_t pfn;
-    uint64_t npages;
-    enum cma_source source;
-    struct cma_guarantee *guarantee; /* of CMA_SOURCE_GUARANTEE */
-};
+#define COHERENT_CLAIM_FLAGS (CMA_CLAIM_NOWAIT | CMA_CLAIM_LONG | CMA_CLAIM_SHORT)
+#define COHERENT_FLAGS                                                          \
+    (COHERENT_CLAIM_FLAGS | CMA_COHERENT_UNPROMISED | CMA_COHERENT_NO_MAPPING | \
+     CMA_COHERENT_WRITE_COMBINE | CMA_COHERENT_NOSLEEP | CMA_COHERENT_NO_ZERO)
 
 static struct cma_area *coherent_area(const struct cma_device *device, enum cma_source source)
 {
@@ -35,10 +35,9 @@ static const struct cma_promise_ops *coherent_promise_ops(const struct cma_devic
     return device->promises->ops;
 }
 
-static int coherent_put(struct cma_device *device, const struct coherent_run *run)
+int cma__coherent_put(struct cma_device *device, const struct cma_coherent_run *run)
 {
     const struct cma_pages_ops *ops = device->dma->ops;
-
     int error;
 
     if (run->source == CMA_SOURCE_PAGES) {
@@ -110,7 +109,7 @@ static int coherent_from_area(struct cma_device *device, struct cma_area *area,
     request.align_npages = plan->align_nbytes >> shift;
     request.boundary_nbytes = plan->boundary_nbytes;
     request.owner = device->config.owner;
-    request.flags = plan->flags & ~CMA_COHERENT_UNPROMISED;
+    request.flags = plan->flags & COHERENT_CLAIM_FLAGS;
     for (i = 0; (error = cma__coherent_part(device, i, &part)) != CMA_ENOENT; i++) {
         if (error != 0 || !range_overlaps(part.first, part.last, first, last)) {
             continue;
@@ -176,203 +175,94 @@ static int coherent_from_pages(const struct cma_device *device,
     return code;
 }
 
-/* Asks the sources in order. */
-static int coherent_take(struct cma_device *device, const struct cma_coherent_plan *plan,
-                         struct coherent_run *run, struct cma_refusal *refusal)
+/* A promised block. */
+static int coherent_from_promise(struct cma_device *device, const struct cma_coherent_plan *plan,
+                                 struct cma_coherent_run *run, struct cma_refusal *refusal)
+{
+    int error =
+        coherent_promise_ops(device)->take(device, plan, &run->guarantee, &run->pfn, refusal);
+
+    if (error == 0) {
+        run->npages = run->guarantee->request.npages;
+    }
+    return error;
+}
+
+/* Is that source asked at all, for this device and request? */
+static bool coherent_asks(const struct cma_device *device, enum cma_source source,
+                          const struct cma_coherent_plan *plan)
 {
     const struct cma_dma *dma = device->dma;
     struct cma_area *own = device->config.area;
     uint32_t flags = device->config.flags;
+
+    switch (source) {
+    case CMA_SOURCE_GUARANTEE:
+        return device->promises != NULL && (plan->flags & CMA_COHERENT_UNPROMISED) == 0;
+    case CMA_SOURCE_AREA: return own != NULL;
+    case CMA_SOURCE_DEFAULT_AREA:
+        return dma->default_area != NULL && dma->default_area != own &&
+               (own == NULL || (flags & CMA_DEVICE_TRY_DEFAULT) != 0);
+    default:
+        return dma->ops != NULL && dma->ops->alloc != NULL && (flags & CMA_DEVICE_AREA_ONLY) == 0 &&
+               plan->npages <= UINT32_MAX;
+    }
+}
+
+/* Does the device reach the run? Areas were told so; a host's allocator may have forgotten. */
+static int coherent_recheck(struct cma_device *device, const struct cma_coherent_run *run,
+                            struct cma_refusal *refusal)
+{
+    uint32_t shift = device->dma->port->page_shift;
+    cma_daddr_t daddr;
+    int put;
+
+    if (cma_device_to_bus(device, run->pfn << shift, run->npages << shift,
+                          device->config.coherent_mask, &daddr) == 0) {
+        return 0;
+    }
+    cma__assert(run->source == CMA_SOURCE_PAGES);
+    put = cma__coherent_put(device, run);
+    cma__assert(put == 0);
+    (void)put;
+    *refusal = (struct cma_refusal){.reason = CMA_REASON_UNREACHABLE, .pfn = run->pfn};
+    return CMA_ERANGE;
+}
+
+int cma__coherent_take(struct cma_device *device, const struct cma_coherent_plan *plan,
+                       struct cma_coherent_run *run, struct cma_refusal *refusal)
+{
+    static const uint8_t order[] = {CMA_SOURCE_GUARANTEE, CMA_SOURCE_AREA, CMA_SOURCE_DEFAULT_AREA,
+                                    CMA_SOURCE_PAGES};
     struct cma_refusal given = *refusal;
     int code = CMA_ERANGE;
     int error;
 
-    if (device->promises != NULL && (plan->flags & CMA_COHERENT_UNPROMISED) == 0) {
-        run->source = CMA_SOURCE_GUARANTEE;
-        error =
-            coherent_promise_ops(device)->take(device, plan, &run->guarantee, &run->pfn, &given);
+    for (uint32_t i = 0; i < sizeof(order); i++) {
+        run->source = (enum cma_source)order[i];
+        run->npages = plan->npages;
+        if (!coherent_asks(device, run->source, plan)) {
+            continue;
+        }
+        switch (run->source) {
+        case CMA_SOURCE_GUARANTEE: error = coherent_from_promise(device, plan, run, &given); break;
+        case CMA_SOURCE_PAGES: error = coherent_from_pages(device, plan, &run->pfn, &given); break;
+        default:
+            error = coherent_from_area(device, coherent_area(device, run->source), plan, &run->pfn,
+                                       &given);
+        }
         if (error == 0) {
-            run->npages = run->guarantee->request.npages;
+            error = coherent_recheck(device, run, &given);
+        }
+        if (error == 0) {
             return 0;
         }
         cma__coherent_refused(&code, refusal, error, &given);
-        if (error == CMA_EAGAIN) {
+        if (run->source == CMA_SOURCE_GUARANTEE && error == CMA_EAGAIN) {
             return error;
         }
-    }
-    run->npages = plan->npages;
-    run->source = CMA_SOURCE_AREA;
-    if (own != NULL) {
-        error = coherent_from_area(device, own, plan, &run->pfn, &given);
-        if (error == 0) {
-            return 0;
-        }
-        cma__coherent_refused(&code, refusal, error, &given);
-    }
-    run->source = CMA_SOURCE_DEFAULT_AREA;
-    if (dma->default_area != NULL && dma->default_area != own &&
-        (own == NULL || (flags & CMA_DEVICE_TRY_DEFAULT) != 0)) {
-        error = coherent_from_area(device, dma->default_area, plan, &run->pfn, &given);
-        if (error == 0) {
-            return 0;
-        }
-        cma__coherent_refused(&code, refusal, error, &given);
-    }
-    run->source = CMA_SOURCE_PAGES;
-    if (dma->ops != NULL && dma->ops->alloc != NULL && (flags & CMA_DEVICE_AREA_ONLY) == 0 &&
-        plan->npages <= UINT32_MAX) {
-        error = coherent_from_pages(device, plan, &run->pfn, &given);
-        if (error == 0) {
-            return 0;
-        }
-        cma__coherent_refused(&code, refusal, error, &given);
     }
     return code;
-}
-
-/* --- mapping --------------------------------------------------------------------------- */
-
-static bool coherent_snoops(const struct cma_device *device)
-{
-    /* A port without cache maintenance has no caches, or devices that all snoop. */
-    return (device->config.flags & CMA_DEVICE_COHERENT) != 0 || device->dma->port->clean == NULL;
-}
-
-/* The linear address of a run, or NULL if some page of it has none. */
-static void *coherent_linear(const struct cma_port *port, cma_paddr_t paddr, uint64_t nbytes)
-{
-    uint64_t tail = nbytes - ((uint64_t)1 << port->page_shift);
-    uint8_t *first = port->vaddr(port->ctx, paddr);
-    uint8_t *last = port->vaddr(port->ctx, paddr + tail);
-
-    if (first == NULL || last == NULL || (uint64_t)((uintptr_t)last - (uintptr_t)first) != tail) {
-        return NULL;
-    }
-    return first;
-}
-
-/* Does the machine say that [vaddr, vaddr + nbytes) is at paddr with this attribute? The ends are
- * looked at; a port that can't look is believed. */
-static bool coherent_verify(const struct cma_port *port, void *vaddr, cma_paddr_t paddr,
-                            uint64_t nbytes, enum cma_attr attr)
-{
-    uint64_t tail = nbytes - ((uint64_t)1 << port->page_shift);
-    cma_paddr_t first, last;
-    enum cma_attr first_attr, last_attr;
-
-    if (port->lookup == NULL) {
-        return true;
-    }
-    return port->lookup(port->ctx, vaddr, &first, &first_attr) == 0 &&
-           port->lookup(port->ctx, (uint8_t *)vaddr + tail, &last, &last_attr) == 0 &&
-           first == paddr && last == paddr + tail && first_attr == attr && last_attr == attr;
-}
-
-/* The linear mapping is cached again. */
-static void coherent_set_cached(const struct cma_port *port, cma_paddr_t paddr, uint64_t nbytes)
-{
-    port->dma_barrier(port->ctx);
-    port->set_attr(port->ctx, paddr, nbytes, CMA_ATTR_CACHED);
-    guard_tlb_flush(port);
-}
-
-/* Zeroes the run and makes it the device's. Fills vaddr and mapped. */
-static int coherent_prepare(const struct cma_device *device, cma_paddr_t paddr, uint64_t nbytes,
-                            struct cma_coherent *buffer)
-{
-    const struct cma_port *port = device->dma->port;
-    bool snoops = coherent_snoops(device);
-    void *vaddr = coherent_linear(port, paddr, nbytes);
-    bool promised = buffer->source == CMA_SOURCE_GUARANTEE;
-    bool linear = vaddr != NULL;
-    int error;
-
-    if (linear ? !snoops && port->set_attr == NULL : promised || port->map == NULL) {
-        return CMA_EOPNOTSUPP;
-    }
-    port->zero(port->ctx, paddr, nbytes);
-    if (!snoops) {
-        port->clean(port->ctx, paddr, nbytes);
-        port->invalidate(port->ctx, paddr, nbytes);
-    }
-    if (!linear) {
-        error = port->map(port->ctx, paddr, nbytes, snoops ? CMA_ATTR_CACHED : CMA_ATTR_UNCACHED,
-                          &vaddr);
-        if (error != 0) {
-            return error;
-        }
-    } else if (!snoops) {
-        port->set_attr(port->ctx, paddr, nbytes, CMA_ATTR_UNCACHED);
-    }
-    if (!snoops) {
-        guard_tlb_flush(port);
-        port->invalidate(port->ctx, paddr, nbytes);
-    }
-    /* Of what was promised, each page was looked at when it was admitted. */
-    if (linear && !snoops && !promised &&
-        !coherent_verify(port, vaddr, paddr, nbytes, CMA_ATTR_UNCACHED)) {
-        coherent_set_cached(port, paddr, nbytes);
-        return CMA_EOPNOTSUPP;
-    }
-    port->dma_barrier(port->ctx);
-    buffer->vaddr = vaddr;
-    buffer->mapped = !linear;
-    return 0;
-}
-
-/* The run is ordinary memory again. */
-static void coherent_unprepare(const struct cma_device *device, const struct cma_coherent *buffer,
-                               uint64_t nbytes)
-{
-    const struct cma_port *port = device->dma->port;
-
-    if (buffer->mapped != 0) {
-        port->dma_barrier(port->ctx);
-        port->unmap(port->ctx, buffer->vaddr, nbytes);
-        guard_tlb_flush(port);
-    } else if (!coherent_snoops(device)) {
-        coherent_set_cached(port, buffer->paddr, nbytes);
-    }
-}
-
-/* Is each page of the run in the linear mapping, and mapped so? */
-static bool coherent_look(const struct cma_port *port, cma_paddr_t paddr, uint64_t npages,
-                          enum cma_attr attr)
-{
-    uint64_t page = (uint64_t)1 << port->page_shift;
-    uint8_t *first = port->vaddr(port->ctx, paddr);
-
-    for (uint64_t i = 0; i < npages; i++) {
-        uint8_t *vaddr = port->vaddr(port->ctx, paddr + i * page);
-
-        if (vaddr == NULL || (uintptr_t)vaddr - (uintptr_t)first != (uintptr_t)(i * page) ||
-            !coherent_verify(port, vaddr, paddr + i * page, page, attr)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-int cma__coherent_try(const struct cma_device *device, cma_pfn_t pfn, uint64_t npages)
-{
-    const struct cma_port *port = device->dma->port;
-    cma_paddr_t paddr = pfn << port->page_shift;
-    uint64_t nbytes = npages << port->page_shift;
-    bool fits = coherent_look(port, paddr, npages, CMA_ATTR_CACHED);
-
-    if (fits && !coherent_snoops(device)) {
-        if (port->set_attr == NULL) {
-            return CMA_EOPNOTSUPP;
-        }
-        port->clean(port->ctx, paddr, nbytes);
-        port->invalidate(port->ctx, paddr, nbytes);
-        port->set_attr(port->ctx, paddr, nbytes, CMA_ATTR_UNCACHED);
-        guard_tlb_flush(port);
-        port->invalidate(port->ctx, paddr, nbytes);
-        fits = coherent_look(port, paddr, npages, CMA_ATTR_UNCACHED);
-        coherent_set_cached(port, paddr, nbytes);
-    }
-    return fits ? 0 : CMA_EOPNOTSUPP;
 }
 
 /* --- allocate -------------------------------------------------------------------------- */
@@ -404,9 +294,7 @@ int cma__coherent_plan(const struct cma_device *device, const struct cma_coheren
     if (error != 0) {
         return error;
     }
-    if (device->config.coherent_mask == 0 ||
-        (request->flags &
-         ~(CMA_CLAIM_NOWAIT | CMA_CLAIM_LONG | CMA_CLAIM_SHORT | CMA_COHERENT_UNPROMISED)) != 0 ||
+    if (device->config.coherent_mask == 0 || (request->flags & ~COHERENT_FLAGS) != 0 ||
         (align != 0 && !range_is_power_of_two(align)) ||
         (boundary != 0 && (!range_is_power_of_two(boundary) || boundary < request->nbytes))) {
         return CMA_EINVAL;
@@ -431,42 +319,135 @@ static int coherent_refuse(struct cma_refusal *refusal, int code, enum cma_reaso
     return code;
 }
 
+/* Of a block that was promised, the promise's share of the window; else NULL. */
+static uint32_t *coherent_share(const struct cma_coherent_run *run)
+{
+    if (run->source != CMA_SOURCE_GUARANTEE) {
+        return NULL;
+    }
+    return &((struct cma_device_promise *)(void *)((uint8_t *)run->guarantee -
+                                                   offsetof(struct cma_device_promise, guarantee)))
+                ->reserved;
+}
+
+int cma__coherent_make(struct cma_device *device, const struct cma_coherent_plan *plan,
+                       struct cma_coherent *buffer, struct cma_refusal *refusal)
+{
+    uint32_t shift = device->dma->port->page_shift;
+    struct cma_coherent made = {.nbytes = buffer->nbytes};
+    struct cma_coherent_run run;
+    int error = cma__coherent_take(device, plan, &run, refusal);
+    int put;
+
+    if (error != 0) {
+        return error;
+    }
+    made.paddr = run.pfn << shift;
+    made.source = run.source;
+    error = cma_device_to_bus(device, made.paddr, run.npages << shift, device->config.coherent_mask,
+                              &made.daddr);
+    cma__assert(error == 0);
+    error = cma__handover_prepare(device, &made, run.npages << shift, plan->flags,
+                                  coherent_share(&run), refusal);
+    if (error != 0) {
+        put = cma__coherent_put(device, &run);
+        cma__assert(put == 0);
+        (void)put;
+        return error;
+    }
+    (void)atom_add(&device->live_npages, (uint32_t)run.npages);
+    *buffer = made;
+    return 0;
+}
+
+/* --- back-ends ------------------------------------------------------------------------- */
+
+/* Whose finished buffers the device's are, by source; NULL: nobody's. A region of all devices is
+ * for those that have none, and never for one that is restricted. */
+static const struct cma_backend_ops *coherent_backend(const struct cma_device *device,
+                                                      enum cma_source source)
+{
+    const struct cma_dma *dma = device->dma;
+    bool restricted = (device->config.flags & CMA_DEVICE_RESTRICTED) != 0;
+
+    if (source == CMA_SOURCE_EXCLUSIVE) {
+        if (device->exclusive != NULL) {
+            return device->exclusive->ops;
+        }
+        return dma->exclusive != NULL && !restricted ? dma->exclusive->ops : NULL;
+    }
+    if (source == CMA_SOURCE_BOUNCE) {
+        return restricted ? device->config.bounce->ops->coherent : NULL;
+    }
+    return source == CMA_SOURCE_NOSLEEP && dma->nosleep != NULL ? dma->nosleep->ops : NULL;
+}
+
+/* Asks a back-end. What it gives is looked at: Linux's pool for callers that may not sleep gave
+ * devices what they don't reach. */
+static int coherent_ask(struct cma_device *device, enum cma_source source,
+                        const struct cma_coherent_plan *plan, struct cma_coherent *buffer,
+                        struct cma_refusal *refusal)
+{
+    const struct cma_backend_ops *backend = coherent_backend(device, source);
+    uint64_t whole = plan->npages << device->dma->port->page_shift;
+    struct cma_coherent made = {.nbytes = buffer->nbytes};
+    cma_daddr_t daddr;
+    int error = backend != NULL ? backend->alloc(device, plan, &made, refusal) : CMA_ENOENT;
+
+    if (error != 0) {
+        return error;
+    }
+    if (made.source != source || (made.daddr & (plan->align_nbytes - 1)) != 0 ||
+        cma_device_to_bus(device, made.paddr, whole, device->config.coherent_mask, &daddr) != 0 ||
+        daddr != made.daddr) {
+        error = backend->free(device, &made);
+        cma__assert(error == 0);
+        *refusal = (struct cma_refusal){.reason = CMA_REASON_UNREACHABLE, .pfn = CMA_PFN_NONE};
+        return CMA_ERANGE;
+    }
+    (void)atom_add(&device->live_npages, (uint32_t)plan->npages);
+    *buffer = made;
+    return 0;
+}
+
+/* The sources in order; CMA_ENOENT becomes a refusal where nobody else may be asked. */
+static int coherent_search(struct cma_device *device, const struct cma_coherent_plan *plan,
+                           struct cma_coherent *buffer, struct cma_refusal *refusal)
+{
+    int error = coherent_ask(device, CMA_SOURCE_EXCLUSIVE, plan, buffer, refusal);
+
+    if (error != CMA_ENOENT) {
+        return error;
+    }
+    if ((device->config.flags & CMA_DEVICE_RESTRICTED) != 0) {
+        error = coherent_ask(device, CMA_SOURCE_BOUNCE, plan, buffer, refusal);
+        refusal->reason = error == CMA_ENOENT ? CMA_REASON_BOUNCE : refusal->reason;
+        return error == CMA_ENOENT ? CMA_ENOMEM : error;
+    }
+    if ((plan->flags & CMA_COHERENT_NOSLEEP) != 0) {
+        error = coherent_ask(device, CMA_SOURCE_NOSLEEP, plan, buffer, refusal);
+        refusal->reason = error == CMA_ENOENT ? CMA_REASON_NOSLEEP : refusal->reason;
+        return error == CMA_ENOENT ? CMA_ENOMEM : error;
+    }
+    return cma__coherent_make(device, plan, buffer, refusal);
+}
+
 int cma_dma_alloc_coherent(struct cma_device *device, const struct cma_coherent_request *request,
                            struct cma_coherent *buffer, struct cma_refusal *refusal)
 {
-    uint32_t shift = device->dma->port->page_shift;
     struct cma_refusal why = {.reason = CMA_REASON_UNREACHABLE, .pfn = CMA_PFN_NONE};
-    struct cma_coherent made = {0};
+    struct cma_coherent made = {.nbytes = request->nbytes};
     struct cma_coherent_plan plan;
-    struct coherent_run run;
     int error = cma__coherent_plan(device, request, &plan);
 
     if (error != 0) {
         return coherent_refuse(refusal, error, CMA_REASON_ARGUMENT, &why);
     }
     plan.explained = refusal != NULL;
-    error = coherent_take(device, &plan, &run, &why);
+    error = coherent_search(device, &plan, &made, &why);
     if (error != 0) {
         return coherent_refuse(refusal, error, CMA_REASON_NONE, &why);
     }
-    made.paddr = run.pfn << shift;
-    made.nbytes = request->nbytes;
-    made.source = run.source;
-    error = cma_device_to_bus(device, made.paddr, run.npages << shift, device->config.coherent_mask,
-                              &made.daddr);
-    cma__assert(error == 0);
-    if (error == 0) {
-        error = coherent_prepare(device, made.paddr, run.npages << shift, &made);
-    }
-    if (error != 0) {
-        int put = coherent_put(device, &run);
-
-        cma__assert(put == 0);
-        (void)put;
-        why.pfn = run.pfn;
-        return coherent_refuse(refusal, error, CMA_REASON_MAPPING, &why);
-    }
-    (void)atom_add(&device->live_npages, (uint32_t)run.npages);
     *buffer = made;
     return 0;
 }
@@ -474,7 +455,8 @@ int cma_dma_alloc_coherent(struct cma_device *device, const struct cma_coherent_
 /* --- free ------------------------------------------------------------------------------ */
 
 /* Can the run be from there at all? */
-static bool coherent_judge_source(const struct cma_device *device, const struct coherent_run *run)
+static bool coherent_judge_source(const struct cma_device *device,
+                                  const struct cma_coherent_run *run)
 {
     const struct cma_pages_ops *ops = device->dma->ops;
     const struct cma_area *area;
@@ -492,7 +474,7 @@ static bool coherent_judge_source(const struct cma_device *device, const struct 
 
 /* Is there a buffer of this device, of this length, at this frame? A promised block is the device's
  * as a whole, however much of it was asked for. */
-static int coherent_judge_record(struct cma_device *device, struct coherent_run *run)
+static int coherent_judge_record(struct cma_device *device, struct cma_coherent_run *run)
 {
     bool promised = run->source == CMA_SOURCE_GUARANTEE;
     enum cma_kind kind = run->source == CMA_SOURCE_PAGES ? CMA_KIND_UNMOVABLE : CMA_KIND_CLAIMED;
@@ -522,51 +504,88 @@ static int coherent_judge_record(struct cma_device *device, struct coherent_run 
     return 0;
 }
 
-/* Do the addresses of the buffer belong together? */
-static bool coherent_judge_addresses(const struct cma_device *device,
-                                     const struct cma_coherent *buffer, uint64_t nbytes)
-{
-    const struct cma_port *port = device->dma->port;
-    void *linear = coherent_linear(port, buffer->paddr, nbytes);
-    enum cma_attr attr = coherent_snoops(device) ? CMA_ATTR_CACHED : CMA_ATTR_UNCACHED;
-    cma_daddr_t daddr;
-
-    if (cma_device_to_bus(device, buffer->paddr, nbytes, UINT64_MAX, &daddr) != 0 ||
-        daddr != buffer->daddr || buffer->vaddr == NULL) {
-        return false;
-    }
-    if (linear != NULL ? buffer->mapped != 0 || buffer->vaddr != linear : buffer->mapped == 0) {
-        return false;
-    }
-    return coherent_verify(port, buffer->vaddr, buffer->paddr, nbytes, attr);
-}
-
-int cma_dma_free_coherent(struct cma_device *device, const struct cma_coherent *buffer)
+int cma__coherent_judge(struct cma_device *device, const struct cma_coherent *buffer,
+                        struct cma_coherent_run *run)
 {
     uint32_t shift = device->dma->port->page_shift;
-    struct coherent_run run;
+    int error = coherent_npages(device, buffer->nbytes, &run->npages);
+    cma_daddr_t daddr;
     cma_paddr_t last;
-    int error;
 
-    error = coherent_npages(device, buffer->nbytes, &run.npages);
     if (error != 0 || !range_is_aligned(buffer->paddr, (uint64_t)1 << shift) ||
-        !range_last(buffer->paddr, run.npages << shift, &last)) {
+        !range_last(buffer->paddr, run->npages << shift, &last)) {
         return CMA_EINVAL;
     }
-    run.pfn = buffer->paddr >> shift;
-    run.source = buffer->source;
-    error = coherent_judge_record(device, &run);
+    run->pfn = buffer->paddr >> shift;
+    run->source = buffer->source;
+    run->guarantee = NULL;
+    error = coherent_judge_record(device, run);
     if (error != 0) {
         return error;
     }
-    if (!coherent_judge_addresses(device, buffer, run.npages << shift)) {
+    if (cma_device_to_bus(device, buffer->paddr, run->npages << shift, UINT64_MAX, &daddr) != 0 ||
+        daddr != buffer->daddr) {
         return CMA_EINVAL;
     }
-    coherent_unprepare(device, buffer, run.npages << shift);
-    error = coherent_put(device, &run);
+    return 0;
+}
+
+int cma__coherent_unmake(struct cma_device *device, const struct cma_coherent *buffer)
+{
+    uint32_t shift = device->dma->port->page_shift;
+    struct cma_coherent_run run;
+    int error = cma__coherent_judge(device, buffer, &run);
+
+    if (error != 0) {
+        return error;
+    }
+    if (!cma__handover_judge(device, buffer, run.npages << shift)) {
+        return CMA_EINVAL;
+    }
+    cma__handover_unprepare(device, buffer, run.npages << shift, coherent_share(&run));
+    error = cma__coherent_put(device, &run);
     cma__assert(error == 0 || run.source == CMA_SOURCE_PAGES);
     if (error == 0) {
         (void)atom_sub(&device->live_npages, (uint32_t)run.npages);
     }
     return error;
+}
+
+/* Is it inside a region that is the device's own, or all devices'? Such memory may be an area's
+ * too, or unknown to the frame table, so the record does not tell. */
+static bool coherent_is_exclusive(const struct cma_device *device, cma_paddr_t paddr)
+{
+    const struct cma_exclusive *region = device->exclusive;
+    uint32_t shift = device->dma->port->page_shift;
+
+    while (region != NULL && paddr - region->paddr >= (uint64_t)region->npages << shift) {
+        region = region->next;
+    }
+    if (region == NULL) {
+        region = device->dma->exclusive;
+    }
+    return region != NULL && paddr - region->paddr < (uint64_t)region->npages << shift;
+}
+
+int cma_dma_free_coherent(struct cma_device *device, const struct cma_coherent *buffer)
+{
+    const struct cma_backend_ops *backend = coherent_backend(device, buffer->source);
+    uint64_t npages;
+    int error = coherent_npages(device, buffer->nbytes, &npages);
+
+    if (error != 0) {
+        return CMA_EINVAL;
+    }
+    if (backend != NULL) {
+        error = backend->free(device, buffer);
+        if (error == 0) {
+            (void)atom_sub(&device->live_npages, (uint32_t)npages);
+        }
+        return error;
+    }
+    if ((device->config.flags & CMA_DEVICE_RESTRICTED) != 0 ||
+        coherent_is_exclusive(device, buffer->paddr)) {
+        return CMA_EINVAL;
+    }
+    return cma__coherent_unmake(device, buffer);
 }

@@ -52,9 +52,30 @@ int cma__coherent_plan(const struct cma_device *device, const struct cma_coheren
 int cma__coherent_part(const struct cma_device *device, uint32_t index,
                        struct cma_device_part *part);
 
-/* Can this run, which nobody has data in, become the device's by means that can't fail? It is tried
- * out, and looked at page by page. Returns 0 or CMA_EOPNOTSUPP. */
-int cma__coherent_try(const struct cma_device *device, cma_pfn_t pfn, uint64_t npages);
+/* A run of pages and where it came from: an area, the page allocator or a promise. */
+struct cma_coherent_run {
+    cma_pfn_t pfn;
+    uint64_t npages;
+    enum cma_source source;
+    struct cma_guarantee *guarantee; /* of CMA_SOURCE_GUARANTEE */
+};
+
+/* Asks these sources in their order, for what the device reaches. The run is neither zeroed nor the
+ * device's yet. Returns 0 or as cma_dma_alloc_coherent, with *refusal. May sleep. */
+int cma__coherent_take(struct cma_device *device, const struct cma_coherent_plan *plan,
+                       struct cma_coherent_run *run, struct cma_refusal *refusal);
+/* Gives it back. Returns 0, or what a host's page allocator says. */
+int cma__coherent_put(struct cma_device *device, const struct cma_coherent_run *run);
+/* Does this device have such a buffer there, from that source, of that length? How it is mapped is
+ * not looked at. Fills *run. Returns 0 or as cma_dma_free_coherent. Sleeps: no. */
+int cma__coherent_judge(struct cma_device *device, const struct cma_coherent *buffer,
+                        struct cma_coherent_run *run);
+
+/* A finished buffer of buffer->nbytes from these sources: taken, and made the device's. And back,
+ * if it is one. As cma_dma_alloc_coherent and _free_coherent, which ask back-ends first. */
+int cma__coherent_make(struct cma_device *device, const struct cma_coherent_plan *plan,
+                       struct cma_coherent *buffer, struct cma_refusal *refusal);
+int cma__coherent_unmake(struct cma_device *device, const struct cma_coherent *buffer);
 
 /* Keeps the refusal of whoever could have served the request. */
 void cma__coherent_refused(int *code, struct cma_refusal *kept, int error,
@@ -97,13 +118,41 @@ struct cma_bounce_ops {
 
 /* --- handover.c ------------------------------------------------------------------------ */
 
-/* Makes a run, that nobody has data in, the device's, and ordinary memory again: what
- * cma_handover_take and _return do, with the mapping where one is missing (the window, port->map).
- * `flags` are those of the request and come back in buffer->flags. Fills buffer->vaddr. */
+/* Does the device look into the CPU's caches, or are there none? */
+bool cma__handover_snoops(const struct cma_device *device);
+
+/* Makes a run, that nobody has data in, the device's: zeroed, and mapped as `flags` (those of the
+ * request) say; where a mapping is missing, in the window or by port->map. Fills vaddr, mapped and
+ * flags of *buffer, which has paddr and source. `reserved`: the block was promised, so nothing can
+ * fail, and the addresses are from that share of the window; else NULL. Returns 0 or, with
+ * *refusal, CMA_EOPNOTSUPP, CMA_EEXIST, CMA_ENOMEM, or what port->map says. May sleep. */
 int cma__handover_prepare(const struct cma_device *device, struct cma_coherent *buffer,
-                          uint64_t nbytes, uint32_t flags, bool promised);
+                          uint64_t nbytes, uint32_t flags, uint32_t *reserved,
+                          struct cma_refusal *refusal);
+/* Is it mapped as *buffer says? */
+bool cma__handover_judge(const struct cma_device *device, const struct cma_coherent *buffer,
+                         uint64_t nbytes);
+/* Ordinary memory again. */
 void cma__handover_unprepare(const struct cma_device *device, const struct cma_coherent *buffer,
-                             uint64_t nbytes);
+                             uint64_t nbytes, uint32_t *reserved);
+/* Can this run, which nobody has data in, become the device's by means that can't fail? It is tried
+ * out, and looked at page by page. Returns 0 or, with *refusal, CMA_EOPNOTSUPP or CMA_EEXIST. */
+int cma__handover_try(const struct cma_device *device, cma_pfn_t pfn, uint64_t npages,
+                      struct cma_refusal *refusal);
+
+/* What handover.c and promise.c ask of the consistent window. */
+struct cma_window_ops {
+    /* So many pages of addresses, NULL: there are none. `reserved`: of this share, which has some.
+     */
+    void *(*take)(struct cma_window *window, uint64_t npages, uint32_t *reserved);
+    /* Given back; unmapped and flushed before. */
+    void (*put)(struct cma_window *window, void *vaddr, uint32_t *reserved);
+    /* Do so many pages that were taken begin there? */
+    bool (*holds)(struct cma_window *window, const void *vaddr, uint64_t npages);
+    /* Sets a share of `count` runs aside: 0 or CMA_ENOMEM. And gives it back. */
+    int (*reserve)(struct cma_window *window, uint32_t count, uint64_t npages, uint32_t *reserved);
+    void (*unreserve)(struct cma_window *window, uint64_t npages, uint32_t *reserved);
+};
 
 /* --- promise.c ------------------------------------------------------------------------- */
 

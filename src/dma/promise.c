@@ -102,11 +102,7 @@ static int promise_try(const struct cma_device *device, struct cma_guarantee *gu
     for (uint32_t i = 0; i < count && error == 0; i++) {
         error = cma_guarantee_take(guarantee, &pfn, NULL, refusal);
         if (error == 0) {
-            error = cma__coherent_try(device, pfn, guarantee->request.npages);
-            if (error != 0) {
-                *refusal =
-                    (struct cma_refusal){.code = error, .reason = CMA_REASON_MAPPING, .pfn = pfn};
-            }
+            error = cma__handover_try(device, pfn, guarantee->request.npages, refusal);
         }
     }
     while (cma__guarantee_block(guarantee, next, &pfn)) {

@@ -23,7 +23,8 @@
 #define COHERENT_CLAIM_FLAGS (CMA_CLAIM_NOWAIT | CMA_CLAIM_LONG | CMA_CLAIM_SHORT)
 #define COHERENT_FLAGS                                                          \
     (COHERENT_CLAIM_FLAGS | CMA_COHERENT_UNPROMISED | CMA_COHERENT_NO_MAPPING | \
-     CMA_COHERENT_WRITE_COMBINE | CMA_COHERENT_NOSLEEP | CMA_COHERENT_NO_ZERO)
+     CMA_COHERENT_WRITE_COMBINE | CMA_COHERENT_NOSLEEP | CMA_COHERENT_NO_ZERO | \
+     CMA__COHERENT_ORDINARY)
 
 static struct cma_area *coherent_area(const struct cma_device *device, enum cma_source source)
 {
@@ -414,7 +415,9 @@ static int coherent_ask(struct cma_device *device, enum cma_source source,
 static int coherent_search(struct cma_device *device, const struct cma_coherent_plan *plan,
                            struct cma_coherent *buffer, struct cma_refusal *refusal)
 {
-    int error = coherent_ask(device, CMA_SOURCE_EXCLUSIVE, plan, buffer, refusal);
+    int error = (plan->flags & CMA__COHERENT_ORDINARY) != 0
+                    ? CMA_ENOENT
+                    : coherent_ask(device, CMA_SOURCE_EXCLUSIVE, plan, buffer, refusal);
 
     if (error != CMA_ENOENT) {
         return error;
@@ -551,20 +554,19 @@ int cma__coherent_unmake(struct cma_device *device, const struct cma_coherent *b
     return error;
 }
 
-/* Is it inside a region that is the device's own, or all devices'? Such memory may be an area's
- * too, or unknown to the frame table, so the record does not tell. */
-static bool coherent_is_exclusive(const struct cma_device *device, cma_paddr_t paddr)
+/* Is it inside exclusive memory? That may be an area's too, or unknown to the frame table, so the
+ * record does not tell. */
+static bool coherent_is_exclusive(struct cma_dma *dma, cma_paddr_t paddr)
 {
-    const struct cma_exclusive *region = device->exclusive;
-    uint32_t shift = device->dma->port->page_shift;
+    uintptr_t state = guard_lock(dma->port, &dma->lock);
+    const struct cma_exclusive *region = dma->regions;
 
-    while (region != NULL && paddr - region->paddr >= (uint64_t)region->npages << shift) {
-        region = region->next;
+    while (region != NULL && paddr - region->paddr >= (uint64_t)region->npages
+                                                          << dma->port->page_shift) {
+        region = region->next_region;
     }
-    if (region == NULL) {
-        region = device->dma->exclusive;
-    }
-    return region != NULL && paddr - region->paddr < (uint64_t)region->npages << shift;
+    guard_unlock(dma->port, &dma->lock, state);
+    return region != NULL;
 }
 
 int cma_dma_free_coherent(struct cma_device *device, const struct cma_coherent *buffer)
@@ -584,7 +586,7 @@ int cma_dma_free_coherent(struct cma_device *device, const struct cma_coherent *
         return error;
     }
     if ((device->config.flags & CMA_DEVICE_RESTRICTED) != 0 ||
-        coherent_is_exclusive(device, buffer->paddr)) {
+        coherent_is_exclusive(device->dma, buffer->paddr)) {
         return CMA_EINVAL;
     }
     return cma__coherent_unmake(device, buffer);

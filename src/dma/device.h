@@ -5,7 +5,7 @@
 #ifndef CMA_DMA_DEVICE_H
 #define CMA_DMA_DEVICE_H
 
-#include <cma/dma.h>
+#include <cma/handover.h>
 
 /* A stretch of physical memory that a device sees in one piece. */
 struct cma_device_part {
@@ -118,9 +118,6 @@ struct cma_bounce_ops {
 
 /* --- handover.c ------------------------------------------------------------------------ */
 
-/* Does the device look into the CPU's caches, or are there none? */
-bool cma__handover_snoops(const struct cma_device *device);
-
 /* Makes a run, that nobody has data in, the device's: zeroed, and mapped as `flags` (those of the
  * request) say; where a mapping is missing, in the window or by port->map. Fills vaddr, mapped and
  * flags of *buffer, which has paddr and source. `reserved`: the block was promised, so nothing can
@@ -153,6 +150,11 @@ struct cma_window_ops {
     int (*reserve)(struct cma_window *window, uint32_t count, uint64_t npages, uint32_t *reserved);
     void (*unreserve)(struct cma_window *window, uint64_t npages, uint32_t *reserved);
 };
+
+static inline const struct cma_window_ops *device_window_ops(const struct cma_window *window)
+{
+    return window->ops;
+}
 
 /* --- promise.c ------------------------------------------------------------------------- */
 

@@ -31,12 +31,6 @@ enum handover_kind {
 
 #define HANDOVER_FLAGS (CMA_COHERENT_NO_MAPPING | CMA_COHERENT_WRITE_COMBINE)
 
-bool cma__handover_snoops(const struct cma_device *device)
-{
-    /* A port without cache maintenance has no caches, or devices that all snoop. */
-    return (device->config.flags & CMA_DEVICE_COHERENT) != 0 || device->dma->port->clean == NULL;
-}
-
 /* --- what mappings there are ----------------------------------------------------------- */
 
 static uint64_t handover_page(const struct cma_port *port)
@@ -371,7 +365,7 @@ static int handover_refuse(struct cma_refusal *refusal, int error, enum cma_reas
 /* How the CPU has it while it is the device's. */
 static enum cma_attr handover_attr(const struct cma_device *device, uint32_t flags)
 {
-    if (cma__handover_snoops(device)) {
+    if (cma__device_snoops(device)) {
         return CMA_ATTR_CACHED;
     }
     if ((flags & CMA_COHERENT_NO_MAPPING) != 0) {
@@ -388,7 +382,7 @@ static int handover_choose(const struct cma_device *device, cma_paddr_t paddr, u
     bool opaque = (flags & CMA_COHERENT_NO_MAPPING) != 0;
 
     if (linear != NULL) {
-        if (cma__handover_snoops(device)) {
+        if (cma__device_snoops(device)) {
             *kind = opaque ? HANDOVER_NOTHING : HANDOVER_LINEAR;
             return 0;
         }
@@ -485,7 +479,7 @@ int cma__handover_prepare(const struct cma_device *device, struct cma_coherent *
                                conflict.paddr >> port->page_shift);
     }
     if (kind == HANDOVER_WINDOW) {
-        made.vaddr = window->ops->take(window, nbytes >> port->page_shift, reserved);
+        made.vaddr = device_window_ops(window)->take(window, nbytes >> port->page_shift, reserved);
         if (made.vaddr == NULL) {
             return handover_refuse(refusal, CMA_ENOMEM, CMA_REASON_WINDOW, pfn);
         }
@@ -509,8 +503,9 @@ bool cma__handover_judge(const struct cma_device *device, const struct cma_coher
     enum cma_attr attr = handover_attr(device, buffer->flags);
     const uint8_t *linear = handover_linear(port, buffer->paddr, nbytes);
     bool opaque = (buffer->flags & CMA_COHERENT_NO_MAPPING) != 0;
-    bool windowed = window != NULL && buffer->vaddr != NULL &&
-                    window->ops->holds(window, buffer->vaddr, nbytes >> port->page_shift);
+    bool windowed =
+        window != NULL && buffer->vaddr != NULL &&
+        device_window_ops(window)->holds(window, buffer->vaddr, nbytes >> port->page_shift);
 
     if ((buffer->flags & ~HANDOVER_FLAGS) != 0 || opaque != (buffer->vaddr == NULL)) {
         return false;
@@ -558,11 +553,11 @@ void cma__handover_unprepare(const struct cma_device *device, const struct cma_c
         port->window_unmap(port->ctx, buffer->vaddr, nbytes);
         /* Before the addresses are somebody else's. */
         guard_tlb_flush(port);
-        window->ops->put(window, buffer->vaddr, reserved);
+        device_window_ops(window)->put(window, buffer->vaddr, reserved);
         break;
     case HANDOVER_NOTHING: break;
     default:
-        if (!cma__handover_snoops(device)) {
+        if (!cma__device_snoops(device)) {
             handover_set_cached(port, buffer->paddr, nbytes);
         }
     }
@@ -572,7 +567,7 @@ int cma__handover_try(const struct cma_device *device, cma_pfn_t pfn, uint64_t n
                       struct cma_refusal *refusal)
 {
     const struct cma_port *port = device->dma->port;
-    bool snoops = cma__handover_snoops(device);
+    bool snoops = cma__device_snoops(device);
     cma_paddr_t paddr = pfn << port->page_shift;
     uint64_t nbytes = npages << port->page_shift;
     uint64_t page = handover_page(port);

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * owners.c - memory goes from owner to owner, and nobody sees a byte of the one before
+ *
+ *     owners [--ops N] [--seed S]
+ *
+ * A simulated board whose caches are as unhelpful as real ones may be (H1, H2). Devices that snoop,
+ * that don't, and that sit behind an offset get memory from every back-end, in turns: areas, the
+ * page allocator, guarantees, and the rest of the table below. Each new owner looks at all bytes up
+ * to the end of the last page, by its CPU address and with its device's own eyes, before it writes
+ * anything: they must be zero. Then CPU and device fill them with bytes that are never zero, and
+ * some time later the memory goes back, dirty lines and all (H5: the device writes up to the very
+ * last moment). N is the number of times that a device got something.
+ *
+ * First come controls: runs in which one hook of the port does nothing. They must find foreign
+ * bytes in each back-end that depends on the hook, or this test could not see any.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cma/cma.h>
+
+#include "../../ports/sim/sim.h"
+#include "../../ports/sim/simdev.h"
+
+#define SHIFT 10u
+#define PAGE (UINT64_C(1) << SHIFT)
+#define BASE UINT64_C(0x80000000)
+#define NPAGES 8192u
+#define OFFSET UINT64_C(0x60000000) /* paddr less daddr, behind the bridge */
+#define LIVE 48u
+#define BUFFER_NPAGES 6u
+
+#define REQUIRE(condition, ...)                                             \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
+            fprintf(stderr, __VA_ARGS__);                                   \
+            fputc('\n', stderr);                                            \
+            abort();                                                        \
+        }                                                                   \
+    } while (0)
+
+/* How a device sees memory. */
+enum view { VIEW_SNOOPS, VIEW_PLAIN, VIEW_OFFSET, VIEWS };
+
+enum backend {
+    BACKEND_AREA,
+    BACKEND_DEFAULT,
+    BACKEND_PAGES,
+    BACKEND_GUARANTEE,
+    BACKENDS,
+};
+
+static const char *const names[BACKENDS] = {"own area", "default area", "pages", "guarantee"};
+
+struct owned {
+    enum backend backend;
+    enum view view;
+    struct cma_coherent buffer;
+};
+
+/* One device and its eyes. */
+struct viewer {
+    struct cma_device device;
+    struct cma_device_promise promise;
+    struct simdev dev;
+};
+
+struct owners {
+    struct sim *sim;
+    struct cma_port port;
+    struct cma_range memory[2], reserved[8];
+    struct cma_map map;
+    struct cma_zone zone;
+    struct cma_system system;
+    struct cma_dma pages_dma; /* without a default area */
+    void *storage;
+    struct cma_bus_window window;
+    struct viewer viewers[BACKENDS][VIEWS];
+    struct owned live[LIVE];
+    uint32_t nlive;
+    uint64_t random;
+    uint8_t mark; /* of who writes, never 0 */
+    uint64_t handed[BACKENDS], refused[BACKENDS], foreign[BACKENDS];
+};
+
+static uint64_t owners_random(struct owners *o)
+{
+    uint64_t z = (o->random += UINT64_C(0x9e3779b97f4a7c15));
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static uint64_t owners_below(struct owners *o, uint64_t n)
+{
+    return owners_random(o) % n;
+}
+
+/* --- the board ------------------------------------------------------------------------- */
+
+static void range_nothing(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
+{
+    (void)ctx;
+    (void)paddr;
+    (void)nbytes;
+}
+
+static void vaddr_nothing(void *ctx, void *vaddr, uint64_t nbytes)
+{
+    (void)ctx;
+    (void)vaddr;
+    (void)nbytes;
+}
+
+enum mute { MUTE_NONE, MUTE_ZERO, MUTE_CLEAN, MUTE_INVALIDATE, MUTES };
+
+static void owners_port(struct owners *o, enum mute mute)
+{
+    o->port = *sim_port(o->sim);
+    if (mute == MUTE_ZERO) {
+        o->port.zero = range_nothing;
+        o->port.zero_vaddr = vaddr_nothing;
+    } else if (mute == MUTE_CLEAN) {
+        o->port.clean = range_nothing;
+    } else if (mute == MUTE_INVALIDATE) {
+        o->port.invalidate = range_nothing;
+    }
+    for (uint32_t i = 0; mute != MUTE_NONE && i < SIM_VIOLATIONS; i++) {
+        sim_tolerate(o->sim, (enum sim_violation)i, true);
+    }
+}
+
+static void owners_area(struct owners *o, const char *name, uint32_t first, uint32_t npages,
+                        uint32_t flags)
+{
+    struct cma_range range = {.base = BASE + first * PAGE,
+                              .nbytes = npages * PAGE,
+                              .kind = CMA_RANGE_AREA,
+                              .flags = flags,
+                              .name = name};
+
+    REQUIRE(cma_map_reserve(&o->map, &range, NULL) == 0, "%s", name);
+}
+
+static void owners_viewer(struct owners *o, enum backend backend, enum view view)
+{
+    struct viewer *viewer = &o->viewers[backend][view];
+    struct cma_device_config config = {.name = names[backend],
+                                       .owner = 100 + backend * VIEWS + view,
+                                       .mask = UINT64_MAX,
+                                       .coherent_mask = UINT64_MAX};
+    struct simdev_config eyes = {
+        .name = names[backend], .snoops = view == VIEW_SNOOPS, .refuses = true};
+    struct cma_promise_request promise = {.nbytes = 4 * PAGE, .count = 3};
+    struct cma_dma *dma = &o->system.dma;
+
+    if (view == VIEW_OFFSET) {
+        config.windows = &o->window;
+        config.nwindows = 1;
+        eyes.windows = &o->window;
+        eyes.nwindows = 1;
+    }
+    config.flags = view == VIEW_SNOOPS ? CMA_DEVICE_COHERENT : 0;
+    if (backend == BACKEND_AREA) {
+        config.area = &o->system.areas[1];
+    } else if (backend == BACKEND_GUARANTEE) {
+        config.area = &o->system.areas[2];
+        config.flags |= CMA_DEVICE_AREA_ONLY;
+    } else if (backend == BACKEND_PAGES) {
+        dma = &o->pages_dma;
+    }
+    REQUIRE(cma_device_init(&viewer->device, dma, &config) == 0, "device");
+    simdev_init(&viewer->dev, o->sim, &eyes);
+    if (backend == BACKEND_GUARANTEE) {
+        REQUIRE(cma_device_admit(&viewer->device, &o->system.guarantees, &viewer->promise, &promise,
+                                 NULL) == 0,
+                "not promised");
+    }
+}
+
+static void owners_make(struct owners *o, uint64_t seed, enum mute mute)
+{
+    const struct sim_memory memory = {BASE, NPAGES * PAGE};
+    struct sim_config config = {
+        .seed = seed, .memory = &memory, .nmemory = 1, .page_shift = SHIFT, .cache_nbytes = 65536};
+    struct cma_system_config system = {.block_order = 6, .nslots = 16};
+    uint64_t nbytes;
+
+    memset(o, 0, sizeof(*o));
+    o->random = seed;
+    o->sim = sim_create(&config);
+    REQUIRE(o->sim != NULL, "no simulation");
+    owners_port(o, mute);
+    REQUIRE(cma_map_init(&o->map, o->memory, 2, o->reserved, 8) == 0, "map");
+    REQUIRE(cma_map_add_memory(&o->map, BASE, NPAGES * PAGE, NULL) == 0, "memory");
+    owners_area(o, "default", 1024, 256, CMA_RANGE_DEFAULT);
+    owners_area(o, "own", 2048, 256, 0);
+    owners_area(o, "promised", 3072, 128, 0);
+    o->zone.last = CMA_PADDR_MAX;
+    system.port = &o->port;
+    system.zones = &o->zone;
+    system.nzones = 1;
+    nbytes = cma_system_size(&o->map, &system);
+    o->storage = aligned_alloc(64, (nbytes + 63) / 64 * 64);
+    REQUIRE(cma_system_init(&o->system, &o->map, &system, o->storage, nbytes) == 0, "system");
+    REQUIRE(cma_dma_init(&o->pages_dma, &o->system.frames, cma_pages_ops(&o->system.pages), NULL) ==
+                0,
+            "second layer");
+    o->window =
+        (struct cma_bus_window){.daddr = BASE - OFFSET, .paddr = BASE, .nbytes = NPAGES * PAGE};
+    for (uint32_t b = 0; b < BACKENDS; b++) {
+        for (uint32_t v = 0; v < VIEWS; v++) {
+            owners_viewer(o, (enum backend)b, (enum view)v);
+        }
+    }
+}
+
+static void owners_end(struct owners *o, bool tidy)
+{
+    struct cma_violation violation;
+    cma_paddr_t paddr;
+
+    if (tidy) {
+        REQUIRE(cma_system_check(&o->system, &violation), "%s", violation.what);
+        REQUIRE(sim_check_aliases(o->sim, &paddr), "two mappings");
+    }
+    sim_destroy(o->sim);
+    free(o->storage);
+}
+
+/* --- bytes ----------------------------------------------------------------------------- */
+
+static uint64_t owners_count(const uint8_t *bytes, uint64_t nbytes)
+{
+    uint64_t foreign = 0;
+
+    for (uint64_t i = 0; i < nbytes; i++) {
+        foreign += bytes[i] != 0;
+    }
+    return foreign;
+}
+
+/* Looks at all of a new buffer, as CPU and as device, in either order. */
+static void owners_look(struct owners *o, struct owned *owned, uint64_t whole)
+{
+    struct viewer *viewer = &o->viewers[owned->backend][owned->view];
+    uint8_t bytes[BUFFER_NPAGES * PAGE];
+    bool cpu_first = owners_below(o, 2) != 0;
+
+    for (uint32_t turn = 0; turn < 2; turn++) {
+        if ((turn == 0) == cpu_first) {
+            sim_read(o->sim, owned->buffer.vaddr, bytes, whole);
+        } else {
+            REQUIRE(simdev_read(&viewer->dev, owned->buffer.daddr, bytes, whole), "bus");
+        }
+        o->foreign[owned->backend] += owners_count(bytes, whole);
+    }
+}
+
+/* Both write: parts, with what is never zero. */
+static void owners_fill(struct owners *o, struct owned *owned, uint64_t whole)
+{
+    struct viewer *viewer = &o->viewers[owned->backend][owned->view];
+    uint64_t cut = owners_below(o, whole);
+    uint8_t bytes[BUFFER_NPAGES * PAGE];
+
+    o->mark = o->mark == UINT8_MAX ? 1 : o->mark + 1;
+    memset(bytes, o->mark, whole);
+    sim_write(o->sim, owned->buffer.vaddr, bytes, cut);
+    REQUIRE(simdev_write(&viewer->dev, owned->buffer.daddr + cut, bytes, whole - cut), "bus");
+}
+
+/* Somebody else works with the memory that nobody has: pages are used, and freed dirty. */
+static void owners_others(struct owners *o)
+{
+    const struct cma_pages_ops *ops = cma_pages_ops(&o->system.pages);
+    struct cma_pages_request request = {
+        .npages = 1 + owners_below(o, 4),
+        .holder = {.kind = CMA_KIND_UNMOVABLE, .cookie = 7},
+    };
+    uint8_t bytes[4 * PAGE];
+    cma_pfn_t pfn;
+
+    if (ops->alloc(ops->ctx, &request, &pfn, NULL) == 0) {
+        memset(bytes, 0xc5, sizeof(bytes));
+        sim_write_paddr(o->sim, pfn << SHIFT, bytes, request.npages << SHIFT);
+        REQUIRE(ops->free(ops->ctx, pfn, (uint32_t)request.npages, 7) == 0, "pages");
+    }
+}
+
+/* --- owners ---------------------------------------------------------------------------- */
+
+static uint64_t owners_whole(const struct owned *owned)
+{
+    return (owned->buffer.nbytes + PAGE - 1) & ~(PAGE - 1);
+}
+
+static void owners_get(struct owners *o)
+{
+    struct owned *owned = &o->live[o->nlive];
+    struct cma_coherent_request request = {0};
+    struct cma_device *device;
+    uint64_t max = BUFFER_NPAGES;
+    int error;
+
+    owned->backend = (enum backend)owners_below(o, BACKENDS);
+    owned->view = (enum view)owners_below(o, VIEWS);
+    device = &o->viewers[owned->backend][owned->view].device;
+    if (owned->backend == BACKEND_GUARANTEE) {
+        max = 4;
+    }
+    request.nbytes = 1 + owners_below(o, max * PAGE);
+    error = cma_dma_alloc_coherent(device, &request, &owned->buffer, NULL);
+    if (error != 0) {
+        REQUIRE(error == CMA_ENOMEM || error == CMA_ENOSPC, "%s: %s", names[owned->backend],
+                cma_strerror(error));
+        o->refused[owned->backend]++;
+        return;
+    }
+    o->nlive++;
+    o->handed[owned->backend]++;
+    owners_look(o, owned, owners_whole(owned));
+    owners_fill(o, owned, owners_whole(owned));
+}
+
+static void owners_put(struct owners *o, uint32_t index)
+{
+    struct owned *owned = &o->live[index];
+    struct viewer *viewer = &o->viewers[owned->backend][owned->view];
+    uint8_t byte = 0xd7;
+    int error;
+
+    /* Until the very end. */
+    REQUIRE(simdev_write(&viewer->dev, owned->buffer.daddr + owners_below(o, owned->buffer.nbytes),
+                         &byte, 1),
+            "bus");
+    error = cma_dma_free_coherent(&viewer->device, &owned->buffer);
+    REQUIRE(error == 0, "%s: %s", names[owned->backend], cma_strerror(error));
+    o->live[index] = o->live[--o->nlive];
+}
+
+static uint64_t owners_handed(const struct owners *o)
+{
+    uint64_t handed = 0;
+
+    for (uint32_t b = 0; b < BACKENDS; b++) {
+        handed += o->handed[b];
+    }
+    return handed;
+}
+
+static void owners_run(struct owners *o, uint64_t ops)
+{
+    uint64_t turn;
+
+    for (turn = 0; owners_handed(o) < ops; turn++) {
+        uint64_t dice = owners_below(o, 100);
+
+        if (dice < 5) {
+            owners_others(o);
+        } else if (dice < 8) {
+            sim_evict(o->sim, 1 + owners_below(o, 64));
+        }
+        if (o->nlive == LIVE || (o->nlive != 0 && owners_below(o, 100) < 48)) {
+            owners_put(o, (uint32_t)owners_below(o, o->nlive));
+        } else {
+            owners_get(o);
+        }
+    }
+    while (o->nlive != 0) {
+        owners_put(o, o->nlive - 1);
+    }
+}
+
+/* --- controls -------------------------------------------------------------------------- */
+
+/* In which back-ends must a run without the hook find foreign bytes? */
+static bool owners_depends(enum backend backend, enum mute mute)
+{
+    (void)backend;
+    return mute != MUTE_INVALIDATE;
+}
+
+static void owners_control(struct owners *o, uint64_t ops, uint64_t seed)
+{
+    static const char *const hooks[MUTES] = {"", "zero", "clean", "invalidate"};
+
+    for (uint32_t m = MUTE_ZERO; m < MUTES; m++) {
+        owners_make(o, seed + m, (enum mute)m);
+        owners_run(o, ops);
+        for (uint32_t b = 0; b < BACKENDS; b++) {
+            REQUIRE(o->foreign[b] != 0 || !owners_depends((enum backend)b, (enum mute)m),
+                    "%s: nothing is seen without port->%s", names[b], hooks[m]);
+        }
+        owners_end(o, false);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct owners o;
+    uint64_t ops = 10000, seed = 1, foreign = 0;
+
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--ops") == 0)
+            ops = strtoull(argv[i + 1], NULL, 0);
+        else if (strcmp(argv[i], "--seed") == 0)
+            seed = strtoull(argv[i + 1], NULL, 0);
+        else
+            return 2;
+    }
+    owners_control(&o, 1500, seed);
+    owners_make(&o, seed, MUTE_NONE);
+    owners_run(&o, ops);
+    for (uint32_t b = 0; b < BACKENDS; b++) {
+        printf("%-14s %8llu handed out, %7llu refused, %llu foreign bytes\n", names[b],
+               (unsigned long long)o.handed[b], (unsigned long long)o.refused[b],
+               (unsigned long long)o.foreign[b]);
+        foreign += o.foreign[b];
+    }
+    printf("seed %llu: %llu owners, %llu foreign bytes seen\n", (unsigned long long)seed,
+           (unsigned long long)owners_handed(&o), (unsigned long long)foreign);
+    owners_end(&o, true);
+    return foreign == 0 ? 0 : 1;
+}

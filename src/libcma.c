@@ -63,4 +63,5 @@
 #include "dma/coherent.c"
 #include "dma/pool.c"
 #include "dma/promise.c"
+#include "dma/share.c"
 #include "dma/system.c"

@@ -10,8 +10,8 @@
  * Maintenance is of the buffer, not of a device: three devices that don't snoop need one pass. It
  * is done when the buffer changes sides, and sides are these: devices that have it mapped, and CPU
  * accesses that were begun. Until a map no device sees it, so what the CPU has written may stay in
- * the cache; map cleans it. While an access is open, an unmap has nothing to drop: the access has
- * begun with that, and what is in the cache since then is what the CPU itself has written.
+ * the cache; map cleans it. While the CPU has it for writing, an unmap drops nothing: the access
+ * has begun with that, and what is in the cache since then is what the CPU itself has written.
  */
 #include <cma/share.h>
 
@@ -329,7 +329,7 @@ int cma_shared_unmap(struct cma_attachment *attachment)
     if (!blind && writes) {
         /* What it left in the cache goes to memory before anybody drops it from there. */
         share_clean(shared, sides.blind);
-    } else if (shared->cpu_readers == 0 && shared->cpu_writers == 0) {
+    } else if (shared->cpu_writers == 0) {
         share_drop_lines(shared, blind && writes, sides.snoop_writes);
     }
     return share_leave(shared, 0);

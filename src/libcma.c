@@ -60,6 +60,9 @@
 /* dma: what a device sees and the memory that it gets. */
 #include "dma/device.c"
 #include "dma/handover.c"
+#include "dma/reach.c"
+#include "dma/stream.c"
+#include "dma/list.c"
 #include "dma/coherent.c"
 #include "dma/pool.c"
 #include "dma/promise.c"

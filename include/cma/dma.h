@@ -139,10 +139,14 @@ CMA_MUST_CHECK int cma_device_init(struct cma_device *device, struct cma_dma *dm
 /*
  * What a device behind another one inherits (a bus, a bridge): the windows of `config`, which lead
  * to the parent's bus, are led on through the parent's to memory; both masks are cut to what the
- * parent carries; segment limits are the stricter ones; it is coherent only if both are. `windows`
- * is the caller's storage for the result (nwindows_max), and `config` points to it then. Returns 0,
- * CMA_EINVAL, CMA_ENOSPC (more windows than that), CMA_ERANGE (nothing can be reached); `config` is
- * untouched then. Sleeps: no.
+ * parent carries; segment limits are the stricter ones, min_align_nbytes the larger; it is coherent
+ * only if both are; it is bounced, not trusted or restricted if one of them is, and uses the
+ * parent's bounce pool where it has none of its own.
+ *
+ * `windows` is the caller's storage for the result (nwindows_max; neither the old windows of
+ * `config` nor the parent's), and `config` points to it then. Returns 0, CMA_EINVAL (windows that
+ * are malformed), CMA_ENOSPC (more windows than that), CMA_ERANGE (nothing can be reached); nothing
+ * is changed then. Sleeps: no.
  */
 CMA_MUST_CHECK int cma_device_inherit(struct cma_device_config *config,
                                       const struct cma_device *parent,

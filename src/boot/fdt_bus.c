@@ -12,6 +12,7 @@
  */
 #include "fdt.h"
 
+#include "../base/bus.h"
 #include "../base/range.h"
 
 #include "../base/mem.h"
@@ -71,12 +72,6 @@ static struct bus_cells bus_cells(const struct cma_fdt *fdt, const struct cma_fd
     return cells;
 }
 
-/* A window and its last bytes; nbytes 0 stands for all 2^64. */
-static uint64_t bus_window_last(const struct cma_bus_window *window)
-{
-    return window->nbytes - 1;
-}
-
 /* Reads one entry of dma-ranges. CMA_PROBLEM_NONE and CMA_PROBLEM_ODD leave a usable window. */
 static enum cma_problem_kind bus_read_window(const struct bus_cells *cells, const uint8_t *entry,
                                              struct cma_bus_window *window)
@@ -104,25 +99,6 @@ static enum cma_problem_kind bus_read_window(const struct bus_cells *cells, cons
         }
     }
     return window->nbytes - 1 > reach ? CMA_PROBLEM_OVERFLOW : kind;
-}
-
-/* Adds the part of `inner` (which ends in the addresses of bus `outer` looks out of) that gets
- * through `outer`. Both `last`s are offsets, so whole address spaces need no special case. */
-static bool bus_cut(const struct cma_bus_window *inner, const struct cma_bus_window *outer,
-                    struct cma_bus_window *cut)
-{
-    uint64_t inner_last = inner->paddr + bus_window_last(inner);
-    uint64_t outer_last = outer->daddr + bus_window_last(outer);
-    uint64_t first = inner->paddr > outer->daddr ? inner->paddr : outer->daddr;
-    uint64_t last = inner_last < outer_last ? inner_last : outer_last;
-
-    if (first > last) {
-        return false;
-    }
-    cut->daddr = inner->daddr + (first - inner->paddr);
-    cut->paddr = outer->paddr + (first - outer->daddr);
-    cut->nbytes = last - first + 1;
-    return true;
 }
 
 /* Appends a window to the bus that is being read (the last of all), unless it overlaps one. */

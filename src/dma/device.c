@@ -11,6 +11,8 @@
  */
 #include <cma/dma.h>
 
+#include "../base/bits.h"
+#include "../base/bus.h"
 #include "../base/range.h"
 #include "device.h"
 
@@ -122,6 +124,112 @@ int cma_device_init(struct cma_device *device, struct cma_dma *dma,
     return 0;
 }
 
+/* --- inheritance ----------------------------------------------------------------------- */
+
+/* A config's windows as buses have them, those of a parent cut where its addresses end. */
+static bool device_bus_window(const struct cma_device_config *config, cma_daddr_t mask,
+                              uint32_t index, struct cma_bus_window *bus)
+{
+    struct device_window window;
+
+    if (!device_window_below(config, index, mask, &window)) {
+        return false;
+    }
+    bus->daddr = window.daddr;
+    bus->paddr = window.paddr;
+    bus->nbytes = window.daddr_last - window.daddr + 1;
+    return true;
+}
+
+/* Leads the windows of `config` on through those of its parent that lie below `mask`. Returns how
+ * many there are; stores up to max of them. */
+static uint32_t device_compose(const struct cma_device_config *config,
+                               const struct cma_device_config *parent, cma_daddr_t mask,
+                               struct cma_bus_window *windows, uint32_t max)
+{
+    struct cma_bus_window inner, outer, cut;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < device_nwindows(config); i++) {
+        for (uint32_t j = 0; j < device_nwindows(parent); j++) {
+            if (device_bus_window(config, CMA_PADDR_MAX, i, &inner) &&
+                device_bus_window(parent, mask, j, &outer) && bus_cut(&inner, &outer, &cut)) {
+                if (count < max) {
+                    windows[count] = cut;
+                }
+                count++;
+            }
+        }
+    }
+    return count;
+}
+
+/* The highest address up to `mask` up to which nothing leads above the parent's mask. False: there
+ * is none. */
+static bool device_cut_mask(const struct cma_device_config *config, cma_daddr_t parent_mask,
+                            cma_daddr_t *mask)
+{
+    struct cma_bus_window inner, cut;
+    struct cma_bus_window above = {parent_mask + 1, 0, ~parent_mask};
+
+    for (uint32_t i = 0; parent_mask != CMA_PADDR_MAX && i < device_nwindows(config); i++) {
+        if (device_bus_window(config, CMA_PADDR_MAX, i, &inner) && bus_cut(&inner, &above, &cut) &&
+            cut.daddr <= *mask) {
+            if (cut.daddr == 0) {
+                return false;
+            }
+            *mask = cut.daddr - 1;
+        }
+    }
+    return true;
+}
+
+static uint64_t device_stricter(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+int cma_device_inherit(struct cma_device_config *config, const struct cma_device *parent,
+                       struct cma_bus_window *windows, uint32_t nwindows_max)
+{
+    const uint32_t handed_on = CMA__DEVICE_BOUNCES;
+    const struct cma_device_config *above = &parent->config;
+    cma_daddr_t carried = bits_max(above->mask, above->coherent_mask);
+    struct cma_device_config made = *config;
+
+    if (!device_check_config(above) || (config->windows == NULL && config->nwindows != 0) ||
+        device_check_windows(config) != 0) {
+        return CMA_EINVAL;
+    }
+    made.nwindows = device_compose(config, above, carried, windows, 0);
+    if (made.nwindows == 0 || !device_cut_mask(config, above->mask, &made.mask)) {
+        return CMA_ERANGE;
+    }
+    if (made.nwindows > nwindows_max) {
+        return CMA_ENOSPC;
+    }
+    if (above->coherent_mask == 0 ||
+        !device_cut_mask(config, above->coherent_mask, &made.coherent_mask)) {
+        made.coherent_mask = 0;
+    }
+    (void)device_compose(config, above, carried, windows, nwindows_max);
+    made.windows = windows;
+    made.segment_nbytes_max =
+        device_stricter(config->segment_nbytes_max, above->segment_nbytes_max);
+    made.segment_boundary_nbytes =
+        device_stricter(config->segment_boundary_nbytes, above->segment_boundary_nbytes);
+    made.min_align_nbytes = bits_max(config->min_align_nbytes, above->min_align_nbytes);
+    made.flags &= above->flags | ~CMA_DEVICE_COHERENT;
+    made.flags |= above->flags & handed_on;
+    if (made.bounce == NULL) {
+        made.bounce = above->bounce;
+    }
+    *config = made;
+    return 0;
+}
+
+/* --- translation ----------------------------------------------------------------------- */
+
 int cma_device_to_bus(const struct cma_device *device, cma_paddr_t paddr, uint64_t nbytes,
                       cma_daddr_t mask, cma_daddr_t *daddr)
 {
@@ -195,6 +303,35 @@ int cma_device_from_bus(const struct cma_device *device, cma_daddr_t daddr, uint
         i = 0;
     }
     return CMA_ERANGE;
+}
+
+int cma__device_stretch(const struct cma_device *device, cma_daddr_t daddr, cma_daddr_t last,
+                        cma_paddr_t *paddr, uint64_t *nbytes)
+{
+    const struct cma_device_config *config = &device->config;
+    struct device_window window;
+    cma_daddr_t at = daddr;
+    uint32_t i = 0;
+
+    while (i < device_nwindows(config)) {
+        if (!device_window(config, i, &window) ||
+            !range_contains(window.daddr, window.daddr_last, at, at) ||
+            (at != daddr && window.paddr != *paddr + (at - daddr))) {
+            i++;
+            continue;
+        }
+        if (at == daddr) {
+            *paddr = window.paddr + (at - window.daddr);
+        }
+        if (last <= window.daddr_last || window.paddr_last == CMA_PADDR_MAX) {
+            *nbytes = bits_min(last, window.daddr_last) - daddr + 1;
+            return 0;
+        }
+        at = window.daddr_last + 1;
+        i = 0;
+    }
+    *nbytes = at - daddr;
+    return at == daddr ? CMA_ERANGE : 0;
 }
 
 /* The window that begins exactly behind `part`, on both sides. */

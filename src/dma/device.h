@@ -17,6 +17,15 @@ struct cma_device_part {
 int cma__device_part(const struct cma_device *device, cma_daddr_t mask, uint32_t index,
                      struct cma_device_part *part);
 
+/* All streaming mappings of such a device are bounced. */
+#define CMA__DEVICE_BOUNCES \
+    (CMA_DEVICE_BOUNCE_ALWAYS | CMA_DEVICE_UNTRUSTED | CMA_DEVICE_RESTRICTED)
+
+/* The longest stretch of memory from daddr on, up to `last`, that is in one piece for the CPU too:
+ * 0, *paddr and *nbytes, or CMA_ERANGE. Whatever the masks; daddr <= last, and not all of 2^64. */
+int cma__device_stretch(const struct cma_device *device, cma_daddr_t daddr, cma_daddr_t last,
+                        cma_paddr_t *paddr, uint64_t *nbytes);
+
 /* Does it see the CPU's caches? A port without cache maintenance has no caches, or devices that all
  * snoop. */
 static inline bool cma__device_snoops(const struct cma_device *device)
@@ -115,6 +124,25 @@ struct cma_bounce_ops {
     uint64_t (*nbytes_max)(const struct cma_bounce *bounce, const struct cma_device *device);
     const struct cma_backend_ops *coherent; /* of restricted devices */
 };
+
+/* --- stream.c -------------------------------------------------------------------------- */
+
+struct cma_stream_request {
+    cma_paddr_t paddr;
+    uint64_t nbytes;
+    enum cma_direction direction;
+    uint32_t flags;
+};
+
+bool cma__stream_is_formed(enum cma_direction direction, uint32_t flags);
+/* Can it be mapped: as it is (*daddr), or bounced? Touches nothing. Returns 0 or as cma_dma_map. */
+int cma__stream_judge(const struct cma_device *device, const struct cma_stream_request *request,
+                      bool *bounced, cma_daddr_t *daddr, struct cma_refusal *refusal);
+/* Takes bounce memory for what was judged so. Cleans nothing. */
+int cma__stream_bounce(const struct cma_device *device, const struct cma_stream_request *request,
+                       cma_daddr_t *daddr, struct cma_refusal *refusal);
+/* Writes back what the device is about to see at [daddr, daddr + nbytes), which is mapped. */
+void cma__stream_clean(const struct cma_device *device, cma_daddr_t daddr, uint64_t nbytes);
 
 /* --- handover.c ------------------------------------------------------------------------ */
 

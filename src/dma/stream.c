@@ -356,6 +356,7 @@ static void stream_to_cpu(const struct cma_device *device, const struct stream_p
 int cma_dma_unmap(struct cma_device *device, cma_daddr_t daddr, uint64_t nbytes,
                   enum cma_direction direction, uint32_t flags)
 {
+    struct cma_bounce *bounce;
     struct stream_place place;
     int error = CMA_EINVAL;
 
@@ -368,8 +369,9 @@ int cma_dma_unmap(struct cma_device *device, cma_daddr_t daddr, uint64_t nbytes,
     if ((flags & CMA_MAP_SKIP_SYNC) == 0) {
         stream_to_cpu(device, &place, direction);
     }
-    if (place.bounce != NULL) {
-        place.bounce->ops->unmap(place.bounce, place.paddr);
+    bounce = place.bounce;
+    if (bounce != NULL) {
+        bounce->ops->unmap(bounce, place.paddr);
     }
     return 0;
 }
@@ -390,6 +392,7 @@ int cma_dma_sync_for_device(struct cma_device *device, cma_daddr_t daddr, uint64
                             enum cma_direction direction)
 {
     const struct cma_port *port = device->dma->port;
+    struct cma_bounce *bounce;
     struct stream_place place;
     int error = stream_find(device, daddr, nbytes, direction, false, &place);
 
@@ -397,8 +400,9 @@ int cma_dma_sync_for_device(struct cma_device *device, cma_daddr_t daddr, uint64
         return error;
     }
     /* FROM_DEVICE: what the device has written already must not be written over. */
-    if (place.bounce != NULL && direction != CMA_FROM_DEVICE) {
-        place.bounce->ops->copy(place.bounce, place.paddr, nbytes, false);
+    bounce = place.bounce;
+    if (bounce != NULL && direction != CMA_FROM_DEVICE) {
+        bounce->ops->copy(bounce, place.paddr, nbytes, false);
     }
     cma__stream_clean(device, daddr, nbytes);
     port->dma_barrier(port->ctx);

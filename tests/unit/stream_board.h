@@ -214,7 +214,7 @@ static struct cma_device_config board_config(cma_daddr_t mask, uint32_t flags)
     return (struct cma_device_config){.name = "dev", .owner = 7, .mask = mask, .flags = flags};
 }
 
-static void board_device(struct cma_device *device, cma_daddr_t mask, uint32_t flags)
+static inline void board_device(struct cma_device *device, cma_daddr_t mask, uint32_t flags)
 {
     struct cma_device_config config = board_config(mask, flags);
 

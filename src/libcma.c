@@ -64,6 +64,7 @@
 #include "dma/stream.c"
 #include "dma/list.c"
 #include "dma/coherent.c"
+#include "dma/view.c"
 #include "dma/pool.c"
 #include "dma/promise.c"
 #include "dma/share.c"

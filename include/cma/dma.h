@@ -290,6 +290,18 @@ CMA_MUST_CHECK int cma_dma_free_coherent(struct cma_device *device,
                                          const struct cma_coherent *buffer);
 
 /*
+ * What the mapping of a part of a buffer into a client (a process) must look like: which memory,
+ * from *paddr on, with which attributes, so that no second mapping differs from the first. Offset
+ * and length are whole pages inside the buffer's. The tables are the system's own business. Returns
+ * 0, CMA_EINVAL (not whole pages, nbytes 0, or the port shows other memory at the buffer's vaddr),
+ * CMA_ERANGE (passes the buffer's end), CMA_EOPNOTSUPP (the device does not snoop and the port
+ * can't look a mapping up). For cma_contiguous, its `buffer`. Sleeps: no.
+ */
+CMA_MUST_CHECK int cma_dma_view(const struct cma_device *device, const struct cma_coherent *buffer,
+                                uint64_t offset_nbytes, uint64_t nbytes, cma_paddr_t *paddr,
+                                enum cma_attr *attr);
+
+/*
  * Memory that is contiguous and NOT coherent: cached, in one piece for the device, zeroed, and
  * synced by hand (stream.h: cma_dma_sync_for_cpu and _for_device, by its daddr). It is the device's
  * when it comes, as if just mapped. For pictures that the CPU works on: uncached memory is five

@@ -13,6 +13,7 @@
 #include "base/bitmap.c"
 #include "base/bittree.c"
 #include "base/port.c"
+#include "base/runmap.c"
 #include "base/strerror.c"
 
 /* boot: what memory there is and who reserved it. -DCMA_NO_FDT leaves the device tree out: files

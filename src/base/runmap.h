@@ -3,10 +3,12 @@
  * runmap.h - equal units, handed out in runs of exact length
  *
  * For slots of a bounce pool, pages of a region or of a window of addresses. Two bits a unit (in
- * use; begins a run) and a tree above them that knows, for each 32 units and each group of groups,
- * the longest free run inside and those at both ends: so a run is found in O(log n) steps however
- * full it is, with best fit among what the tree shows. Lengths are remembered: a free names where a
- * run begins, and how long it believes it to be.
+ * use; begins a run) and a tree above them that knows, for each 32 units and each pair of such
+ * groups, the free units at both ends, the longest free run and which lengths there are: so a run
+ * is found in O(log n) steps however full it is, by close fit, at low addresses first. With an
+ * alignment or a boundary it is as quick while there is a free run in which one surely lies; when
+ * only others are left they are tried one by one, and none is overlooked. Lengths are remembered: a
+ * put names where a run begins. One unit costs 1.5 bytes.
  *
  * One lock, the caller's, protects a map, for readers too. Storage is 32-bit words, the caller's.
  */

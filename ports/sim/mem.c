@@ -242,6 +242,22 @@ static bool mem_translate(struct sim *sim, uintptr_t vaddr, uint64_t *offset, en
     return false;
 }
 
+bool sim_mem_look(const struct sim *sim, uintptr_t vaddr, uint64_t *offset)
+{
+    uint64_t page = (uint64_t)1 << sim->page_shift;
+
+    if (vaddr - sim->linear < sim->nbytes) {
+        *offset = vaddr - sim->linear;
+        return sim_linear_attr(sim, *offset >> sim->page_shift) != CMA_ATTR_NONE;
+    }
+    if (vaddr - sim->window < sim->window_npages << sim->page_shift) {
+        const struct sim_pte *pte = &sim->ptes[(vaddr - sim->window) >> sim->page_shift];
+        *offset = (pte->page << sim->page_shift) | ((vaddr - sim->window) & (page - 1));
+        return pte->state == SIM_PTE_LIVE;
+    }
+    return false;
+}
+
 static uint32_t mem_chunk(uint64_t address, uint64_t nbytes)
 {
     uint64_t room = SIM_CHUNK - (address & (SIM_CHUNK - 1));
@@ -277,11 +293,15 @@ static void mem_access_vaddr(struct sim *sim, enum sim_op op, uintptr_t vaddr, u
 
 void sim_read(struct sim *sim, const void *vaddr, void *to, uint64_t nbytes)
 {
+    if (sim->watch.cpu)
+        sim_tell_cpu(sim, (uintptr_t)vaddr, nbytes, false);
     mem_access_vaddr(sim, SIM_OP_READ, (uintptr_t)vaddr, to, nbytes);
 }
 
 void sim_write(struct sim *sim, void *vaddr, const void *from, uint64_t nbytes)
 {
+    if (sim->watch.cpu)
+        sim_tell_cpu(sim, (uintptr_t)vaddr, nbytes, true);
     mem_access_vaddr(sim, SIM_OP_WRITE, (uintptr_t)vaddr, (uint8_t *)(uintptr_t)from, nbytes);
 }
 

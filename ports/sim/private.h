@@ -69,6 +69,8 @@ struct sim_actor {
     uint64_t random;
     uint32_t locks;        /* of libcma, held */
     uint64_t copied_pages; /* by its calls of port->copy */
+    const char *file;      /* where its accesses are made, for who watches; NULL: not known */
+    uint32_t line;
     const uint32_t *event; /* waited for */
     uint32_t seen;
     ucontext_t context;
@@ -122,6 +124,7 @@ struct sim {
     pthread_mutex_t big, sched_lock;
     pthread_cond_t changed;
 
+    struct sim_watch watch;
     struct sim_fault_state faults[SIM_FAULT_COUNT];
     bool tolerated[SIM_VIOLATIONS];
     uint64_t violated[SIM_VIOLATIONS];
@@ -178,6 +181,8 @@ bool sim_page_cached(const struct sim *sim, uint64_t page);
 enum sim_op { SIM_OP_READ, SIM_OP_WRITE };
 uint64_t sim_access(struct sim *sim, enum sim_op op, enum cma_attr attr, uint64_t offset,
                     void *bytes, uint32_t nbytes);
+/* Where a CPU address leads, without side effects: in *offset; false: nowhere. With `big` held. */
+bool sim_mem_look(const struct sim *sim, uintptr_t vaddr, uint64_t *offset);
 /* Any length by physical address as a cached access; `timed`: costs and switches. */
 void sim_cached_access(struct sim *sim, enum sim_op op, cma_paddr_t paddr, void *bytes,
                        uint64_t nbytes, bool timed);
@@ -192,6 +197,9 @@ void sim_cache_invalidate(struct sim *sim, uint64_t offset, uint64_t nbytes);
 void sim_cache_evict(struct sim *sim, uint64_t nlines);
 /* Up to `n` lines of the range are read ahead, where the page is mapped cached. */
 void sim_cache_speculate(struct sim *sim, uint64_t offset, uint64_t nbytes, uint32_t n);
+
+/* watch.c */
+void sim_tell_cpu(struct sim *sim, uintptr_t vaddr, uint64_t nbytes, bool write);
 
 /* hooks.c */
 void sim_hooks_init(struct sim *sim);

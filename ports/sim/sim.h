@@ -151,6 +151,29 @@ bool sim_fault_now(struct sim *sim, enum sim_fault fault);
 /* Calls since the start, failed ones included: so that a loop can fail each of them once. */
 uint64_t sim_fault_calls(struct sim *sim, enum sim_fault fault);
 
+/*
+ * Somebody who is told of accesses, before they happen: those of simulated code (sim_read,
+ * sim_write) by physical address, as far as it is mapped, in pieces that are contiguous there;
+ * those of devices with a `tag` (simdev.h) by device address. Not those of movers and hooks, that
+ * go by physical address. File and line are those of driver.h's macros, or NULL and 0. May call
+ * libcma.
+ */
+struct sim_watch {
+    void (*cpu)(void *ctx, cma_paddr_t paddr, uint64_t nbytes, bool write, const char *file,
+                uint32_t line);
+    void (*device)(void *ctx, void *tag, cma_daddr_t daddr, uint64_t nbytes, bool write,
+                   const char *file, uint32_t line);
+    void *ctx;
+};
+/* One watcher, copied; NULL: nobody. Not while sim_run runs. */
+void sim_watch(struct sim *sim, const struct sim_watch *watch);
+/* For the macros of driver.h: the place of the accesses that the running fibre makes from now on.
+ * NULL: not known. */
+void sim_at(struct sim *sim, const char *file, uint32_t line);
+/* For simulated devices. */
+void sim_tell_device(struct sim *sim, void *tag, cma_daddr_t daddr, uint64_t nbytes, bool write,
+                     const char *file, uint32_t line);
+
 /* How often each hook ran, and what it cost. */
 struct sim_stats {
     uint64_t maps, unmaps, set_attr_pages, clean_lines, invalidate_lines, barriers, tlb_flushes;

@@ -71,11 +71,18 @@ static bool simdev_place(struct simdev *dev, cma_daddr_t daddr, uint64_t nbytes,
     return false;
 }
 
+static void simdev_tell(const struct simdev *dev, cma_daddr_t daddr, uint64_t nbytes, bool write)
+{
+    if (dev->config.tag)
+        sim_tell_device(dev->sim, dev->config.tag, daddr, nbytes, write, dev->file, dev->line);
+}
+
 bool simdev_read(struct simdev *dev, cma_daddr_t daddr, void *to, uint64_t nbytes)
 {
     cma_paddr_t paddr;
     bool right;
 
+    simdev_tell(dev, daddr, nbytes, false);
     if (!simdev_place(dev, daddr, nbytes, &paddr, &right)) {
         memset(to, 0xff, nbytes);
         return false;
@@ -90,6 +97,7 @@ bool simdev_write(struct simdev *dev, cma_daddr_t daddr, const void *from, uint6
     cma_paddr_t paddr;
     bool right;
 
+    simdev_tell(dev, daddr, nbytes, true);
     if (!simdev_place(dev, daddr, nbytes, &paddr, &right))
         return false;
     sim_dev_write(dev->sim, paddr, from, nbytes, dev->config.snoops);

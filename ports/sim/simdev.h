@@ -20,6 +20,8 @@ struct simdev_config {
     bool snoops;                          /* its accesses look into the processors' caches */
     bool refuses; /* too high an address is refused; else its upper bits get lost, and the
                      access goes to a wrong place, as with most hardware */
+    void *tag;    /* by which a watcher knows it (sim_watch): its struct cma_device; NULL: nobody is
+                     told of its accesses */
 };
 
 struct simdev_stats {
@@ -34,6 +36,8 @@ struct simdev {
     struct simdev_config config;
     struct cma_bus_window windows[SIMDEV_WINDOWS_MAX];
     struct simdev_stats stats;
+    const char *file; /* where it was started (driver.h: drv_start); NULL: not known */
+    uint32_t line;
 };
 
 void simdev_init(struct simdev *dev, struct sim *sim, const struct simdev_config *config);

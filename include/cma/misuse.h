@@ -127,7 +127,7 @@ struct cma_misuse {
     struct cma_lock lock;
 };
 
-/* Bytes of storage, aligned to 8; 0: malformed. About 180 an entry and 1.2 a line. */
+/* Bytes of storage, aligned to 8; 0: malformed. About 190 an entry and 3 a line. */
 uint64_t cma_misuse_size(const struct cma_misuse_config *config);
 /* Begins to look at `dma`'s devices. Before they map. 0, CMA_EINVAL, CMA_ENOMEM (storage),
  * CMA_EEXIST (somebody looks already). */

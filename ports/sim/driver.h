@@ -34,6 +34,14 @@ static inline void driver_tell_device(void *ctx, void *tag, cma_daddr_t daddr, u
     cma_misuse_device(ctx, tag, daddr, nbytes, write, (struct cma_site){file, line});
 }
 
+/* A simulated device tells what it was given to do: a transfer in one piece. */
+static inline void driver_descriptor(struct cma_misuse *misuse, const struct simdev *dev,
+                                     cma_daddr_t daddr, uint64_t nbytes)
+{
+    cma_misuse_segment(misuse, dev->config.tag, daddr, nbytes,
+                       (struct cma_site){dev->file, dev->line});
+}
+
 /* The checker is told of all accesses. Devices are known by their tag (simdev_config). */
 static inline void driver_watch(struct sim *sim, struct cma_misuse *misuse)
 {

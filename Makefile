@@ -98,7 +98,7 @@ programs = $(patsubst %.c,$(BUILD)/$(1)/%,$(2))
 TESTS := $(call programs,checked,$(UNIT)) $(call programs,asan,$(UNIT)) \
 	$(call programs,checked,$(MODEL)) $(call programs,asan,$(MODEL)) \
 	$(call programs,tsan,$(THREADS)) $(BUILD)/checked/tests/threads/live \
-	$(BUILD)/checked/examples/host/main \
+	$(BUILD)/checked/examples/host/main $(BUILD)/release/tests/model/arithmetic \
 	$(if $(wildcard tool/main.c),$(BUILD)/cma $(BUILD)/asan/cma $(BUILD)/clang/cma)
 
 # --- what to type ----------------------------------------------------------------------------
@@ -117,6 +117,7 @@ demo: ## installs what is needed, builds the tool and shows a board at work
 check: ## every test and check that a change must pass; the last line has the counts
 	@scripts/deps check
 	@scripts/deps bare || echo "check: goes on without QEMU, see what is skipped"
+	@scripts/deps i386 || echo "check: goes on without 32-bit programs, see what is skipped"
 	@$(MAKE) --no-print-directory -k -j$(JOBS) check-build; \
 		BUILD=$(BUILD) JOBS=$(JOBS) scripts/check --built $$?
 
@@ -151,6 +152,7 @@ check-long: ## 10 million random operations, long thread tests, seeded bugs (abo
 		echo "$$program --ops $$(($(OPS) / 5)) --seed $(SEED)"; \
 		time setarch -R $$program --ops $$(($(OPS) / 5)) --seed $(SEED) || exit 1; \
 	done
+	time $(BUILD)/release/tests/model/arithmetic --bits 8 --jobs $(JOBS)
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/cma
 	CMA=$(abspath $(BUILD))/cma tests/tool/promises.sh 1000 $(SEED)
 	@BUILD=$(BUILD) tests/spin/run --all --jobs $(JOBS)

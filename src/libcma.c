@@ -65,6 +65,7 @@
 #include "dma/stream.c"
 #include "dma/list.c"
 #include "dma/coherent.c"
+#include "dma/exclusive.c"
 #include "dma/view.c"
 #include "dma/pool.c"
 #include "dma/promise.c"

@@ -20,6 +20,7 @@
 #include <cma/area.h>
 #include <cma/dma.h>
 #include <cma/stream.h>
+#include <cma/exclusive.h>
 #include <cma/pool.h>
 #include <cma/share.h>
 #include <cma/system.h>

@@ -60,6 +60,7 @@ struct cma_exclusive {
     struct cma_exclusive_config config;
     cma_paddr_t paddr;
     uint8_t *vaddr;
+    void *linear; /* STOLEN: to be given back */
     uint32_t npages;
     uint32_t used_npages, most_used_npages;
     struct cma_coherent reserved; /* RESERVED: what was taken */

@@ -56,48 +56,64 @@ static bool hook_range(struct sim *sim, cma_paddr_t paddr, uint64_t nbytes, cons
     return false;
 }
 
-/* A run of free window pages, or UINT64_MAX. */
+/* A run of free pages of port->map's, or UINT64_MAX. */
 static uint64_t hook_window_find(struct sim *sim, uint64_t npages)
 {
+    struct sim_space *space = &sim->maps;
     uint64_t run = 0;
 
-    if (npages > sim->window_npages)
+    if (npages > space->npages)
         return UINT64_MAX;
-    for (uint64_t i = 0; i < sim->window_npages + npages; i++) {
-        uint64_t at = (sim->window_next + i) % sim->window_npages;
+    for (uint64_t i = 0; i < space->npages + npages; i++) {
+        uint64_t at = (space->next + i) % space->npages;
         if (at == 0)
             run = 0;
-        run = sim->ptes[at].state == SIM_PTE_FREE ? run + 1 : 0;
+        run = space->ptes[at].state == SIM_PTE_FREE ? run + 1 : 0;
         if (run == npages) {
-            sim->window_next = (at + 1) % sim->window_npages;
+            space->next = (at + 1) % space->npages;
             return at + 1 - npages;
         }
     }
     return UINT64_MAX;
 }
 
+/* May these pages be mapped so? */
+static int hook_map_check(const struct sim *sim, uint64_t page, uint64_t npages, enum cma_attr attr)
+{
+    for (uint64_t i = page; i < page + npages; i++) {
+        enum cma_attr linear = sim_linear_attr(sim, i);
+        if ((linear != CMA_ATTR_NONE && linear != attr) ||
+            (sim->window_count[i] && sim->window_attrs[i] != attr))
+            return CMA_EEXIST;
+        if (sim->window_count[i] == UINT16_MAX)
+            return CMA_ENOMEM;
+    }
+    return CMA_OK;
+}
+
+static void hook_map_write(struct sim *sim, struct sim_pte *ptes, uint64_t page, uint64_t npages,
+                           enum cma_attr attr)
+{
+    for (uint64_t i = 0; i < npages; i++) {
+        ptes[i] = (struct sim_pte){page + i, (uint8_t)attr, SIM_PTE_LIVE};
+        sim->window_attrs[page + i] = (uint8_t)attr;
+        sim->window_count[page + i]++;
+    }
+}
+
 static int hook_map_pages(struct sim *sim, uint64_t offset, uint64_t npages, enum cma_attr attr,
                           void **vaddr)
 {
     uint64_t page = offset >> sim->page_shift;
+    int error = hook_map_check(sim, page, npages, attr);
 
-    for (uint64_t i = 0; i < npages; i++) {
-        enum cma_attr linear = sim_linear_attr(sim, page + i);
-        if ((linear != CMA_ATTR_NONE && linear != attr) ||
-            (sim->window_count[page + i] && sim->window_attrs[page + i] != attr))
-            return CMA_EEXIST;
-        if (sim->window_count[page + i] == UINT16_MAX)
-            return CMA_ENOMEM;
-    }
+    if (error)
+        return error;
     uint64_t at = hook_window_find(sim, npages);
     if (at == UINT64_MAX)
         return CMA_ENOMEM;
-    for (uint64_t i = 0; i < npages; i++) {
-        sim->ptes[at + i] = (struct sim_pte){page + i, (uint8_t)attr, SIM_PTE_LIVE};
-        sim->window_attrs[page + i] = (uint8_t)attr;
-        sim->window_count[page + i]++;
-    }
-    *vaddr = (void *)(sim->window + (at << sim->page_shift));
+    hook_map_write(sim, sim->maps.ptes + at, page, npages, attr);
+    *vaddr = (void *)(sim->maps.first + (at << sim->page_shift));
     return CMA_OK;
 }
 
@@ -119,10 +135,12 @@ static int hook_map(void *ctx, cma_paddr_t paddr, uint64_t nbytes, enum cma_attr
     return result;
 }
 
-static void hook_unmap(void *ctx, void *vaddr, uint64_t nbytes)
+/* Takes mappings of a space away. Its pages are numbered from `first` on in the list of stale ones.
+ */
+static void hook_unmap_pages(struct sim *sim, struct sim_space *space, uint64_t first,
+                             const void *vaddr, uint64_t nbytes)
 {
-    struct sim *sim = ctx;
-    uint64_t at = ((uintptr_t)vaddr - sim->window) >> sim->page_shift;
+    uint64_t at = ((uintptr_t)vaddr - space->first) >> sim->page_shift;
     uint64_t npages = hook_npages(sim, nbytes);
 
     hook_enter(sim, SIM_EVENT_UNMAP, at,
@@ -130,14 +148,67 @@ static void hook_unmap(void *ctx, void *vaddr, uint64_t nbytes)
     sim_enter(sim);
     sim->stats.unmaps++;
     for (uint64_t i = at; i < at + npages; i++) {
-        if (i >= sim->window_npages || sim->ptes[i].state != SIM_PTE_LIVE) {
+        if (i >= space->npages || space->ptes[i].state != SIM_PTE_LIVE) {
             sim_violate_locked(sim, SIM_UNMAPPED, "unmap of CPU address", (uintptr_t)vaddr);
             continue;
         }
-        sim->ptes[i].state = SIM_PTE_STALE;
-        hook_remember(sim, &sim->stale_window, i, 1);
+        space->ptes[i].state = SIM_PTE_STALE;
+        hook_remember(sim, &sim->stale_window, first + i, 1);
     }
     sim_leave(sim);
+}
+
+static void hook_unmap(void *ctx, void *vaddr, uint64_t nbytes)
+{
+    struct sim *sim = ctx;
+
+    hook_unmap_pages(sim, &sim->maps, 0, vaddr, nbytes);
+}
+
+/* --- the consistent window: one a board ------------------------------------------------------ */
+
+static int hook_window_make(void *ctx, uint64_t nbytes, void **vaddr)
+{
+    struct sim *sim = ctx;
+
+    if (sim->consistent.npages || !hook_npages(sim, nbytes) ||
+        !sim_space_init(sim, &sim->consistent, hook_npages(sim, nbytes)))
+        return CMA_ENOMEM;
+    *vaddr = (void *)sim->consistent.first;
+    return CMA_OK;
+}
+
+static void hook_window_map(void *ctx, void *vaddr, cma_paddr_t paddr, uint64_t nbytes,
+                            enum cma_attr attr)
+{
+    struct sim *sim = ctx;
+    struct sim_space *space = &sim->consistent;
+    uint64_t at = ((uintptr_t)vaddr - space->first) >> sim->page_shift;
+    uint64_t offset, npages = hook_npages(sim, nbytes);
+
+    hook_enter(sim, SIM_EVENT_MAP, paddr, npages * sim_cost_ns(SIM_COST_MAP_PAGE));
+    sim_enter(sim);
+    sim->stats.maps++;
+    if (at >= space->npages || npages > space->npages - at) {
+        sim_violate_locked(sim, SIM_UNMAPPED, "window_map at CPU address", (uintptr_t)vaddr);
+    } else if (hook_range(sim, paddr, nbytes, "window_map", &offset)) {
+        uint64_t page = offset >> sim->page_shift;
+        for (uint64_t i = at; i < at + npages; i++)
+            if (space->ptes[i].state != SIM_PTE_FREE)
+                sim_violate_locked(sim, SIM_STALE_TLB, "window_map over CPU address",
+                                   space->first + (i << sim->page_shift));
+        if (hook_map_check(sim, page, npages, attr))
+            sim_violate_locked(sim, SIM_ALIAS, "window_map of frame", paddr >> sim->page_shift);
+        hook_map_write(sim, space->ptes + at, page, npages, attr);
+    }
+    sim_leave(sim);
+}
+
+static void hook_window_unmap(void *ctx, void *vaddr, uint64_t nbytes)
+{
+    struct sim *sim = ctx;
+
+    hook_unmap_pages(sim, &sim->consistent, sim->maps.npages, vaddr, nbytes);
 }
 
 static void *hook_vaddr(void *ctx, cma_paddr_t paddr)
@@ -192,9 +263,9 @@ static int hook_lookup(void *ctx, const void *vaddr, cma_paddr_t *paddr, enum cm
         *attr = sim_linear_attr(sim, offset >> sim->page_shift);
         *paddr = sim_paddr_of(sim, offset);
         result = *attr == CMA_ATTR_NONE ? CMA_ENOENT : CMA_OK;
-    } else if (address - sim->window < sim->window_npages << sim->page_shift) {
-        const struct sim_pte *pte = &sim->ptes[(address - sim->window) >> sim->page_shift];
-        if (pte->state == SIM_PTE_LIVE) {
+    } else {
+        const struct sim_pte *pte = sim_pte_of(sim, address);
+        if (pte && pte->state == SIM_PTE_LIVE) {
             *attr = (enum cma_attr)pte->attr;
             *paddr = sim_paddr_of(sim, pte->page << sim->page_shift) + (address & mask);
             result = CMA_OK;
@@ -272,7 +343,9 @@ static void hook_tlb_flush(void *ctx)
         memcpy(sim->tlb + run.first, sim->attrs + run.first, run.npages);
     }
     for (uint32_t i = 0; i < sim->stale_window.n; i++) {
-        struct sim_pte *pte = &sim->ptes[sim->stale_window.runs[i].first];
+        uint64_t at = sim->stale_window.runs[i].first, npages = sim->maps.npages;
+        struct sim_pte *pte =
+            at < npages ? &sim->maps.ptes[at] : &sim->consistent.ptes[at - npages];
         pte->state = SIM_PTE_FREE;
         sim->window_count[pte->page]--;
     }
@@ -421,6 +494,9 @@ void sim_hooks_init(struct sim *sim)
         .cache_line_nbytes = SIM_LINE,
         .map = mmu ? hook_map : NULL,
         .unmap = mmu ? hook_unmap : NULL,
+        .window_make = mmu ? hook_window_make : NULL,
+        .window_map = mmu ? hook_window_map : NULL,
+        .window_unmap = mmu ? hook_window_unmap : NULL,
         .vaddr = hook_vaddr,
         .set_attr = mmu && cache ? hook_set_attr : NULL,
         .lookup = mmu ? hook_lookup : NULL,
@@ -440,22 +516,29 @@ void sim_hooks_init(struct sim *sim)
     };
 }
 
-bool sim_check_aliases(struct sim *sim, cma_paddr_t *paddr)
+static bool hook_check_space(const struct sim *sim, const struct sim_space *space,
+                             cma_paddr_t *paddr)
 {
-    uint64_t i = 0;
-    bool found = false;
-
-    sim_enter(sim);
-    for (; i < sim->window_npages && !found; i++) {
-        const struct sim_pte *pte = &sim->ptes[i];
+    for (uint64_t i = 0; i < space->npages; i++) {
+        const struct sim_pte *pte = &space->ptes[i];
         if (pte->state != SIM_PTE_LIVE)
             continue;
         enum cma_attr linear = sim_linear_attr(sim, pte->page);
-        found = (linear != CMA_ATTR_NONE && linear != (enum cma_attr)pte->attr) ||
-                pte->attr != sim->window_attrs[pte->page];
-        if (found && paddr)
-            *paddr = sim_paddr_of(sim, pte->page << sim->page_shift);
+        if ((linear != CMA_ATTR_NONE && linear != (enum cma_attr)pte->attr) ||
+            pte->attr != sim->window_attrs[pte->page]) {
+            if (paddr)
+                *paddr = sim_paddr_of(sim, pte->page << sim->page_shift);
+            return false;
+        }
     }
+    return true;
+}
+
+bool sim_check_aliases(struct sim *sim, cma_paddr_t *paddr)
+{
+    sim_enter(sim);
+    bool right =
+        hook_check_space(sim, &sim->maps, paddr) && hook_check_space(sim, &sim->consistent, paddr);
     sim_leave(sim);
-    return !found;
+    return right;
 }

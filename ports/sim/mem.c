@@ -51,6 +51,31 @@ static bool mem_banks_init(struct sim *sim)
     return true;
 }
 
+bool sim_space_init(struct sim *sim, struct sim_space *space, uint64_t npages)
+{
+    space->first = (uintptr_t)sim_reserve(npages << sim->page_shift, PROT_NONE);
+    space->ptes = sim_reserve(npages * sizeof(*space->ptes), PROT_READ | PROT_WRITE);
+    space->npages = npages;
+    return space->first && space->ptes;
+}
+
+static void mem_space_exit(struct sim *sim, struct sim_space *space)
+{
+    sim_unreserve((void *)space->first, space->npages << sim->page_shift);
+    sim_unreserve(space->ptes, space->npages * sizeof(*space->ptes));
+}
+
+struct sim_pte *sim_pte_of(const struct sim *sim, uintptr_t vaddr)
+{
+    const struct sim_space *space = &sim->maps;
+
+    if (vaddr - space->first >= space->npages << sim->page_shift)
+        space = &sim->consistent;
+    if (vaddr - space->first >= space->npages << sim->page_shift)
+        return NULL;
+    return &space->ptes[(vaddr - space->first) >> sim->page_shift];
+}
+
 bool sim_mem_init(struct sim *sim)
 {
     if (!mem_banks_init(sim))
@@ -64,16 +89,13 @@ bool sim_mem_init(struct sim *sim)
         return false;
     sim->memory = memory;
 
-    uint64_t window_nbytes = sim->window_npages << sim->page_shift;
     sim->linear = (uintptr_t)sim_reserve(sim->nbytes, PROT_NONE);
-    sim->window = (uintptr_t)sim_reserve(window_nbytes, PROT_NONE);
-    sim->ptes = sim_reserve(sim->window_npages * sizeof(*sim->ptes), PROT_READ | PROT_WRITE);
     sim->attrs = sim_reserve(mem_npages(sim), PROT_READ | PROT_WRITE);
     sim->tlb = sim_reserve(mem_npages(sim), PROT_READ | PROT_WRITE);
     sim->window_attrs = sim_reserve(mem_npages(sim), PROT_READ | PROT_WRITE);
     sim->window_count = sim_reserve(mem_npages(sim) * 2, PROT_READ | PROT_WRITE);
-    return sim->linear && sim->window && sim->ptes && sim->attrs && sim->tlb && sim->window_attrs &&
-           sim->window_count;
+    return sim->linear && sim->attrs && sim->tlb && sim->window_attrs && sim->window_count &&
+           sim_space_init(sim, &sim->maps, sim->maps.npages);
 }
 
 void sim_mem_exit(struct sim *sim)
@@ -83,8 +105,8 @@ void sim_mem_exit(struct sim *sim)
     if (sim->fd >= 0)
         close(sim->fd);
     sim_unreserve((void *)sim->linear, sim->nbytes);
-    sim_unreserve((void *)sim->window, sim->window_npages << sim->page_shift);
-    sim_unreserve(sim->ptes, sim->window_npages * sizeof(*sim->ptes));
+    mem_space_exit(sim, &sim->maps);
+    mem_space_exit(sim, &sim->consistent);
     sim_unreserve(sim->attrs, mem_npages(sim));
     sim_unreserve(sim->tlb, mem_npages(sim));
     sim_unreserve(sim->window_attrs, mem_npages(sim));
@@ -230,10 +252,9 @@ static bool mem_translate(struct sim *sim, uintptr_t vaddr, uint64_t *offset, en
         }
         return *attr != CMA_ATTR_NONE;
     }
-    if (vaddr - sim->window < sim->window_npages << sim->page_shift) {
-        uint64_t at = vaddr - sim->window;
-        const struct sim_pte *pte = &sim->ptes[at >> sim->page_shift];
-        *offset = (pte->page << sim->page_shift) | (at & (((uint64_t)1 << sim->page_shift) - 1));
+    const struct sim_pte *pte = sim_pte_of(sim, vaddr);
+    if (pte) {
+        *offset = (pte->page << sim->page_shift) | (vaddr & (((uint64_t)1 << sim->page_shift) - 1));
         *attr = (enum cma_attr)pte->attr;
         if (pte->state == SIM_PTE_STALE)
             sim_violate_locked(sim, SIM_STALE_TLB, "unmapped", sim_paddr_of(sim, *offset));

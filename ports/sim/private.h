@@ -46,6 +46,13 @@ struct sim_pte {
     uint8_t state;
 };
 
+/* CPU addresses besides the linear mapping's. */
+struct sim_space {
+    uintptr_t first;
+    uint64_t npages, next;
+    struct sim_pte *ptes;
+};
+
 struct sim_run {
     uint64_t first, npages;
 };
@@ -100,15 +107,14 @@ struct sim {
     uint64_t nbytes; /* of offsets */
     cma_paddr_t linear_last;
 
-    uintptr_t linear; /* first CPU address of the linear mapping */
-    uintptr_t window;
-    uint64_t window_npages, window_next;
-    struct sim_pte *ptes;         /* of the window */
+    uintptr_t linear;             /* first CPU address of the linear mapping */
+    struct sim_space maps;        /* of port->map */
+    struct sim_space consistent;  /* of port->window_make; npages 0: not made */
     uint8_t *attrs, *tlb;         /* by page: linear attribute + 1; 0: as at the start */
-    uint8_t *window_attrs;        /* by page: attribute of its mappings in the window */
+    uint8_t *window_attrs;        /* by page: attribute of its mappings in both spaces */
     uint16_t *window_count;       /* by page: how many there are, unflushed ones too */
     struct sim_runs stale_linear; /* changed since the last flush, in pages */
-    struct sim_runs stale_window; /* the same, in pages of the window */
+    struct sim_runs stale_window; /* the same, in pages of `maps`, and behind them `consistent` */
     uint64_t tlb_generation;
 
     struct sim_cache cache;
@@ -168,6 +174,9 @@ void sim_violate_locked(struct sim *sim, enum sim_violation violation, const cha
 /* mem.c */
 bool sim_mem_init(struct sim *sim);
 void sim_mem_exit(struct sim *sim);
+bool sim_space_init(struct sim *sim, struct sim_space *space, uint64_t npages);
+/* The entry that decides about a CPU address outside the linear mapping; NULL: none does. */
+struct sim_pte *sim_pte_of(const struct sim *sim, uintptr_t vaddr);
 bool sim_offset_of(const struct sim *sim, cma_paddr_t paddr, uint64_t *offset);
 cma_paddr_t sim_paddr_of(const struct sim *sim, uint64_t offset);
 bool sim_page_exists(const struct sim *sim, uint64_t page);

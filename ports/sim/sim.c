@@ -141,7 +141,7 @@ struct sim *sim_create(const struct sim_config *config)
     sim->page_shift = page_shift;
     sim->threads = config->scheduler == SIM_THREADS;
     sim->linear_last = config->linear_last && !config->no_mmu ? config->linear_last : CMA_PADDR_MAX;
-    sim->window_npages = config->map_window_npages ? config->map_window_npages : 65536;
+    sim->maps.npages = config->map_window_npages ? config->map_window_npages : 65536;
     sim->fd = -1;
     pthread_mutex_init(&sim->big, NULL);
     pthread_mutex_init(&sim->sched_lock, NULL);

@@ -40,7 +40,7 @@ struct sim_config {
     uint32_t page_shift;     /* 8 to 16; 0: 12 */
     cma_paddr_t linear_last; /* memory above has no linear mapping (highmem); 0: all has */
     bool coherent;           /* no cache model: every access goes to memory */
-    bool no_mmu;             /* no map, set_attr, tlb_flush, lookup hooks */
+    bool no_mmu;             /* no map, window, set_attr, tlb_flush, lookup hooks */
     uint32_t cache_nbytes;   /* of the cache model, power of two from 4 KiB; 0: 256 KiB */
     enum sim_scheduler scheduler;
     uint32_t delay_one_in;      /* one in so many hooks and accesses of a fibre is held up by up to

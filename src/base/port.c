@@ -24,7 +24,9 @@ int cma_port_check(const struct cma_port *port)
     if ((port->map == NULL) != (port->unmap == NULL) ||
         (port->clean == NULL) != (port->invalidate == NULL) ||
         (port->lock == NULL) != (port->unlock == NULL) ||
-        (port->wait == NULL) != (port->wake == NULL)) {
+        (port->wait == NULL) != (port->wake == NULL) ||
+        (port->window_make == NULL) != (port->window_map == NULL) ||
+        (port->window_make == NULL) != (port->window_unmap == NULL)) {
         return CMA_EINVAL;
     }
     return CMA_OK;

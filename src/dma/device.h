@@ -161,9 +161,10 @@ bool cma__handover_judge(const struct cma_device *device, const struct cma_coher
 void cma__handover_unprepare(const struct cma_device *device, const struct cma_coherent *buffer,
                              uint64_t nbytes, uint32_t *reserved);
 /* Can this run, which nobody has data in, become the device's by means that can't fail? It is tried
- * out, and looked at page by page. Returns 0 or, with *refusal, CMA_EOPNOTSUPP or CMA_EEXIST. */
+ * out, and looked at page by page. `reserved`: addresses of the window are set aside. Returns 0 or,
+ * with *refusal, CMA_EOPNOTSUPP or CMA_EEXIST. */
 int cma__handover_try(const struct cma_device *device, cma_pfn_t pfn, uint64_t npages,
-                      struct cma_refusal *refusal);
+                      bool reserved, struct cma_refusal *refusal);
 
 /* What handover.c and promise.c ask of the consistent window. */
 struct cma_window_ops {
@@ -176,7 +177,7 @@ struct cma_window_ops {
     bool (*holds)(struct cma_window *window, const void *vaddr, uint64_t npages);
     /* Sets a share of `count` runs aside: 0 or CMA_ENOMEM. And gives it back. */
     int (*reserve)(struct cma_window *window, uint32_t count, uint64_t npages, uint32_t *reserved);
-    void (*unreserve)(struct cma_window *window, uint64_t npages, uint32_t *reserved);
+    void (*unreserve)(struct cma_window *window, uint32_t *reserved);
 };
 
 static inline const struct cma_window_ops *device_window_ops(const struct cma_window *window)

@@ -564,7 +564,7 @@ void cma__handover_unprepare(const struct cma_device *device, const struct cma_c
 }
 
 int cma__handover_try(const struct cma_device *device, cma_pfn_t pfn, uint64_t npages,
-                      struct cma_refusal *refusal)
+                      bool reserved, struct cma_refusal *refusal)
 {
     const struct cma_port *port = device->dma->port;
     bool snoops = cma__device_snoops(device);
@@ -576,7 +576,7 @@ int cma__handover_try(const struct cma_device *device, cma_pfn_t pfn, uint64_t n
     uint64_t at = nbytes;
 
     if (!handover_uniform(port, paddr, nbytes, linear) ||
-        (linear == NULL ? device->dma->window == NULL : !snoops && port->set_attr == NULL)) {
+        (linear == NULL ? !reserved : !snoops && port->set_attr == NULL)) {
         return handover_refuse(refusal, CMA_EOPNOTSUPP, CMA_REASON_MAPPING, pfn);
     }
     if (handover_told(device->dma, paddr, nbytes, snoops ? CMA_ATTR_CACHED : CMA_ATTR_NONE,

@@ -92,9 +92,10 @@ static int promise_refuse(struct cma_admission *why, int code, enum cma_reason r
 }
 
 /* Takes all blocks, tries each out, and gives them back. */
-static int promise_try(const struct cma_device *device, struct cma_guarantee *guarantee,
+static int promise_try(const struct cma_device *device, struct cma_device_promise *promise,
                        struct cma_refusal *refusal)
 {
+    struct cma_guarantee *guarantee = &promise->guarantee;
     uint32_t count = guarantee->request.count;
     cma_pfn_t pfn = 0, next = 0;
     int error = 0;
@@ -102,7 +103,8 @@ static int promise_try(const struct cma_device *device, struct cma_guarantee *gu
     for (uint32_t i = 0; i < count && error == 0; i++) {
         error = cma_guarantee_take(guarantee, &pfn, NULL, refusal);
         if (error == 0) {
-            error = cma__handover_try(device, pfn, guarantee->request.npages, refusal);
+            error = cma__handover_try(device, pfn, guarantee->request.npages,
+                                      promise->reserved != 0, refusal);
         }
     }
     while (cma__guarantee_block(guarantee, next, &pfn)) {
@@ -118,21 +120,21 @@ static int promise_try(const struct cma_device *device, struct cma_guarantee *gu
 
 /* Admits it for one part of what the device reaches. */
 static int promise_admit_part(const struct cma_device *device, struct cma_guarantees *guarantees,
-                              struct cma_guarantee *guarantee, struct cma_area *area,
+                              struct cma_device_promise *promise, struct cma_area *area,
                               const struct cma_guarantee_request *request,
                               struct cma_admission *why)
 {
-    int error = cma_guarantee_admit(guarantees, guarantee, area, request, why);
+    int error = cma_guarantee_admit(guarantees, &promise->guarantee, area, request, why);
     int revoked;
 
     if (error != 0) {
         return error;
     }
-    error = promise_try(device, guarantee, &why->refusal);
+    error = promise_try(device, promise, &why->refusal);
     if (error != 0) {
         why->possible_count = 0;
         why->possible_npages = 0;
-        revoked = cma_guarantee_revoke(guarantee);
+        revoked = cma_guarantee_revoke(&promise->guarantee);
         cma__assert(revoked == 0);
         (void)revoked;
     }
@@ -152,9 +154,35 @@ static void promise_refused(int *code, struct cma_admission *kept, int error,
     }
 }
 
+/* Sets addresses of the window aside, where some of the area has no linear mapping. Without a
+ * window its blocks are refused when they are tried out. */
+static int promise_reserve(const struct cma_device *device, const struct cma_area *area,
+                           struct cma_device_promise *promise, uint64_t npages, uint32_t count)
+{
+    const struct cma_port *port = device->dma->port;
+    struct cma_window *window = device->dma->window;
+    cma_pfn_t last = area->pfn + (area->npages - 1);
+
+    promise->reserved = 0;
+    if (window == NULL || (port->vaddr(port->ctx, area->pfn << port->page_shift) != NULL &&
+                           port->vaddr(port->ctx, last << port->page_shift) != NULL)) {
+        return 0;
+    }
+    return device_window_ops(window)->reserve(window, count, npages, &promise->reserved);
+}
+
+static void promise_unreserve(const struct cma_device *device, struct cma_device_promise *promise)
+{
+    struct cma_window *window = device->dma->window;
+
+    if (promise->reserved != 0) {
+        device_window_ops(window)->unreserve(window, &promise->reserved);
+    }
+}
+
 /* In each part of what the device reaches, until one admits it. */
 static int promise_admit(const struct cma_device *device, struct cma_guarantees *guarantees,
-                         struct cma_guarantee *guarantee, struct cma_area *area,
+                         struct cma_device_promise *promise, struct cma_area *area,
                          struct cma_guarantee_request *request, struct cma_admission *why)
 {
     uint32_t shift = device->dma->port->page_shift;
@@ -175,7 +203,7 @@ static int promise_admit(const struct cma_device *device, struct cma_guarantees 
         request->paddr_first = part.first;
         request->paddr_last = part.last;
         request->bus_offset = part.bus_offset;
-        error = promise_admit_part(device, guarantees, guarantee, area, request, &given);
+        error = promise_admit_part(device, guarantees, promise, area, request, &given);
         if (error == 0) {
             return 0;
         }
@@ -214,8 +242,12 @@ int cma_device_admit(struct cma_device *device, struct cma_guarantees *guarantee
     guarantee.npages = plan.npages;
     guarantee.align_npages = plan.align_nbytes >> device->dma->port->page_shift;
     guarantee.boundary_nbytes = plan.boundary_nbytes;
-    error = promise_admit(device, guarantees, &promise->guarantee, area, &guarantee, why);
+    if (promise_reserve(device, area, promise, plan.npages, request->count) != 0) {
+        return promise_refuse(why, CMA_ENOMEM, CMA_REASON_WINDOW);
+    }
+    error = promise_admit(device, guarantees, promise, area, &guarantee, why);
     if (error != 0) {
+        promise_unreserve(device, promise);
         return error;
     }
     while (*link != NULL && (*link)->guarantee.request.npages <= plan.npages) {
@@ -241,6 +273,7 @@ int cma_device_revoke(struct cma_device *device, struct cma_device_promise *prom
     error = cma_guarantee_revoke(&promise->guarantee);
     if (error == 0) {
         *link = promise->next;
+        promise_unreserve(device, promise);
     }
     return error;
 }

@@ -19,6 +19,7 @@
 #include <cma/pages.h>
 #include <cma/area.h>
 #include <cma/dma.h>
+#include <cma/handover.h>
 #include <cma/stream.h>
 #include <cma/exclusive.h>
 #include <cma/pool.h>

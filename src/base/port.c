@@ -6,7 +6,14 @@
  */
 #include <cma/port.h>
 
+#include "guard.h"
 #include "range.h"
+
+/* Is one hook of a pair there, and the other not? */
+static CMA__APART bool port_is_half(uintptr_t one, uintptr_t other)
+{
+    return (one == 0) != (other == 0);
+}
 
 int cma_port_check(const struct cma_port *port)
 {
@@ -21,12 +28,12 @@ int cma_port_check(const struct cma_port *port)
         port->zero == NULL) {
         return CMA_EINVAL;
     }
-    if ((port->map == NULL) != (port->unmap == NULL) ||
-        (port->clean == NULL) != (port->invalidate == NULL) ||
-        (port->lock == NULL) != (port->unlock == NULL) ||
-        (port->wait == NULL) != (port->wake == NULL) ||
-        (port->window_make == NULL) != (port->window_map == NULL) ||
-        (port->window_make == NULL) != (port->window_unmap == NULL)) {
+    if (port_is_half((uintptr_t)port->map, (uintptr_t)port->unmap) ||
+        port_is_half((uintptr_t)port->clean, (uintptr_t)port->invalidate) ||
+        port_is_half((uintptr_t)port->lock, (uintptr_t)port->unlock) ||
+        port_is_half((uintptr_t)port->wait, (uintptr_t)port->wake) ||
+        port_is_half((uintptr_t)port->window_make, (uintptr_t)port->window_map) ||
+        port_is_half((uintptr_t)port->window_make, (uintptr_t)port->window_unmap)) {
         return CMA_EINVAL;
     }
     return CMA_OK;

@@ -271,9 +271,9 @@ bool sim_mem_look(const struct sim *sim, uintptr_t vaddr, uint64_t *offset)
         *offset = vaddr - sim->linear;
         return sim_linear_attr(sim, *offset >> sim->page_shift) != CMA_ATTR_NONE;
     }
-    if (vaddr - sim->window < sim->window_npages << sim->page_shift) {
-        const struct sim_pte *pte = &sim->ptes[(vaddr - sim->window) >> sim->page_shift];
-        *offset = (pte->page << sim->page_shift) | ((vaddr - sim->window) & (page - 1));
+    const struct sim_pte *pte = sim_pte_of(sim, vaddr);
+    if (pte) {
+        *offset = (pte->page << sim->page_shift) | (vaddr & (page - 1));
         return pte->state == SIM_PTE_LIVE;
     }
     return false;

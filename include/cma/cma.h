@@ -22,6 +22,7 @@
 #include <cma/handover.h>
 #include <cma/stream.h>
 #include <cma/exclusive.h>
+#include <cma/nosleep.h>
 #include <cma/pool.h>
 #include <cma/share.h>
 #include <cma/system.h>

@@ -68,6 +68,7 @@
 #include "dma/coherent.c"
 #include "dma/exclusive.c"
 #include "dma/view.c"
+#include "dma/contiguous.c"
 #include "dma/nosleep.c"
 #include "dma/pool.c"
 #include "dma/promise.c"

@@ -412,8 +412,8 @@ static int coherent_ask(struct cma_device *device, enum cma_source source,
 }
 
 /* The sources in order; CMA_ENOENT becomes a refusal where nobody else may be asked. */
-static int coherent_search(struct cma_device *device, const struct cma_coherent_plan *plan,
-                           struct cma_coherent *buffer, struct cma_refusal *refusal)
+int cma__coherent_alloc(struct cma_device *device, const struct cma_coherent_plan *plan,
+                        struct cma_coherent *buffer, struct cma_refusal *refusal)
 {
     int error = (plan->flags & CMA__COHERENT_ORDINARY) != 0
                     ? CMA_ENOENT
@@ -447,7 +447,7 @@ int cma_dma_alloc_coherent(struct cma_device *device, const struct cma_coherent_
         return coherent_refuse(refusal, error, CMA_REASON_ARGUMENT, &why);
     }
     plan.explained = refusal != NULL;
-    error = coherent_search(device, &plan, &made, &why);
+    error = cma__coherent_alloc(device, &plan, &made, &why);
     if (error != 0) {
         return coherent_refuse(refusal, error, CMA_REASON_NONE, &why);
     }
@@ -569,7 +569,7 @@ static bool coherent_is_exclusive(struct cma_dma *dma, cma_paddr_t paddr)
     return region != NULL;
 }
 
-int cma_dma_free_coherent(struct cma_device *device, const struct cma_coherent *buffer)
+int cma__coherent_free(struct cma_device *device, const struct cma_coherent *buffer)
 {
     const struct cma_backend_ops *backend = coherent_backend(device, buffer->source);
     uint64_t npages;
@@ -590,4 +590,11 @@ int cma_dma_free_coherent(struct cma_device *device, const struct cma_coherent *
         return CMA_EINVAL;
     }
     return cma__coherent_unmake(device, buffer);
+}
+
+int cma_dma_free_coherent(struct cma_device *device, const struct cma_coherent *buffer)
+{
+    /* What is cached was not allocated here. */
+    return (buffer->flags & CMA__COHERENT_CACHED) != 0 ? CMA_EINVAL
+                                                       : cma__coherent_free(device, buffer);
 }

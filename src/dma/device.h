@@ -44,6 +44,8 @@ static inline struct cma_bounce *cma__device_bounce(const struct cma_device *dev
 /* A flag of requests that only the layer itself makes: not from exclusive memory, for that is just
  * being made of it. */
 #define CMA__COHERENT_ORDINARY (1u << 31)
+/* And: it stays cached, cleaned for the device once (contiguous.c). */
+#define CMA__COHERENT_CACHED (1u << 30)
 
 /* A request in whole pages. */
 struct cma_coherent_plan {
@@ -85,6 +87,12 @@ int cma__coherent_judge(struct cma_device *device, const struct cma_coherent *bu
 int cma__coherent_make(struct cma_device *device, const struct cma_coherent_plan *plan,
                        struct cma_coherent *buffer, struct cma_refusal *refusal);
 int cma__coherent_unmake(struct cma_device *device, const struct cma_coherent *buffer);
+
+/* A finished buffer of buffer->nbytes from whatever source: what cma_dma_alloc_coherent does with a
+ * plan, and free as that does it. */
+int cma__coherent_alloc(struct cma_device *device, const struct cma_coherent_plan *plan,
+                        struct cma_coherent *buffer, struct cma_refusal *refusal);
+int cma__coherent_free(struct cma_device *device, const struct cma_coherent *buffer);
 
 /* Keeps the refusal of whoever could have served the request. */
 void cma__coherent_refused(int *code, struct cma_refusal *kept, int error,

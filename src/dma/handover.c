@@ -29,7 +29,7 @@ enum handover_kind {
     HANDOVER_NOTHING, /* nothing was changed; vaddr NULL */
 };
 
-#define HANDOVER_FLAGS (CMA_COHERENT_NO_MAPPING | CMA_COHERENT_WRITE_COMBINE)
+#define HANDOVER_FLAGS (CMA_COHERENT_NO_MAPPING | CMA_COHERENT_WRITE_COMBINE | CMA__COHERENT_CACHED)
 
 /* --- what mappings there are ----------------------------------------------------------- */
 
@@ -362,10 +362,16 @@ static int handover_refuse(struct cma_refusal *refusal, int error, enum cma_reas
     return error;
 }
 
+/* Does it stay cached? */
+static bool handover_stays(const struct cma_device *device, uint32_t flags)
+{
+    return cma__device_snoops(device) || (flags & CMA__COHERENT_CACHED) != 0;
+}
+
 /* How the CPU has it while it is the device's. */
 static enum cma_attr handover_attr(const struct cma_device *device, uint32_t flags)
 {
-    if (cma__device_snoops(device)) {
+    if (handover_stays(device, flags)) {
         return CMA_ATTR_CACHED;
     }
     if ((flags & CMA_COHERENT_NO_MAPPING) != 0) {
@@ -382,7 +388,7 @@ static int handover_choose(const struct cma_device *device, cma_paddr_t paddr, u
     bool opaque = (flags & CMA_COHERENT_NO_MAPPING) != 0;
 
     if (linear != NULL) {
-        if (cma__device_snoops(device)) {
+        if (handover_stays(device, flags)) {
             *kind = opaque ? HANDOVER_NOTHING : HANDOVER_LINEAR;
             return 0;
         }
@@ -445,6 +451,8 @@ static int handover_make(const struct cma_device *device, struct cma_coherent *m
     }
     if (attr != CMA_ATTR_CACHED) {
         handover_clean(port, made->paddr, nbytes);
+    } else if (!cma__device_snoops(device)) {
+        port->clean(port->ctx, made->paddr, nbytes);
     }
     error = handover_map(device, made, nbytes, attr, &made->vaddr);
     if (error != 0) {
@@ -557,7 +565,7 @@ void cma__handover_unprepare(const struct cma_device *device, const struct cma_c
         break;
     case HANDOVER_NOTHING: break;
     default:
-        if (!cma__device_snoops(device)) {
+        if (!handover_stays(device, buffer->flags)) {
             handover_set_cached(port, buffer->paddr, nbytes);
         }
     }

@@ -218,38 +218,32 @@ void cma__misuse_judge_sync(struct cma_misuse *misuse, const struct misuse_call 
 
 /* --- maps ------------------------------------------------------------------------------ */
 
-static void judge_footprint(const struct cma_misuse *misuse, const struct cma_misuse_entry *entry,
-                            cma_paddr_t *first, cma_paddr_t *last)
+/* The device writes whole lines that the CPU must not have, dirty, for others' sake. */
+static bool judge_writes_lines(const struct cma_misuse_entry *entry)
 {
-    uint64_t rest =
-        entry->fence == CMA__MISUSE_FENCE_LINES ? (UINT64_C(1) << misuse->line_shift) - 1 : 0;
-
-    *first = entry->paddr & ~rest;
-    *last = misuse_paddr_last(entry) | rest;
+    return entry->fence == CMA__MISUSE_FENCE_LINES && entry->direction != CMA_TO_DEVICE;
 }
 
 const struct cma_misuse_entry *cma__misuse_overlap(struct cma_misuse *misuse,
                                                    const struct cma_misuse_entry *entry)
 {
-    uint64_t rest = (UINT64_C(1) << misuse->line_shift) - 1;
-    cma_paddr_t first, last, other_first, other_last;
+    uint64_t line = (UINT64_C(1) << misuse->line_shift) - 1, rest;
     const struct cma_misuse_entry *other;
     struct misuse_walk walk;
 
     if (entry->fence == CMA__MISUSE_FENCE_NONE) {
         return NULL;
     }
-    judge_footprint(misuse, entry, &first, &last);
-    cma__misuse_walk(&walk, misuse, false, first & ~rest, last | rest);
+    cma__misuse_walk(&walk, misuse, false, entry->paddr & ~line, misuse_paddr_last(entry) | line);
     while ((other = cma__misuse_next(&walk)) != NULL) {
         if (other->state != CMA__MISUSE_LIVE || other->fence == CMA__MISUSE_FENCE_NONE ||
             (other->direction == CMA_TO_DEVICE && entry->direction == CMA_TO_DEVICE) ||
-            (other->sort == CMA__MISUSE_SHARED && entry->sort == CMA__MISUSE_SHARED &&
-             other->owner == entry->owner)) {
+            (other->sort == CMA__MISUSE_SHARED && other->owner == entry->owner)) {
             continue;
         }
-        judge_footprint(misuse, other, &other_first, &other_last);
-        if (range_overlaps(first, last, other_first, other_last)) {
+        rest = judge_writes_lines(entry) || judge_writes_lines(other) ? line : 0;
+        if (range_overlaps(entry->paddr & ~rest, misuse_paddr_last(entry) | rest,
+                           other->paddr & ~rest, misuse_paddr_last(other) | rest)) {
             return other;
         }
     }

@@ -61,6 +61,7 @@
 /* dma: what a device sees and the memory that it gets. */
 #include "dma/device.c"
 #include "dma/consistent.c"
+#include "dma/bounce.c"
 #include "dma/handover.c"
 #include "dma/reach.c"
 #include "dma/stream.c"

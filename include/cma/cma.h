@@ -21,6 +21,7 @@
 #include <cma/dma.h>
 #include <cma/handover.h>
 #include <cma/stream.h>
+#include <cma/bounce.h>
 #include <cma/exclusive.h>
 #include <cma/nosleep.h>
 #include <cma/pool.h>

@@ -122,16 +122,34 @@ struct cma_bounce_ops {
     /* Is that memory of the pool? */
     bool (*holds)(const struct cma_bounce *bounce, cma_paddr_t bounced);
     /* Is there a mapping of this device that [bounced, nbytes) is all of (`whole`) or a part of?
-     * Returns 0 or as cma_dma_unmap. */
+     * Returns 0 or as cma_dma_unmap. After `whole` and 0 it is ending: nobody else finds it any
+     * more, and the caller ends it by unmap. */
     int (*judge)(struct cma_bounce *bounce, const struct cma_device *device, cma_paddr_t bounced,
                  uint64_t nbytes, enum cma_direction direction, bool whole);
     /* Copies a part of a mapping that was judged: out to the buffer (to_cpu), or in. */
     void (*copy)(struct cma_bounce *bounce, cma_paddr_t bounced, uint64_t nbytes, bool to_cpu);
-    /* Ends a mapping that was judged: zeroes its slots. */
+    /* Ends a mapping that was judged, or was just made: zeroes its slots. */
     void (*unmap)(struct cma_bounce *bounce, cma_paddr_t bounced);
     uint64_t (*nbytes_max)(const struct cma_bounce *bounce, const struct cma_device *device);
     const struct cma_backend_ops *coherent; /* of restricted devices */
 };
+
+/* --- bounce.c -------------------------------------------------------------------------- */
+
+/* Whole pages of a pool for coherent memory of a restricted device. They are zero, for the CPU and
+ * behind its caches. Alignment (0: a page) and boundary (0: none) are those of the device's address
+ * under its coherent mask. Returns 0 and *paddr, or CMA_ENOMEM, CMA_ERANGE with CMA_REASON_BOUNCE
+ * (out of reach) or CMA_REASON_TOO_LARGE. Sleeps: no. */
+int cma__bounce_take_pages(struct cma_bounce *bounce, const struct cma_device *device,
+                           uint64_t npages, uint64_t align_nbytes, uint64_t boundary_nbytes,
+                           cma_paddr_t *paddr, struct cma_refusal *refusal);
+/* Does this device have such a run? 0, CMA_EBADF (nothing coherent begins there), CMA_EPERM
+ * (another device's), CMA_EINVAL (other length). `ends`: and of all who ask so, one hears 0, who
+ * gives it back by put_pages. */
+int cma__bounce_judge_pages(struct cma_bounce *bounce, const struct cma_device *device,
+                            cma_paddr_t paddr, uint64_t npages, bool ends);
+/* Zeroes a run that was judged, as cached memory, and gives it back. */
+void cma__bounce_put_pages(struct cma_bounce *bounce, cma_paddr_t paddr);
 
 /* --- stream.c -------------------------------------------------------------------------- */
 

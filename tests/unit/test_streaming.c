@@ -296,6 +296,10 @@ static void live(struct part *part, enum cma_direction direction, bool by_hand)
     }
     /* It writes less than all: the rest stays what it was (H3). */
     transfer_device(&transfer, LINE * below(2), transfer.nbytes - LINE * (1 + below(2)));
+    if (direction == CMA_FROM_DEVICE) { /* nothing to hand over: what it wrote stays (case 42) */
+        assert_int_equal(
+            cma_dma_sync_for_device(&part->device, transfer.daddr, transfer.nbytes, direction), 0);
+    }
     transfer_turn(&transfer);
     transfer_device(&transfer, 2 * LINE, LINE);
     transfer_turn(&transfer);
@@ -380,6 +384,28 @@ static void test_single_and_page(void **state)
         device_writes(part, daddr, PAGE + 0x80, PAGE);
         assert_int_equal(cma_dma_unmap(&part->device, daddr, PAGE, CMA_FROM_DEVICE, 0), 0);
         cpu_reads(0, 4 * PAGE);
+    }
+}
+
+/* A pool that the device doesn't reach, or not to its end, is none. */
+static void test_pool_out_of_reach(void **state)
+{
+    struct cma_device_config config = {.name = "dev", .owner = 20};
+    struct cma_refusal refusal;
+    struct cma_device device;
+    cma_daddr_t daddr;
+
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        config.mask = i == 0 ? bench->pool.paddr - 1 : bench->pool.paddr + 64 * PAGE - 2;
+        assert_int_equal(cma_device_init(&device, &bench->system.dma, &config), 0);
+        assert_int_equal(
+            cma_dma_map(&device, bench->buffer, 64, CMA_TO_DEVICE, 0, &daddr, &refusal),
+            CMA_ERANGE);
+        assert_int_equal(refusal.reason, CMA_REASON_BOUNCE);
+        config.flags = CMA_DEVICE_BOUNCE_ALWAYS;
+        assert_int_equal(cma_device_init(&device, &bench->system.dma, &config), 0);
+        assert_true(cma_dma_map_nbytes_max(&device) == 0);
     }
 }
 
@@ -500,6 +526,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_transfers, create, destroy),
         cmocka_unit_test_setup_teardown(test_shared_lines, create, destroy),
         cmocka_unit_test_setup_teardown(test_single_and_page, create, destroy),
+        cmocka_unit_test_setup_teardown(test_pool_out_of_reach, create, destroy),
         cmocka_unit_test_setup_teardown(test_lists, create, destroy),
     };
 

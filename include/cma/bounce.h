@@ -31,7 +31,8 @@ extern "C" {
 struct cma_bounce_config {
     const char *name;      /* lives as long as the pool */
     uint64_t nbytes;       /* a multiple of the page size */
-    uint32_t slot_nbytes;  /* power of two, from 64 to the page size; 0: 2048, or the page */
+    uint32_t slot_nbytes;  /* power of two, from 64 and a cache line to the page size; 0: 2048, or
+                            * the page */
     uint32_t owner;        /* tag of its memory */
     struct cma_area *area; /* to take it from: claimed for good; NULL: `paddr` says where */
     cma_paddr_t paddr;     /* without area: memory that is the pool's own, mapped cached (a reserved

@@ -75,7 +75,7 @@ static uint32_t bounce_nslots(const struct cma_port *port, const struct cma_boun
 
     if (config->nbytes == 0 || !range_is_aligned(config->nbytes, page) ||
         !range_is_power_of_two(slot) || slot < BOUNCE_SLOT_NBYTES_MIN || slot > page ||
-        config->nbytes / slot > INT32_MAX ||
+        slot < port->cache_line_nbytes || config->nbytes / slot > INT32_MAX ||
         (config->area == NULL && !range_is_aligned(config->paddr, page))) {
         return 0;
     }
@@ -368,7 +368,7 @@ static int bounce_map(struct cma_bounce *bounce, const struct cma_device *device
     }
     (void)atom_add(&bounce->nmaps, 1);
     /* FROM_DEVICE too: the device may write less than it said, and all is copied back. */
-    if ((flags & CMA_MAP_SKIP_SYNC) == 0) {
+    if (direction == CMA_FROM_DEVICE || (flags & CMA_MAP_SKIP_SYNC) == 0) {
         port->copy(port->ctx, *bounced, paddr, nbytes);
         (void)atom_add(&bounce->ncopies_in, 1);
     }

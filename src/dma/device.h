@@ -115,7 +115,8 @@ struct cma_backend_ops {
  */
 struct cma_bounce_ops {
     /* 0 and *bounced, or a refusal as cma_dma_map. Copies in whatever the direction, unless
-     * CMA_MAP_SKIP_SYNC; cache maintenance is the caller's. */
+     * CMA_MAP_SKIP_SYNC: then FROM_DEVICE only, for no sync would do it later. Cache maintenance is
+     * the caller's. */
     int (*map)(struct cma_bounce *bounce, const struct cma_device *device, cma_paddr_t paddr,
                uint64_t nbytes, enum cma_direction direction, uint32_t flags, cma_paddr_t *bounced,
                struct cma_refusal *refusal);

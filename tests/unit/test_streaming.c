@@ -409,6 +409,21 @@ static void test_pool_out_of_reach(void **state)
     }
 }
 
+/* Slots of two mappings never share a line. */
+static void test_slots_and_lines(void **state)
+{
+    struct cma_port port = *sim_port(bench->sim);
+    struct cma_bounce_config config = {.name = "pool", .nbytes = 4 * PAGE, .owner = 3};
+
+    (void)state;
+    config.slot_nbytes = 64;
+    assert_true(cma_bounce_size(&port, &config) != 0);
+    port.cache_line_nbytes = 128;
+    assert_true(cma_bounce_size(&port, &config) == 0);
+    config.slot_nbytes = 128;
+    assert_true(cma_bounce_size(&port, &config) != 0);
+}
+
 /* --- lists ----------------------------------------------------------------------------- */
 
 #define PIECES 6u
@@ -527,6 +542,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_shared_lines, create, destroy),
         cmocka_unit_test_setup_teardown(test_single_and_page, create, destroy),
         cmocka_unit_test_setup_teardown(test_pool_out_of_reach, create, destroy),
+        cmocka_unit_test_setup_teardown(test_slots_and_lines, create, destroy),
         cmocka_unit_test_setup_teardown(test_lists, create, destroy),
     };
 

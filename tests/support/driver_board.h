@@ -142,7 +142,6 @@ static inline void board_devices(void)
     board_device(&board.old, 14, &config);
 }
 
-#ifndef BOARD_NO_BOUNCE
 static inline void board_bounce(void)
 {
     struct cma_bounce_config config = {.name = "bounce",
@@ -157,7 +156,6 @@ static inline void board_bounce(void)
                                nbytes, NULL) == 0);
     cma_bounce_use(&board.system.dma, &board.bounce);
 }
-#endif
 
 static inline void board_misuse(uint32_t nentries, uint32_t nlines, uint32_t flags)
 {
@@ -218,9 +216,7 @@ static inline void board_create(uint32_t nentries, uint32_t nlines, uint32_t fla
     nbytes = cma_system_size(&board.map, &system);
     board.storage = aligned_alloc(64, (nbytes + 63) / 64 * 64);
     board_need(cma_system_init(&board.system, &board.map, &system, board.storage, nbytes) == 0);
-#ifndef BOARD_NO_BOUNCE
     board_bounce();
-#endif
     board_devices();
     board.mover = (struct cma_mover){.name = "stiff",
                                      .flags = CMA_MOVER_MAY_REFUSE,

@@ -98,7 +98,8 @@ programs = $(patsubst %.c,$(BUILD)/$(1)/%,$(2))
 TESTS := $(call programs,checked,$(UNIT)) $(call programs,asan,$(UNIT)) \
 	$(call programs,checked,$(MODEL)) $(call programs,asan,$(MODEL)) \
 	$(call programs,tsan,$(THREADS)) $(BUILD)/checked/tests/threads/live \
-	$(BUILD)/checked/examples/host/main $(BUILD)/release/tests/model/arithmetic \
+	$(BUILD)/checked/examples/host/main $(BUILD)/checked/examples/driver/main \
+	$(BUILD)/release/tests/model/arithmetic \
 	$(if $(wildcard tool/main.c),$(BUILD)/cma $(BUILD)/asan/cma $(BUILD)/clang/cma)
 
 # --- what to type ----------------------------------------------------------------------------

@@ -160,7 +160,7 @@ static void take_and_use(uint64_t seed, enum cma_attr attr)
         assert_null(again);
     }
     assert_int_equal(cma_handover_return(board.dma, buffer.paddr, buffer.nbytes, vaddr), 0);
-    assert_int_equal(wrong_after(buffer.paddr, buffer.nbytes), 0);
+    assert_int_equal(wrong_after(&buffer), 0);
     for (uint32_t i = 0; i < SIM_VIOLATIONS; i++) {
         assert_int_equal(sim_violations(board.sim, (enum sim_violation)i), 0);
     }
@@ -321,7 +321,7 @@ static void test_window_seen_the_same(void **state)
             assert_int_equal(wrong_when_new(&buffer, &dev, 0), 0);
             assert_int_equal(wrong_in_use(&buffer, &dev, seed % 2 != 0), 0);
             assert_int_equal(cma_dma_free_coherent(&device, &buffer), 0);
-            assert_int_equal(wrong_after(buffer.paddr, buffer.nbytes), 0);
+            assert_int_equal(wrong_after(&buffer), 0);
         }
         assert_int_equal(board.nmaps, 0);
         assert_int_equal(board.nwindow_maps, 4);

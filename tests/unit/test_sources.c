@@ -504,7 +504,7 @@ static void live(const struct life *life, uint64_t seed, uint32_t area)
         assert_int_equal(wrong_when_new(&buffer, &dev, zeroed ? 0 : 0xa5), 0);
         assert_int_equal(wrong_in_use(&buffer, &dev, seed % 2 != 0), 0);
         assert_int_equal(cma_dma_free_coherent(&device, &buffer), 0);
-        assert_int_equal(wrong_after(buffer.paddr, buffer.nbytes), 0);
+        assert_int_equal(wrong_after(&buffer), 0);
     }
     if (life->promised) {
         assert_int_equal(cma_device_revoke(&device, &promise), 0);

@@ -336,7 +336,7 @@ static void test_window_seen_the_same(void **state)
 static void test_window_runs_out(void **state)
 {
     struct cma_coherent_request request = {.nbytes = 10 * PAGE};
-    struct cma_coherent buffers[3], wrong;
+    struct cma_coherent buffers[4], wrong;
     struct cma_window_stats stats;
     struct cma_refusal refusal;
     struct cma_device device;
@@ -366,7 +366,17 @@ static void test_window_runs_out(void **state)
     wrong = buffers[1];
     wrong.mapped = 1;
     assert_int_equal(cma_dma_free_coherent(&device, &wrong), CMA_EINVAL);
-    for (uint32_t i = 0; i < 3; i++) {
+    /* Where the port can't look, the window still knows how long its runs are. */
+    request.nbytes = 2 * PAGE;
+    assert_int_equal(cma_dma_alloc_coherent(&device, &request, &buffers[3], NULL), 0);
+    board.port.lookup = NULL;
+    wrong = buffers[1];
+    wrong.vaddr = buffers[3].vaddr;
+    assert_int_equal(cma_dma_free_coherent(&device, &wrong), CMA_EINVAL);
+    wrong.vaddr = (uint8_t *)buffers[1].vaddr + PAGE;
+    assert_int_equal(cma_dma_free_coherent(&device, &wrong), CMA_EINVAL);
+    board.port.lookup = sim_port(board.sim)->lookup;
+    for (uint32_t i = 0; i < 4; i++) {
         assert_int_equal(cma_dma_free_coherent(&device, &buffers[i]), 0);
         assert_int_equal(cma_dma_free_coherent(&device, &buffers[i]), CMA_EBADF);
     }

@@ -23,7 +23,6 @@ static const char no_device[] = "no device to ask";
 static const char no_threads[] = "one thread only";
 static const char no_waiting[] = "calls never wait: the hooks are NULL";
 static const char no_locks[] = "one thread, no interrupts: the hooks are NULL";
-static const char no_consistent[] = "no consistent window: the hooks are NULL";
 static const char no_memory[] = "no memory without linear mapping";
 static const char no_tables[] = "the page tables can't be walked";
 static const char no_time[] = "no clock: the hook is NULL";
@@ -33,10 +32,10 @@ static const char no_interrupts[] = "interrupts can't be asked about";
 static const char no_other[] = "no memory outside areas";
 static const char no_zero_vaddr[] = "a vaddr is a pointer: the hook is NULL";
 static const char no_window[] = "the size of the window is not known";
-static const char *const reasons[] = {
-    no_consistent, no_mmu,        no_attr,   no_maintenance, no_device,    no_threads,
-    no_waiting,    no_locks,      no_memory, no_tables,      no_time,      no_cpus,
-    no_lookup,     no_interrupts, no_window, no_other,       no_zero_vaddr};
+static const char *const reasons[] = {no_mmu,        no_attr,    no_maintenance, no_device,
+                                      no_threads,    no_waiting, no_locks,       no_memory,
+                                      no_tables,     no_time,    no_cpus,        no_lookup,
+                                      no_interrupts, no_window,  no_other,       no_zero_vaddr};
 
 typedef const struct port_harness *harness_t;
 
@@ -731,20 +730,17 @@ static const char *test_map_space(harness_t h)
     return NULL;
 }
 
-/* The window: what is mapped at which address is the caller's choice, and nothing can fail. */
 static const char *test_window(harness_t h)
 {
     const struct cma_port *port = h->port;
     uint64_t page = page_of(h);
-    bool first, second, looked, gone, beside, clear;
-    uint8_t *at;
-    void *vaddr;
+    bool first, second, looked, beside;
+    void *vaddr, *at;
 
-    CHECK(port->window_make, no_consistent);
+    CHECK(port->window_make, no_mmu);
     CHECK(h->unmapped, no_memory);
-    CHECK(port->window_make(port->ctx, 4 * page, &vaddr) == CMA_OK && vaddr &&
-              !((uintptr_t)vaddr & (page - 1)),
-          "window_make must reserve addresses, from the first byte of a page on");
+    CHECK(port->window_make(port->ctx, 4 * page, &vaddr) == CMA_OK && vaddr,
+          "window_make must reserve addresses");
     at = (uint8_t *)vaddr + page;
     port->zero(port->ctx, h->unmapped, 2 * page);
     if (port->clean)
@@ -753,27 +749,23 @@ static const char *test_window(harness_t h)
     first = has(h, CPU, at, 0, NOTHING, 0, page);
     put(h, CPU, at, 0, 21, 0, page);
     looked = !port->lookup || looks(h, at, h->unmapped, CMA_ATTR_CACHED);
-    beside = !port->lookup || (looks_unmapped(h, vaddr) && looks_unmapped(h, at + page));
+    beside = !port->lookup || (looks_unmapped(h, vaddr) && looks_unmapped(h, (uint8_t *)at + page));
     port->window_unmap(port->ctx, at, page);
     flush(h);
-    gone = !port->lookup || looks_unmapped(h, at);
-    /* Other memory at the same address, with other attributes. */
+    beside = beside && (!port->lookup || looks_unmapped(h, at));
     port->window_map(port->ctx, at, h->unmapped + page, page, CMA_ATTR_UNCACHED);
     flush(h);
     second = has(h, CPU, at, 0, NOTHING, 0, page);
-    clear = !h->no_alias || h->no_alias(h->ctx);
+    beside = beside && (!h->no_alias || h->no_alias(h->ctx));
     looked = looked && (!port->lookup || looks(h, at, h->unmapped + page, CMA_ATTR_UNCACHED));
     port->window_unmap(port->ctx, at, page);
     flush(h);
     port->copy(port->ctx, frame(h, 0), h->unmapped, page);
     CHECK(first, "window_map must show the memory that was asked for");
     CHECK(looked, "lookup must tell what window_map did");
-    CHECK(beside, "window_map must map nothing before and behind");
-    CHECK(gone, "after window_unmap nothing must be mapped there");
-    CHECK(second, "window_unmap and tlb_flush must let go of what was mapped there before");
-    CHECK(clear, "window_map must make no mapping besides");
-    CHECK(has(h, CPU, linear(h, 0), 0, 21, 0, page),
-          "what was written through the window must be in memory when it is gone");
+    CHECK(beside, "window_map must map what it is told, and window_unmap take all of it away");
+    CHECK(second, "window_unmap and tlb_flush must let go of what was mapped before");
+    CHECK(has(h, CPU, linear(h, 0), 0, 21, 0, page), "what the window shows must be the memory");
     return NULL;
 }
 

@@ -25,6 +25,7 @@ SIM := $(sort $(wildcard ports/sim/*.c))
 TOOL := $(sort $(wildcard tool/*.c))
 TOOL_PARTS := $(filter-out tool/main.c,$(TOOL))
 HOST := $(filter-out %/main.c,$(sort $(wildcard examples/host/*.c examples/driver/*.c)))
+DRIVERS := $(sort $(wildcard examples/drivers/*.c))
 SUPPORT := $(sort $(wildcard tests/support/*.c))
 UNIT := $(sort $(wildcard tests/unit/test_*.c))
 MODEL := $(sort $(wildcard tests/model/*.c))
@@ -58,9 +59,10 @@ $(1)_DIR := $$(BUILD)/$(1)
 $(1)_CORE := $$(CORE:%.c=$$(BUILD)/$(1)/%.o)
 $(1)_SIM := $$(SIM:%.c=$$(BUILD)/$(1)/%.o)
 $(1)_HOST := $$(HOST:%.c=$$(BUILD)/$(1)/%.o)
+$(1)_DRIVERS := $$(DRIVERS:%.c=$$(BUILD)/$(1)/%.o)
 $(1)_SUPPORT := $$(SUPPORT:%.c=$$(BUILD)/$(1)/%.o)
 $(1)_PARTS := $$(TOOL_PARTS:%.c=$$(BUILD)/$(1)/%.o)
-$(1)_ARCHIVES := $$(patsubst %,$$(BUILD)/$(1)/lib%.a,support tool host sim core)
+$(1)_ARCHIVES := $$(patsubst %,$$(BUILD)/$(1)/lib%.a,support tool drivers host sim core)
 $$($(1)_CORE): EXTRA := $$(CORE_WARNINGS)
 $$(BUILD)/$(1)/%.o: EXTRA ?= $$(WARNINGS)
 $$(BUILD)/$(1)/%.o: %.c Makefile
@@ -72,6 +74,8 @@ $$(BUILD)/$(1)/libcore.a: $$($(1)_CORE) src/libcma.c
 $$(BUILD)/$(1)/libsim.a: $$($(1)_SIM)
 	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^
 $$(BUILD)/$(1)/libhost.a: $$($(1)_HOST)
+	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^
+$$(BUILD)/$(1)/libdrivers.a: $$($(1)_DRIVERS)
 	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^
 $$(BUILD)/$(1)/libsupport.a: $$($(1)_SUPPORT)
 	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^

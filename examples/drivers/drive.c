@@ -379,6 +379,8 @@ static int drive_queue(struct drive *drive, const struct drive_options *options)
             expected[tag] = job.nbytes;
         }
         while ((error = queue_finish(&queue, &tag, &moved)) != CMA_ENOENT) {
+            if (error != 0 && error != CMA_EAGAIN)
+                return error;
             drive_count(drive, error, expected[tag], moved);
             drive_end(drive, &jobs[tag], moved);
         }

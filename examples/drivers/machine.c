@@ -73,35 +73,42 @@ void machine_check(struct drive *drive, const struct drive_run *run, uint32_t of
 static void machine_meanwhile(void *ctx)
 {
     struct drive *drive = ctx;
-    uint32_t random = machine_random(drive, 64);
-    struct drive_run *run = &drive->runs[machine_random(drive, RUNS)];
+    uint32_t random = machine_random(drive, 64), distance = machine_random(drive, 64), i;
+    struct drive_run *run = NULL;
     uint32_t at, n = 1 + random % 8;
 
     if (random < 8)
         sim_evict(drive->sim, random);
-    if (random >= 16 || run->busy_nbytes == 0)
+    if (random >= 24)
         return;
-    at = random % 2 != 0 ? run->busy_offset - n - random / 4
-                         : run->busy_offset + run->busy_nbytes + random / 4;
+    for (i = 0, at = machine_random(drive, RUNS); i < RUNS && run == NULL; i++, at++)
+        run = drive->runs[at % RUNS].busy_nbytes != 0 ? &drive->runs[at % RUNS] : NULL;
+    if (run == NULL)
+        return;
+    at = random % 2 != 0 ? run->busy_offset - n - distance
+                         : run->busy_offset + run->busy_nbytes + distance;
     if (at < RUN_NBYTES - n) /* also where it passed 0 */
         machine_fill(drive, run, at, n);
 }
 
-/* Memory from everywhere: a third each of where the system likes, low, and in between. */
+/* Memory from everywhere: a third low, the rest from the beginning of memory to its end. */
 static int machine_runs(struct drive *drive)
 {
+    uint64_t part = drive->style->memory_nbytes / RUNS;
+
     for (uint32_t i = 0; i < RUNS; i++) {
         struct drive_run *run = &drive->runs[i];
         struct cma_pages_request request = {
             .npages = RUN_NBYTES >> PAGE_SHIFT,
             .holder = {CMA_KIND_UNMOVABLE, 0, OWNER_DATA},
+            .paddr_last = drive->style->low.base - 1,
         };
         cma_pfn_t pfn;
 
-        if (i % 3 == 1)
-            request.paddr_last = drive->style->low.base - 1;
-        if (i % 3 == 2)
-            request.paddr_last = drive->style->memory_nbytes / RUNS * (i + 1) - 1;
+        if (i % 3 != 1) {
+            request.paddr_first = part * i & ~(uint64_t)(RUN_NBYTES - 1);
+            request.paddr_last = 0;
+        }
         if (cma_pages_alloc(&drive->system.pages, &request, &pfn, NULL) != 0)
             return CMA_ENOMEM;
         run->paddr = pfn << PAGE_SHIFT;

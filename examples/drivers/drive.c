@@ -20,7 +20,7 @@ static const struct drive_style styles[] = {
         .board = "drivers",
         .memory_nbytes = 128 * MIB,
         .low = {8 * MIB, 4 * MIB},
-        .default_area = {64 * MIB, 16 * MIB},
+        .default_area = {80 * MIB, 16 * MIB},
         .mask = 0xffffff,
         .snoops = true,
     },
@@ -32,7 +32,7 @@ static const struct drive_style styles[] = {
         .board = "drivers",
         .memory_nbytes = 128 * MIB,
         .low = {8 * MIB, 4 * MIB},
-        .default_area = {64 * MIB, 16 * MIB},
+        .default_area = {80 * MIB, 16 * MIB},
         .mask = 0xffffffff,
         .snoops = true,
         .segment_nbytes_max = 64u << 10,
@@ -46,7 +46,7 @@ static const struct drive_style styles[] = {
         .board = "drivers",
         .memory_nbytes = 128 * MIB,
         .low = {8 * MIB, 4 * MIB},
-        .default_area = {64 * MIB, 16 * MIB},
+        .default_area = {80 * MIB, 16 * MIB},
         .mask = 0xffffffff,
     },
     {
@@ -57,7 +57,7 @@ static const struct drive_style styles[] = {
         .board = "drivers",
         .memory_nbytes = 128 * MIB,
         .low = {8 * MIB, 4 * MIB},
-        .default_area = {64 * MIB, 16 * MIB},
+        .default_area = {80 * MIB, 16 * MIB},
         .mask = 0xffffffff,
         .windows = {{0x80000000, 0, 64 * MIB}, {0x20000000, 64 * MIB, 64 * MIB}},
     },
@@ -88,6 +88,23 @@ static uint32_t drive_length(struct drive *drive, uint32_t most)
     uint32_t limit = random < 20 ? 64 : random < 52 ? 2048 : random < 63 ? 8192 : most;
 
     return 1 + machine_random(drive, limit < most ? limit : most);
+}
+
+/* Anywhere in the run; every fourth time across the roundest address that it has. */
+static uint32_t drive_offset(struct drive *drive, const struct drive_run *run, uint32_t nbytes)
+{
+    cma_paddr_t last = run->paddr + RUN_NBYTES - 1;
+    uint64_t bits = run->paddr ^ last;
+    uint32_t line, back = machine_random(drive, nbytes);
+
+    if (machine_random(drive, 4) != 0)
+        return machine_random(drive, RUN_NBYTES - nbytes + 1);
+    while ((bits & (bits - 1)) != 0)
+        bits &= bits - 1;
+    line = (uint32_t)((last & ~(bits - 1)) - run->paddr);
+    if (line < back)
+        return 0;
+    return line - back < RUN_NBYTES - nbytes ? line - back : RUN_NBYTES - nbytes;
 }
 
 static void drive_count(struct drive *drive, int error, uint32_t nbytes, uint32_t moved)
@@ -167,7 +184,7 @@ static int drive_narrow(struct drive *drive, const struct drive_options *options
         uint32_t expected, moved = 0;
         int error;
 
-        job.offset = machine_random(drive, RUN_NBYTES - job.nbytes + 1);
+        job.offset = drive_offset(drive, job.run, job.nbytes);
         expected = drive_stop_early(drive, job.direction, job.nbytes);
         drive_begin(drive, &job);
         error = narrow_transfer(&narrow, job.run->paddr + job.offset, job.nbytes, job.direction,
@@ -226,7 +243,7 @@ static int drive_list(struct drive *drive, const struct drive_options *options)
                 njobs = i;
                 break;
             }
-            job->offset = machine_random(drive, RUN_NBYTES - job->nbytes + 1);
+            job->offset = drive_offset(drive, job->run, job->nbytes);
             block += job->nbytes;
             drive_begin(drive, job);
             npieces = drive_pieces(drive, job, pieces, npieces);
@@ -259,7 +276,7 @@ static bool drive_send(struct drive *drive, struct ring *ring, struct drive_pack
 {
     struct drive_run *run = &drive->runs[1 + machine_random(drive, RUNS - 1)];
     uint32_t nbytes = PACKET_HEADER + 1 + machine_random(drive, PACKET_NBYTES - PACKET_HEADER);
-    uint32_t offset = machine_random(drive, RUN_NBYTES - nbytes + 1);
+    uint32_t offset = drive_offset(drive, run, nbytes);
     int error;
 
     machine_fill(drive, run, offset, nbytes);
@@ -366,7 +383,7 @@ static int drive_queue(struct drive *drive, const struct drive_options *options)
                                     .block = i * TRANSFER_MAX,
                                     .direction = drive_direction(drive)};
 
-            job.offset = machine_random(drive, RUN_NBYTES - job.nbytes + 1);
+            job.offset = drive_offset(drive, job.run, job.nbytes);
             drive_begin(drive, &job);
             error = queue_submit(&queue, job.run->paddr + job.offset, job.nbytes, job.direction,
                                  job.block, &tag);

@@ -143,6 +143,9 @@ static void drive_text(const struct drive_call *call, const struct drive_style *
            call->options.broken ? style->left_out : style->summary);
     if (result->violation != NULL)
         printf("        %s\n", result->violation);
+    if (result->misuses != 0)
+        printf("        %" PRIu64 " reports of the misuse checker; the first: %s\n",
+               result->misuses, result->misuse);
     fflush(stdout);
 }
 
@@ -184,6 +187,8 @@ static void drive_json_style(struct json *json, const struct drive_style *style,
     json_number(json, "segments", result->segments);
     json_number(json, "failed", result->failed);
     json_number(json, "faults", result->faults);
+    json_number(json, "misuses", result->misuses);
+    json_string(json, "misuse", result->misuse);
     json_number(json, "wrong", result->wrong);
     json_string(json, "violation", result->violation != NULL ? result->violation : "");
     json_close(json, '}');

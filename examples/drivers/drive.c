@@ -436,5 +436,5 @@ int drive_run(const struct drive_style *style, const struct drive_options *optio
 bool drive_is_good(const struct drive_result *result)
 {
     return result->wrong == 0 && result->failed == 0 && result->faults == 0 &&
-           result->violation == NULL;
+           result->misuses == 0 && result->violation == NULL;
 }

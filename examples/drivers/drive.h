@@ -50,6 +50,8 @@ struct drive_result {
     uint64_t segments;     /* of lists */
     uint64_t failed;       /* transfers that were refused, or that the device called failed */
     uint64_t wrong;        /* bytes that were not what they had to be, anywhere */
+    uint64_t misuses;      /* reports of the misuse checker (cma/misuse.h) */
+    char misuse[256];      /* the first of them */
     uint64_t faults;       /* accesses of the device that led nowhere, or elsewhere */
     const char *violation; /* what does not hold in the end; NULL: all does */
 };

@@ -4,6 +4,8 @@
  */
 #include "machine.h"
 
+#include "../../ports/sim/driver.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,6 +218,30 @@ static int machine_bounce(struct drive *drive)
     return error;
 }
 
+static void machine_report(void *ctx, const struct cma_misuse_report *report)
+{
+    struct drive *drive = ctx;
+
+    if (drive->result->misuses++ == 0)
+        (void)cma_misuse_sentence(report, drive->result->misuse, sizeof(drive->result->misuse));
+}
+
+/* Somebody who looks at each call of the driver, and at each access of the CPU and the device. */
+static int machine_watch(struct drive *drive)
+{
+    struct cma_misuse_config config = {
+        .report = machine_report, .ctx = drive, .nentries = 256, .nlines = 64u << 10};
+    uint64_t nbytes = cma_misuse_size(&config);
+    int error;
+
+    drive->misuse_storage = calloc(1, nbytes);
+    error =
+        cma_misuse_init(&drive->misuse, &drive->system.dma, &config, drive->misuse_storage, nbytes);
+    if (error == 0)
+        driver_watch(drive->sim, &drive->misuse);
+    return error;
+}
+
 /* The device as it is, and as libcma is told that it is. */
 static int machine_device(struct drive *drive, const struct drive_options *options)
 {
@@ -233,7 +259,8 @@ static int machine_device(struct drive *drive, const struct drive_options *optio
     struct simdev_config bus = {.name = style->name,
                                 .windows = style->windows,
                                 .daddr_last = style->mask,
-                                .snoops = style->snoops};
+                                .snoops = style->snoops,
+                                .tag = &drive->device};
 
     while (config.nwindows < 2 && style->windows[config.nwindows].nbytes != 0)
         config.nwindows++;
@@ -272,6 +299,8 @@ int machine_make(struct drive *drive, const struct drive_options *options)
     if (error == 0)
         error = machine_bounce(drive);
     if (error == 0)
+        error = machine_watch(drive);
+    if (error == 0)
         error = machine_device(drive, options);
     if (error == 0)
         error = machine_runs(drive);
@@ -291,6 +320,8 @@ static const char *machine_judge(struct drive *drive)
     drive->result->bounced = stats.nmaps;
     if (stats.used_nbytes != 0)
         return "bounce memory is still in use";
+    if (cma_misuse_unseen(&drive->misuse) != 0)
+        return "the misuse checker has not seen everything";
     if (!cma_bounce_check(&drive->bounce))
         return "the bounce pool's books are wrong";
     if (cma_bounce_destroy(&drive->bounce) != 0)
@@ -311,10 +342,16 @@ void machine_end(struct drive *drive)
         free(drive->runs[i].shadow);
     }
     drive->result->faults = stats->truncated + stats->refused + stats->bus_errors;
+    if (drive->misuse_storage != NULL) {
+        cma_misuse_device_gone(&drive->misuse, &drive->device, CMA_SITE);
+        sim_watch(drive->sim, NULL);
+        cma_misuse_exit(&drive->misuse);
+    }
     if (drive->bounce_storage != NULL && drive->result->violation == NULL)
         drive->result->violation = machine_judge(drive);
     free(drive->driver_storage);
     free(drive->bounce_storage);
+    free(drive->misuse_storage);
     free(drive->storage);
     free(drive->store);
     if (drive->sim != NULL)

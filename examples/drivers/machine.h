@@ -10,6 +10,7 @@
 #include "simulated.h"
 
 #include <cma/bounce.h>
+#include <cma/misuse.h>
 #include <cma/system.h>
 
 #define RUNS 24u
@@ -34,10 +35,11 @@ struct drive {
     struct cma_zone zones[3];
     struct cma_system system;
     struct cma_bounce bounce;
+    struct cma_misuse misuse;
     struct cma_bus_window windows[2];
     struct cma_device device;
     struct simulated simulated;
-    void *storage, *bounce_storage, *driver_storage;
+    void *storage, *bounce_storage, *misuse_storage, *driver_storage;
     uint8_t *store;
     struct drive_run runs[RUNS];
     uint64_t random;

@@ -19,13 +19,14 @@ static void tell(const struct drive_style *style, const char *how,
                  const struct drive_result *result)
 {
     printf("drivers: %-7s %-9s %7llu transfers, %10llu bytes, %6llu bounced, %7llu segments, "
-           "%llu failed, %llu faults, %llu wrong%s%s\n",
+           "%llu failed, %llu faults, %llu misuses, %llu wrong%s%s\n%s%s",
            style->name, how, (unsigned long long)result->transfers,
            (unsigned long long)result->nbytes, (unsigned long long)result->bounced,
            (unsigned long long)result->segments, (unsigned long long)result->failed,
-           (unsigned long long)result->faults, (unsigned long long)result->wrong,
-           result->violation != NULL ? ": " : "",
-           result->violation != NULL ? result->violation : "");
+           (unsigned long long)result->faults, (unsigned long long)result->misuses,
+           (unsigned long long)result->wrong, result->violation != NULL ? ": " : "",
+           result->violation != NULL ? result->violation : "", result->misuse,
+           result->misuses != 0 ? "\n" : "");
     fflush(stdout);
 }
 

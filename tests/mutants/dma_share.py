@@ -70,6 +70,7 @@ MUTANTS = [
      "    } else if (stream_shares_lines(device, request) && request->nbytes == 0) {", drivers("offset")),
     ("window: a sync of a part of a bounced buffer copies its beginning", "dma/stream.c",
      "        place->bounce->ops->copy(place->bounce, place->paddr, place->last - place->daddr + 1, true);",
-     "        place->bounce->ops->copy(place->bounce, place->paddr & ~(cma_paddr_t)63, place->last - place->daddr + 1, true);",
+     "        place->bounce->ops->copy(place->bounce, place->paddr & ~(cma_paddr_t)63,\n"
+     "                                 place->last - place->daddr + 1, true);",
      drivers("window")),
 ]

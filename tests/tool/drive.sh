@@ -52,7 +52,7 @@ grep -q '^bounce' "$tmp/out" && fail "a style that was not asked for"
 # All of them, and what each is about happens.
 "$CMA" drive --json --transfers 1500 --seed 5 >"$tmp/json" || fail "exit code $?"
 holds '.seed == 5 and (.broken | not) and [.styles[].style] == ["bounce", "list", "ring", "offset", "window"]'
-holds '.styles | all(.wrong == 0 and .failed == 0 and .faults == 0 and .violation == "" and
+holds '.styles | all(.wrong == 0 and .failed == 0 and .faults == 0 and .misuses == 0 and .violation == "" and
     .transfers >= 1500 and .bytes > 100 * .transfers)'
 holds '[.styles[] | select(.bounced > 500) | .style] == ["bounce", "offset", "window"]'
 holds '[.styles[] | select(.segments > .transfers) | .style] == ["list"]'

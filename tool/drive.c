@@ -136,11 +136,11 @@ static int drive_parse(struct drive_call *call, int argc, char **argv)
 static void drive_text(const struct drive_call *call, const struct drive_style *style,
                        const struct drive_result *result)
 {
-    printf("%-7s %9" PRIu64 " %12" PRIu64 " %9" PRIu64 " %9" PRIu64 " %7" PRIu64 " %7" PRIu64
-           " %9" PRIu64 "  %s%s\n",
+    printf("%-7s %9" PRIu64 " %10" PRIu64 " %7" PRIu64 " %8" PRIu64 " %6" PRIu64 " %6" PRIu64
+           " %8" PRIu64 "  %s%s\n",
            style->name, result->transfers, result->nbytes, result->bounced, result->segments,
            result->failed, result->faults, result->wrong, call->options.broken ? "left out: " : "",
-           call->options.broken ? style->left_out : style->summary);
+           call->options.broken ? style->left_out : style->about);
     if (result->violation != NULL)
         printf("        %s\n", result->violation);
     if (result->misuses != 0)
@@ -209,7 +209,7 @@ int verb_drive(int argc, char **argv)
         json_bool(&json, "broken", call.options.broken);
         json_open(&json, "styles", '[');
     } else {
-        printf("%-7s %9s %12s %9s %9s %7s %7s %9s\n", "style", "transfers", "bytes", "bounced",
+        printf("%-7s %9s %10s %7s %8s %6s %6s %8s\n", "style", "transfers", "bytes", "bounced",
                "segments", "failed", "faults", "wrong");
     }
     for (uint32_t i = 0; i < call.nstyles; i++) {

@@ -15,6 +15,7 @@ static const struct drive_style styles[] = {
     {
         .name = "bounce",
         .summary = "a device with 24 address lines on a board of 128 MiB",
+        .about = "24 address lines",
         .left_out = "that it has but 24 address lines",
         .driver = DRIVE_NARROW,
         .board = "drivers",
@@ -27,6 +28,7 @@ static const struct drive_style styles[] = {
     {
         .name = "list",
         .summary = "scatter and gather: segments of 64 KiB that cross no line of 128 KiB",
+        .about = "64 KiB segments, 128 KiB boundary",
         .left_out = "how long segments may be, and what they may not cross",
         .driver = DRIVE_LIST,
         .board = "drivers",
@@ -41,6 +43,7 @@ static const struct drive_style styles[] = {
     {
         .name = "ring",
         .summary = "rings and packets for a device that sees no cache",
+        .about = "sees no cache",
         .left_out = "all cleaning and invalidating of the cache",
         .driver = DRIVE_RING,
         .board = "drivers",
@@ -52,6 +55,7 @@ static const struct drive_style styles[] = {
     {
         .name = "offset",
         .summary = "behind a bus that moves addresses, each half of memory elsewhere",
+        .about = "a bus that moves addresses",
         .left_out = "the bus's offsets (dma-ranges)",
         .driver = DRIVE_QUEUE,
         .board = "drivers",
@@ -64,6 +68,7 @@ static const struct drive_style styles[] = {
     {
         .name = "window",
         .summary = "Russell King's case: a DMA window of 64 MiB, the default area in highmem",
+        .about = "a window of 64 MiB, area in highmem",
         .left_out = "where the window ends",
         .driver = DRIVE_RING,
         .board = "window-64m",

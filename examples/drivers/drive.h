@@ -21,6 +21,7 @@ enum drive_driver { DRIVE_NARROW, DRIVE_LIST, DRIVE_RING, DRIVE_QUEUE };
 struct drive_style {
     const char *name;
     const char *summary;
+    const char *about;    /* the same in a word or two */
     const char *left_out; /* what is left out with options.broken */
     enum drive_driver driver;
     /* The board: also a device tree, examples/boards/BOARD.dts. */

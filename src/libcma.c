@@ -62,6 +62,7 @@
 #include "dma/device.c"
 #include "dma/consistent.c"
 #include "dma/bounce.c"
+#include "dma/restricted.c"
 #include "dma/handover.c"
 #include "dma/reach.c"
 #include "dma/stream.c"

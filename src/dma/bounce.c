@@ -464,7 +464,7 @@ static const struct cma_bounce_ops bounce_ops = {
     .copy = bounce_copy,
     .unmap = bounce_unmap,
     .nbytes_max = bounce_nbytes_max,
-    .coherent = NULL,
+    .coherent = &cma__restricted_ops,
 };
 
 /* --- whole pages, for coherent memory ------------------------------------------------------ */

@@ -73,6 +73,8 @@
 #include "dma/contiguous.c"
 #include "dma/nosleep.c"
 #include "dma/pool.c"
+#include "dma/pool_lane.c"
+#include "dma/pool_chunk.c"
 #include "dma/promise.c"
 #include "dma/share.c"
 #include "dma/system.c"

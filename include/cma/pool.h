@@ -75,8 +75,13 @@ struct cma_dma_pool_cache {
     uint32_t slot[CMA_DMA_POOL_CACHE_SLOTS]; /* private, atomic: numbers, also hints */
 };
 
-struct cma_dma_pool_row;   /* private: src/dma/pool.c */
-struct cma_dma_pool_chunk; /* private */
+/* private: where the items of a row of numbers lie: at number * stride_nbytes from here. (So these
+ * are not in the row, but before it, and perhaps below 0.) */
+struct cma_dma_pool_row {
+    cma_daddr_t daddr;
+    uintptr_t vaddr;
+};
+struct cma_dma_pool_chunk; /* private: src/dma/pool.h */
 
 struct cma_dma_pool {
     /* private. Read by all, written at boot: */
@@ -86,10 +91,12 @@ struct cma_dma_pool {
     const struct cma_port *port;
     uint32_t ncaches;
     uint32_t row_shift; /* number >> row_shift: its row */
-    uint32_t row_nitems, last_nitems;
-    uint32_t row_nbytes, stride_nbytes;
+    uint32_t stride_nbytes;
+    uint32_t nnumbers;
+    uint32_t dressed; /* not 0: bytes are looked at in each call */
+    uint32_t row_nitems, last_nitems, row_nbytes;
     uint32_t chunk_nrows, chunk_nitems;
-    uint32_t nchunks, nnumbers;
+    uint32_t nchunks;
     struct cma_device *device;
     struct cma_dma_pool_config config;
     struct cma_coherent_request request; /* of a chunk */
@@ -105,6 +112,35 @@ struct cma_dma_pool {
     uint32_t scanned; /* atomic: where the next search for a lost item begins */
     uint32_t refused; /* atomic */
     uint32_t damaged; /* atomic */
+    uint32_t nlanes;
+    uint32_t names[4]; /* a bit for each name of a lane that is in use */
+    struct cma_dma_pool_lane *lanes;
+};
+
+/*
+ * A lane: a cache of items for who is alone with it, one call at a time: a thread, a queue of which
+ * the driver has the lock, a handler with interrupts off. (Processors' caches serve anybody.) Its
+ * calls use no locked instruction, so they cost half of the others. What a lane handed out is given
+ * back through it, and what it holds idle nobody else gets: it gives that up when it is drained,
+ * and in the first free after some allocation was refused.
+ */
+#define CMA__DMA_POOL_STAMP 1024u /* private: one allocation further, in a stamp */
+#define CMA__DMA_POOL_IDLE 1u     /* private */
+#define CMA_DMA_POOL_LANES 127      /* of a pool */
+#define CMA_DMA_POOL_LANE_SLOTS 167 /* 4 KiB in all, where pointers have 64 bits */
+struct cma_dma_pool_lane {
+    /* private. All that the short ways look at is in this line; the last four never change: */
+    CMA__CACHE_LINE struct cma_dma_item *top; /* of the slots in use, one further */
+    struct cma_dma_item *floor;               /* no item is to be had the short way at or below */
+    struct cma_dma_item *limit; /* atomic: none is taken back the short way at or above */
+    uint32_t *states;           /* the pool's, as also: */
+    const struct cma_dma_pool_row *rows;
+    uint32_t row_shift, stride_nbytes, nnumbers;
+    uint32_t tag; /* what the words of its items say beside their stamps */
+    struct cma_dma_pool *pool;
+    struct cma_dma_pool_lane *next;
+    uint32_t drawn; /* items that it has of the pool, idle or handed out */
+    struct cma_dma_item slot[CMA_DMA_POOL_LANE_SLOTS]; /* as they are handed out next */
 };
 
 struct cma_dma_pool_stats {
@@ -179,6 +215,86 @@ CMA_MUST_CHECK int cma_dma_pool_alloc(struct cma_dma_pool *pool, uint32_t flags,
  * (freed already: also when it is somebody else's by now). A call that fails changes nothing.
  */
 CMA_MUST_CHECK int cma_dma_pool_free(struct cma_dma_pool *pool, const struct cma_dma_item *item);
+
+/*
+ * Makes a lane of a pool. Returns 0, CMA_EINVAL (not aligned to 64) or CMA_ENOSPC (the pool has
+ * CMA_DMA_POOL_LANES already). `lane` lives until it is ended.
+ */
+CMA_MUST_CHECK int cma_dma_pool_lane_init(struct cma_dma_pool_lane *lane,
+                                          struct cma_dma_pool *pool);
+
+/* As cma_dma_pool_alloc and cma_dma_pool_free, for one caller at a time. An item that is live, but
+ * that this lane did not hand out, is refused with CMA_EPERM, and so is a lane's by
+ * cma_dma_pool_free. */
+CMA_MUST_CHECK int cma__dma_pool_lane_alloc(struct cma_dma_pool_lane *lane, uint32_t flags,
+                                            struct cma_dma_item *item,
+                                            struct cma_refusal *refusal);
+CMA_MUST_CHECK int cma__dma_pool_lane_free(struct cma_dma_pool_lane *lane,
+                                           const struct cma_dma_item *item);
+
+/*
+ * They are inline because they are about as short as a call is. Each of a slot's words is read as it
+ * was written, one by one: what was written in halves just before is slow to read as a whole.
+ */
+CMA_MUST_CHECK static inline int cma_dma_pool_lane_alloc(struct cma_dma_pool_lane *lane,
+                                                         uint32_t flags, struct cma_dma_item *item,
+                                                         struct cma_refusal *refusal)
+{
+    struct cma_dma_item *top = lane->top;
+    uint32_t *states = lane->states;
+    uint32_t number, stamp;
+
+    if (top <= lane->floor || flags != 0) {
+        return cma__dma_pool_lane_alloc(lane, flags, item, refusal);
+    }
+    number = top[-1].number;
+    stamp = top[-1].stamp;
+    item->vaddr = top[-1].vaddr;
+    item->daddr = top[-1].daddr;
+    item->number = number;
+    lane->top = top - 1;
+    __atomic_store_n(&states[number], stamp ^ lane->tag, __ATOMIC_RELEASE);
+    item->stamp = stamp;
+    return 0;
+}
+
+CMA_MUST_CHECK static inline int cma_dma_pool_lane_free(struct cma_dma_pool_lane *lane,
+                                                        const struct cma_dma_item *item)
+{
+    struct cma_dma_item *top = lane->top;
+    uint32_t *states = lane->states;
+    uint32_t number = item->number, stamp = item->stamp;
+    const struct cma_dma_pool_row *row;
+    cma_daddr_t daddr;
+    uintptr_t vaddr;
+    uint64_t offset;
+
+    if (number >= lane->nnumbers || top >= __atomic_load_n(&lane->limit, __ATOMIC_RELAXED) ||
+        __atomic_load_n(&states[number], __ATOMIC_RELAXED) != (stamp ^ lane->tag)) {
+        return cma__dma_pool_lane_free(lane, item);
+    }
+    row = &lane->rows[number >> lane->row_shift];
+    offset = (uint64_t)number * lane->stride_nbytes;
+    vaddr = row->vaddr + (uintptr_t)offset;
+    daddr = row->daddr + offset;
+    if ((uintptr_t)item->vaddr != vaddr || item->daddr != daddr) {
+        return cma__dma_pool_lane_free(lane, item);
+    }
+    top->vaddr = (void *)vaddr;
+    top->daddr = daddr;
+    top->number = number;
+    lane->top = top + 1;
+    __atomic_store_n(&states[number], stamp + CMA__DMA_POOL_IDLE, __ATOMIC_RELEASE);
+    top->stamp = stamp + CMA__DMA_POOL_STAMP;
+    return 0;
+}
+
+/* Gives the pool what the lane holds idle; returns how many items. The lane's user. */
+uint32_t cma_dma_pool_lane_drain(struct cma_dma_pool_lane *lane);
+
+/* The same, and ends it. Returns 0, or CMA_EBUSY (items that it handed out are live; nothing has
+ * changed then). The lane's user. */
+CMA_MUST_CHECK int cma_dma_pool_lane_end(struct cma_dma_pool_lane *lane);
 
 /* The live item that `daddr` lies in, for devices that answer with an address: 0 and *item (that
  * begins at or before daddr), CMA_ENOENT (none of the pool's), CMA_EBADF (it is not live). */

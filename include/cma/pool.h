@@ -124,8 +124,8 @@ struct cma_dma_pool {
  * back through it, and what it holds idle nobody else gets: it gives that up when it is drained,
  * and in the first free after some allocation was refused.
  */
-#define CMA__DMA_POOL_STAMP 1024u /* private: one allocation further, in a stamp */
-#define CMA__DMA_POOL_IDLE 1u     /* private */
+#define CMA__DMA_POOL_STAMP 1024u   /* private: one allocation further, in a stamp */
+#define CMA__DMA_POOL_IDLE 1u       /* private */
 #define CMA_DMA_POOL_LANES 127      /* of a pool */
 #define CMA_DMA_POOL_LANE_SLOTS 167 /* 4 KiB in all, where pointers have 64 bits */
 struct cma_dma_pool_lane {
@@ -227,14 +227,13 @@ CMA_MUST_CHECK int cma_dma_pool_lane_init(struct cma_dma_pool_lane *lane,
  * that this lane did not hand out, is refused with CMA_EPERM, and so is a lane's by
  * cma_dma_pool_free. */
 CMA_MUST_CHECK int cma__dma_pool_lane_alloc(struct cma_dma_pool_lane *lane, uint32_t flags,
-                                            struct cma_dma_item *item,
-                                            struct cma_refusal *refusal);
+                                            struct cma_dma_item *item, struct cma_refusal *refusal);
 CMA_MUST_CHECK int cma__dma_pool_lane_free(struct cma_dma_pool_lane *lane,
                                            const struct cma_dma_item *item);
 
 /*
- * They are inline because they are about as short as a call is. Each of a slot's words is read as it
- * was written, one by one: what was written in halves just before is slow to read as a whole.
+ * They are inline because they are about as short as a call is. Each of a slot's words is read as
+ * it was written, one by one: what was written in halves just before is slow to read as a whole.
  */
 CMA_MUST_CHECK static inline int cma_dma_pool_lane_alloc(struct cma_dma_pool_lane *lane,
                                                          uint32_t flags, struct cma_dma_item *item,

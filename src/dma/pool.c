@@ -75,12 +75,12 @@ static CMA__APART uint32_t pool_refill(struct cma_dma_pool *pool, struct cma_dma
 
     if (pool->nstack != 0) {
         number = pool->stack[--pool->nstack];
-        atom_store(&pool->states[number],
-                   pool_issue(atom_peek(&pool->states[number]), POOL_HELD));
+        atom_store(&pool->states[number], pool_issue(atom_peek(&pool->states[number]), POOL_HELD));
     }
     if (cache != NULL) {
         uint32_t top = atom_peek(&cache->top);
-        uint32_t more = (uint32_t)bits_min(pool_allowance(pool, POOL_BATCH), CMA_DMA_POOL_CACHE_SLOTS - top);
+        uint32_t more =
+            (uint32_t)bits_min(pool_allowance(pool, POOL_BATCH), CMA_DMA_POOL_CACHE_SLOTS - top);
 
         pool->nstack -= more;
         for (uint32_t i = 0; i < more; i++) {
@@ -314,8 +314,8 @@ int cma_dma_pool_free(struct cma_dma_pool *pool, const struct cma_dma_item *item
     struct cma_dma_pool_cache *cache = NULL;
     uint32_t top = CMA_DMA_POOL_CACHE_SLOTS;
 
-    if (item->number >= pool->nnumbers ||
-        atom_load(&pool->states[item->number]) != word || !pool_is_there(pool, item)) {
+    if (item->number >= pool->nnumbers || atom_load(&pool->states[item->number]) != word ||
+        !pool_is_there(pool, item)) {
         return cma__pool_judge(pool, item);
     }
     if (pool->ncaches != 0) {

@@ -30,7 +30,7 @@ enum {
     POOL_STAMP = CMA__DMA_POOL_STAMP
 };
 _Static_assert(POOL_IDLE == CMA__DMA_POOL_IDLE, "as lanes write it");
-_Static_assert(CMA_DMA_POOL_LANES * POOL_LANE == POOL_LANES, "a lane's name fits");
+_Static_assert(CMA_DMA_POOL_LANES *POOL_LANE == POOL_LANES, "a lane's name fits");
 
 enum pool_use { POOL_UNUSED, POOL_COMING, POOL_USED, POOL_GOING };
 

@@ -12,7 +12,8 @@
 
 #define POOL_NUMBERS_MAX (UINT32_C(1) << 31)
 
-/* --- looking at all numbers ----------------------------------------------------------------------------- */
+/* --- looking at all numbers
+ * ----------------------------------------------------------------------------- */
 
 /* Puts the loose ones among these numbers onto the stack. */
 static uint32_t pool_drain_window(struct cma_dma_pool *pool, uint32_t first, uint32_t last)

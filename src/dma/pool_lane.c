@@ -6,9 +6,9 @@
  *                  <-- spill --               <-- plain store --
  *
  * One call at a time uses a lane, by the caller's promise. So its slots are exact, unlike those of
- * processors' caches, and the words of its items, idle or handed out, are written by it alone: plain
- * loads and stores are enough, there is no locked instruction at all. That stays so because the
- * word of an item that is out names its lane, and only through that one is it taken back: every
+ * processors' caches, and the words of its items, idle or handed out, are written by it alone:
+ * plain loads and stores are enough, there is no locked instruction at all. That stays so because
+ * the word of an item that is out names its lane, and only through that one is it taken back: every
  * other call sees the name and refuses, without writing. Which is why second frees need no swap to
  * be noticed, even at the same instant: one of the two is not the lane's, or comes after the other.
  *

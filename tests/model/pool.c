@@ -4,10 +4,10 @@
  *
  *     pool [--ops N] [--seed S]
  *
- * Pools of random lengths, alignments, boundaries, chunks and numbers of caches and lanes. Random operations
- * in random order, by threads that say they run on any processor: items are handed out, found,
- * freed rightly and in every wrong way; pools grow, are drained, fail to be destroyed and are
- * destroyed. The oracle keeps a list of live items, each filled with its own bytes, and the
+ * Pools of random lengths, alignments, boundaries, chunks and numbers of caches and lanes. Random
+ * operations in random order, by threads that say they run on any processor: items are handed out,
+ * found, freed rightly and in every wrong way; pools grow, are drained, fail to be destroyed and
+ * are destroyed. The oracle keeps a list of live items, each filled with its own bytes, and the
  * addresses of all chunks' bytes that any of them has covered. It looks for overlaps by comparing
  * with each.
  */
@@ -301,7 +301,8 @@ static void model_check(struct pool_model *model)
     POOL_REQUIRE(stats.nitems == model->nitems && stats.live == model->nlive && stats.damaged == 0,
                  "%u items, %u live, %u damaged", stats.nitems, stats.live, stats.damaged);
     POOL_REQUIRE(stats.most_out >= model->most && stats.most_out <= model->nitems, "high water");
-    POOL_REQUIRE(model->ncpus + model->nlanes != 0 || (stats.most_out == model->most && stats.cached == 0),
+    POOL_REQUIRE(model->ncpus + model->nlanes != 0 ||
+                     (stats.most_out == model->most && stats.cached == 0),
                  "high water without caches");
     while (cma_dma_pool_next(&model->pool, &number, &item) == 0) {
         uint32_t i = 0;

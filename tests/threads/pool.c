@@ -7,9 +7,9 @@
  * Fewer caches than threads, and threads change among them in the middle of a call; in a second
  * round there are none. Each item that a thread has it writes to without any atomics: an item that
  * two have, or that changes hands too early, is a data race. The pool is nearly dry, so refills,
- * spills, scrapes and drains run into each other, and lanes are asked for what they hold; growing and looking go on meanwhile. Some items
- * are put on a board where two threads try to free them at the same time: exactly one may succeed.
- * At the end every item must be there, once.
+ * spills, scrapes and drains run into each other, and lanes are asked for what they hold; growing
+ * and looking go on meanwhile. Some items are put on a board where two threads try to free them at
+ * the same time: exactly one may succeed. At the end every item must be there, once.
  */
 #include "../support/pool_board.h"
 
@@ -62,9 +62,8 @@ static bool worker_get(struct pool_worker *worker)
     int error;
 
     worker->own[worker->nheld] = worker_below(worker, 2) == 0;
-    error = worker->own[worker->nheld]
-                ? cma_dma_pool_lane_alloc(&worker->lane, 0, item, NULL)
-                : cma_dma_pool_alloc(&worker->shared->pool, 0, item, NULL);
+    error = worker->own[worker->nheld] ? cma_dma_pool_lane_alloc(&worker->lane, 0, item, NULL)
+                                       : cma_dma_pool_alloc(&worker->shared->pool, 0, item, NULL);
     POOL_REQUIRE(error == 0 || error == CMA_ENOMEM, "alloc: %s", cma_strerror(error));
     if (error != 0) {
         worker->refused++;
@@ -134,7 +133,8 @@ static void worker_race(struct pool_worker *worker)
     }
     (void)pthread_barrier_wait(&shared->pair[pair]);
     error = worker_free(worker, item, own);
-    POOL_REQUIRE(error == 0 || error == CMA_EBADF || error == CMA_EPERM, "freed at once: %s", cma_strerror(error));
+    POOL_REQUIRE(error == 0 || error == CMA_EBADF || error == CMA_EPERM, "freed at once: %s",
+                 cma_strerror(error));
     (void)__atomic_add_fetch(&shared->freed[pair], error == 0, __ATOMIC_RELAXED);
     (void)pthread_barrier_wait(&shared->pair[pair]);
     POOL_REQUIRE(__atomic_load_n(&shared->freed[pair], __ATOMIC_RELAXED) == 1, "freed %u times",

@@ -323,9 +323,9 @@ static void test_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all),       cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_gives_up),  cmocka_unit_test(test_few_items),
-        cmocka_unit_test(test_scrapes),   cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_all),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_gives_up), cmocka_unit_test(test_few_items),
+        cmocka_unit_test(test_scrapes),  cmocka_unit_test(test_ends),
         cmocka_unit_test(test_bytes),
     };
 

@@ -387,9 +387,14 @@ static int bounce_judge_run(const struct bounce_run *run, const struct cma_devic
     if (run->slot.device != device) {
         return CMA_EPERM;
     }
+    /* Contiguous memory of a restricted device is synced by its address too, but never unmapped. */
+    if (run->slot.state == BOUNCE_COHERENT
+            ? whole
+            : run->slot.state != BOUNCE_MAPPED || run->slot.direction != (uint8_t)direction) {
+        return CMA_EINVAL;
+    }
     /* An address in the padding is far behind the end, or before the beginning and wraps. */
-    if (run->slot.state != BOUNCE_MAPPED || run->slot.direction != (uint8_t)direction ||
-        into >= run->nbytes || nbytes > run->nbytes - into || (whole && nbytes != run->nbytes)) {
+    if (into >= run->nbytes || nbytes > run->nbytes - into || (whole && nbytes != run->nbytes)) {
         return CMA_EINVAL;
     }
     return 0;
@@ -427,7 +432,7 @@ static void bounce_copy(struct cma_bounce *bounce, cma_paddr_t bounced, uint64_t
     guard_unlock(port, &bounce->lock, state);
     cma__assert(found && bounced >= run.bounced && bounced - run.bounced < run.nbytes &&
                 nbytes <= run.nbytes - (bounced - run.bounced));
-    if (!found) {
+    if (!found || run.slot.state == BOUNCE_COHERENT) {
         return;
     }
     paddr = run.slot.paddr + (bounced - run.bounced);

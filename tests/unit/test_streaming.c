@@ -21,6 +21,8 @@
 #include "../../ports/sim/sim.h"
 #include "../../ports/sim/simdev.h"
 
+#include "../../src/dma/device.h"
+
 #define PAGE 4096u
 #define LINE 64u
 #define BASE 0x80000000u
@@ -409,6 +411,43 @@ static void test_pool_out_of_reach(void **state)
     }
 }
 
+/* Contiguous memory out of a pool is the pool's, and yet itself: there is nothing to copy. */
+static void test_contiguous_in_a_pool(void **state)
+{
+    struct part *part = &bench->parts[3];
+    uint8_t bytes[2 * PAGE], seen[2 * PAGE];
+    cma_paddr_t paddr;
+
+    (void)state;
+    assert_int_equal(cma__bounce_take_pages(&bench->pool, &part->device, 2, 0, 0, &paddr, NULL),
+                     CMA_ERANGE);
+    part->device.config.coherent_mask = LOW_LAST;
+    assert_int_equal(cma__bounce_take_pages(&bench->pool, &part->device, 2, 0, 0, &paddr, NULL), 0);
+    for (uint32_t round = 0; round < 20; round++) {
+        memset(bytes, (int)below(256), sizeof(bytes));
+        sim_write_paddr(bench->sim, paddr, bytes, sizeof(bytes));
+        assert_int_equal(cma_dma_sync_for_device(&part->device, paddr, 2 * PAGE, CMA_BIDIRECTIONAL),
+                         0);
+        sim_read_paddr(bench->sim, paddr, seen, sizeof(seen));
+        assert_true(simdev_read(&part->dev, paddr, seen, sizeof(seen)));
+        assert_memory_equal(seen, bytes, sizeof(bytes));
+        memset(&bytes[PAGE], (int)below(256), PAGE);
+        assert_true(simdev_write(&part->dev, paddr + PAGE, &bytes[PAGE], PAGE));
+        assert_int_equal(cma_dma_sync_for_cpu(&part->device, paddr + PAGE, PAGE, CMA_BIDIRECTIONAL),
+                         0);
+        sim_read_paddr(bench->sim, paddr, seen, sizeof(seen));
+        assert_memory_equal(seen, bytes, sizeof(bytes));
+    }
+    assert_int_equal(cma_dma_sync_for_cpu(&part->device, paddr + 1, 2 * PAGE, CMA_TO_DEVICE),
+                     CMA_EINVAL);
+    assert_int_equal(cma_dma_sync_for_cpu(&bench->parts[4].device, paddr, PAGE, CMA_TO_DEVICE),
+                     CMA_EPERM);
+    assert_int_equal(cma_dma_unmap(&part->device, paddr, 2 * PAGE, CMA_BIDIRECTIONAL, 0),
+                     CMA_EINVAL);
+    assert_int_equal(cma__bounce_judge_pages(&bench->pool, &part->device, paddr, 2, true), 0);
+    cma__bounce_put_pages(&bench->pool, paddr);
+}
+
 /* Slots of two mappings never share a line. */
 static void test_slots_and_lines(void **state)
 {
@@ -542,6 +581,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_shared_lines, create, destroy),
         cmocka_unit_test_setup_teardown(test_single_and_page, create, destroy),
         cmocka_unit_test_setup_teardown(test_pool_out_of_reach, create, destroy),
+        cmocka_unit_test_setup_teardown(test_contiguous_in_a_pool, create, destroy),
         cmocka_unit_test_setup_teardown(test_slots_and_lines, create, destroy),
         cmocka_unit_test_setup_teardown(test_lists, create, destroy),
     };

@@ -300,8 +300,7 @@ static void test_reach_of_each_source(void **state)
                     cma_device_admit(&device, &board.system.guarantees, &promise, &promised, NULL),
                     0);
             }
-            while (n < 8 &&
-                   cma_dma_alloc_coherent(&device, &request, &buffers[n], &refusal) == 0) {
+            while (n < 8 && cma_dma_alloc_coherent(&device, &request, &buffers[n], &refusal) == 0) {
                 assert_true(buffers[n].daddr + 4 * PAGE - 1 <= mask);
                 n++;
             }

@@ -95,6 +95,10 @@ MUTANTS = [
      "        port->window_unmap(port->ctx, buffer->vaddr, nbytes);\n"
      "        /* Before the addresses are somebody else's. */\n        guard_tlb_flush(port);\n",
      "        port->window_unmap(port->ctx, buffer->vaddr, nbytes);\n", HANDOVER),
+    ("addresses go back before the flush", HAND,
+     "        guard_tlb_flush(port);\n        device_window_ops(window)->put(window, buffer->vaddr, reserved);\n",
+     "        device_window_ops(window)->put(window, buffer->vaddr, reserved);\n        guard_tlb_flush(port);\n",
+     HANDOVER),
     ("addresses are never given back", HAND,
      "        device_window_ops(window)->put(window, buffer->vaddr, reserved);\n",
      "        (void)reserved;\n", HANDOVER),

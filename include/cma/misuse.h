@@ -157,7 +157,11 @@ void cma_misuse_device(struct cma_misuse *misuse, struct cma_device *device, cma
 void cma_misuse_segment(struct cma_misuse *misuse, struct cma_device *device, cma_daddr_t daddr,
                         uint64_t nbytes, struct cma_site site);
 
+#ifdef __cplusplus
+#define CMA_SITE (cma_site{__FILE__, __LINE__})
+#else
 #define CMA_SITE ((struct cma_site){__FILE__, __LINE__})
+#endif
 
 /* --- the calls, looked at -------------------------------------------------------------------
  * Each as the call that it stands for, which see; the arguments behind the site are the same. */

@@ -53,7 +53,8 @@ struct board {
     struct cma_misuse_report first; /* report */
     struct dev nic, cam, dma, old;
     void *storage, *pool_storage, *misuse_storage;
-    bool loud; /* reports are printed */
+    bool loud;  /* reports are printed */
+    bool quiet; /* they are counted only: several threads */
 };
 
 static struct board board;
@@ -71,6 +72,8 @@ static inline void board_report(void *ctx, const struct cma_misuse_report *repor
     char text[256];
 
     (void)ctx;
+    if (board.quiet)
+        return;
     if (board.first.kind == CMA_MISUSE_NONE)
         board.first = *report;
     cma_misuse_sentence(report, text, sizeof(text));
@@ -197,10 +200,12 @@ static inline void stiff_abort(void *ctx, cma_pfn_t pfn, uint32_t cookie)
     (void)cookie;
 }
 
-static inline void board_create(uint32_t nentries, uint32_t nlines, uint32_t flags)
+static inline void board_create_on(enum sim_scheduler scheduler, uint32_t nentries, uint32_t nlines,
+                                   uint32_t flags)
 {
     struct sim_memory memory = {BASE, (uint64_t)NPAGES * PAGE};
-    struct sim_config config = {.seed = 1, .memory = &memory, .nmemory = 1, .cache_nbytes = 65536};
+    struct sim_config config = {
+        .scheduler = scheduler, .seed = 1, .memory = &memory, .nmemory = 1, .cache_nbytes = 65536};
     struct cma_system_config system = {.block_order = 6};
     uint64_t nbytes;
 
@@ -226,6 +231,11 @@ static inline void board_create(uint32_t nentries, uint32_t nlines, uint32_t fla
                                      .abort = stiff_abort};
     board.mover_number = (uint32_t)cma_mover_register(&board.system.frames, &board.mover);
     board_misuse(nentries, nlines, flags);
+}
+
+static inline void board_create(uint32_t nentries, uint32_t nlines, uint32_t flags)
+{
+    board_create_on(SIM_FIBRES, nentries, nlines, flags);
 }
 
 static inline void board_destroy(void)

@@ -138,52 +138,88 @@ int cma_misuse_free_contiguous(struct cma_site site, struct cma_device *device,
 
 /* --- pools ----------------------------------------------------------------------------- */
 
-int cma_misuse_pool_alloc(struct cma_site site, struct cma_dma_pool *pool, uint32_t flags,
-                          struct cma_dma_item *item, struct cma_refusal *refusal)
+/* An item was handed out, or not, to `owner`: by the pool itself, or by a lane of it. */
+static void calls_keep_item(struct cma_site site, struct cma_dma_pool *pool, const void *owner,
+                            const struct cma_dma_item *item, int error)
 {
     struct cma_misuse_entry entry = {.device = pool->device,
-                                     .owner = pool,
+                                     .owner = owner,
                                      .nbytes = pool->config.item_nbytes,
                                      .made = site,
                                      .sort = CMA__MISUSE_ITEM};
     struct cma_misuse *misuse = pool->device->dma->misuse;
-    int error = cma_dma_pool_alloc(pool, flags, item, refusal);
 
-    if (misuse != NULL && error == 0) {
-        entry.vaddr = item->vaddr;
-        entry.daddr = item->daddr;
-        entry.flags = item->stamp;
-        if (cma_device_from_bus(pool->device, item->daddr, entry.nbytes, &entry.paddr) == 0) {
-            calls_keep(misuse, &entry);
-        }
-    } else if (misuse != NULL && item != NULL) {
+    if (misuse == NULL || item == NULL) {
+        return;
+    }
+    if (error != 0) {
         cma__misuse_failed(misuse, pool->device, site, item->daddr, entry.nbytes,
                            CMA_BIDIRECTIONAL);
+        return;
     }
+    entry.vaddr = item->vaddr;
+    entry.daddr = item->daddr;
+    entry.flags = item->stamp;
+    if (cma_device_from_bus(pool->device, item->daddr, entry.nbytes, &entry.paddr) == 0) {
+        calls_keep(misuse, &entry);
+    }
+}
+
+/* Judges an item that comes back, or, `anyway`, ends it. Returns false if it is not right. */
+static bool calls_end_item(struct cma_site site, struct cma_dma_pool *pool, const void *owner,
+                           const struct cma_dma_item *item, bool anyway)
+{
+    struct misuse_call call = {.site = site,
+                               .device = pool->device,
+                               .owner = owner,
+                               .vaddr = item->vaddr,
+                               .daddr = item->daddr,
+                               .nbytes = pool->config.item_nbytes,
+                               .sort = CMA__MISUSE_ITEM,
+                               .flags = item->stamp};
+    struct cma_misuse *misuse = pool->device->dma->misuse;
+
+    return misuse == NULL || calls_end(misuse, &call, anyway);
+}
+
+int cma_misuse_pool_alloc(struct cma_site site, struct cma_dma_pool *pool, uint32_t flags,
+                          struct cma_dma_item *item, struct cma_refusal *refusal)
+{
+    int error = cma_dma_pool_alloc(pool, flags, item, refusal);
+
+    calls_keep_item(site, pool, pool, item, error);
     return error;
 }
 
 int cma_misuse_pool_free(struct cma_site site, struct cma_dma_pool *pool,
                          const struct cma_dma_item *item)
 {
-    struct misuse_call call = {.site = site,
-                               .device = pool->device,
-                               .owner = pool,
-                               .nbytes = pool->config.item_nbytes,
-                               .sort = CMA__MISUSE_ITEM};
-    struct cma_misuse *misuse = pool->device->dma->misuse;
-    bool right = true;
-    int error;
+    bool right = calls_end_item(site, pool, pool, item, false);
+    int error = cma_dma_pool_free(pool, item);
 
-    if (misuse != NULL) {
-        call.vaddr = item->vaddr;
-        call.daddr = item->daddr;
-        call.flags = item->stamp;
-        right = calls_end(misuse, &call, false);
-    }
-    error = cma_dma_pool_free(pool, item);
     if (!right && error == 0) {
-        (void)calls_end(misuse, &call, true);
+        (void)calls_end_item(site, pool, pool, item, true);
+    }
+    return error;
+}
+
+int cma_misuse_pool_lane_alloc(struct cma_site site, struct cma_dma_pool_lane *lane, uint32_t flags,
+                               struct cma_dma_item *item, struct cma_refusal *refusal)
+{
+    int error = cma_dma_pool_lane_alloc(lane, flags, item, refusal);
+
+    calls_keep_item(site, lane->pool, lane, item, error);
+    return error;
+}
+
+int cma_misuse_pool_lane_free(struct cma_site site, struct cma_dma_pool_lane *lane,
+                              const struct cma_dma_item *item)
+{
+    bool right = calls_end_item(site, lane->pool, lane, item, false);
+    int error = cma_dma_pool_lane_free(lane, item);
+
+    if (!right && error == 0) {
+        (void)calls_end_item(site, lane->pool, lane, item, true);
     }
     return error;
 }

@@ -210,8 +210,7 @@ static enum cma_misuse_kind lines_device_entry(const struct cma_misuse *misuse,
     enum cma_misuse_kind kind = CMA_MISUSE_NONE;
     uint32_t i, end, minds = CMA__LINE_CPU;
 
-    if (entry->sort != CMA__MISUSE_COHERENT && entry->sort != CMA__MISUSE_ITEM &&
-        entry->direction == (write ? CMA_TO_DEVICE : CMA_FROM_DEVICE)) {
+    if (entry->direction == (write ? CMA_TO_DEVICE : CMA_FROM_DEVICE)) {
         return CMA_MISUSE_DEVICE_AGAINST;
     }
     if (lines == NULL) {

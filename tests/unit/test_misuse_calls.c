@@ -546,6 +546,25 @@ static void item_of_another_pool(bool wrong)
     pools_drop(&pools);
 }
 
+static void item_of_another_lane(bool wrong)
+{
+    static struct cma_dma_pool_lane lanes[2];
+    struct pools pools;
+    struct cma_dma_item item;
+
+    pools_make(&pools);
+    must(cma_dma_pool_lane_init(&lanes[0], &pools.one));
+    must(cma_dma_pool_lane_init(&lanes[1], &pools.one));
+    MADE(must(cma_dma_pool_lane_alloc(&lanes[0], 0, &item, NULL)));
+    dev_write(&board.nic, item.daddr, 48);
+    if (wrong)
+        BUG(whatever(cma_dma_pool_lane_free(&lanes[1], &item)));
+    must(cma_dma_pool_lane_free(&lanes[0], &item));
+    must(cma_dma_pool_lane_end(&lanes[0]));
+    must(cma_dma_pool_lane_end(&lanes[1]));
+    pools_drop(&pools);
+}
+
 static void item_used_after_free(bool wrong)
 {
     struct pools pools;
@@ -672,6 +691,7 @@ static const struct seed seeds[] = {
     SEED(left_a_ring, LEFT),
     SEED(item_freed_twice, TWICE),
     SEED(item_of_another_pool, ADDRESS),
+    SEED(item_of_another_lane, ADDRESS),
     SEED(item_used_after_free, DEVICE_ASTRAY),
     SEED(shared_read_without_bracket, CPU_READS),
     SEED(shared_device_inside_a_bracket, DEVICE_WRITES),

@@ -6,7 +6,7 @@ FILE = "dma/nosleep.c"
 UNIT = ["unit/test_nosleep"]
 CONTIGUOUS = ["unit/test_contiguous"]
 RESTRICTED = ["unit/test_restricted"]
-OWNERS = ["model/owners --ops 4000"]
+OWNERS = ["model/owners --ops 6000"]
 
 MUTANTS = [
     ("case 38: a pool by guess, outside the mask", FILE,
@@ -135,4 +135,22 @@ MUTANTS = [
     ("only the ends of a restricted buffer are looked at", "dma/handover.c",
      "    bool alike = made->source != CMA_SOURCE_PAGES && made->source != CMA_SOURCE_BOUNCE;",
      "    bool alike = made->source != CMA_SOURCE_PAGES;", RESTRICTED),
+    ("H1: coherent memory comes as it was", "dma/handover.c",
+     "        port->zero(port->ctx, made->paddr, nbytes);\n", "", OWNERS),
+    ("H2: coherent memory is not cleaned before it is uncached", "dma/handover.c",
+     "        port->clean(port->ctx, paddr, nbytes);\n        port->invalidate",
+     "        port->invalidate", OWNERS),
+    ("H3: a bounce slot keeps what was in it", "dma/bounce.c",
+     "    port->zero(port->ctx, paddr, nbytes);\n", "", OWNERS),
+    ("H3: a bounce slot is zero in the cache only", "dma/bounce.c",
+     "        port->clean(port->ctx, paddr, nbytes);\n", "", OWNERS),
+    ("H3: a buffer that is written in part is not copied in (case 42)", "dma/bounce.c",
+     "    if (direction == CMA_FROM_DEVICE || (flags & CMA_MAP_SKIP_SYNC) == 0) {\n",
+     "    if (direction != CMA_FROM_DEVICE && (flags & CMA_MAP_SKIP_SYNC) == 0) {\n", OWNERS),
+    ("H4: a device that isn't trusted shares granules", "dma/bounce.c",
+     "    if ((device->config.flags & CMA_DEVICE_UNTRUSTED) != 0) {\n        unit",
+     "    if (nbytes == 0) {\n        unit", OWNERS),
+    ("H1: exclusive memory is handed on as it was", "dma/exclusive.c",
+     "        guard_zero_vaddr(port, vaddr, exclusive_nbytes(region, plan->npages));\n", "",
+     OWNERS),
 ]

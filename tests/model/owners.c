@@ -10,9 +10,9 @@
  * looks at all bytes up to the end of the last page, by its CPU address and with its device's own
  * eyes, before it writes anything: they must be zero. Then CPU and device fill them with bytes that
  * are never zero, and some time later the memory goes back, dirty lines and all; the device writes
- * up to the very last moment, and sometimes a moment longer (H5). Who is bounced finds its own bytes
- * and zero padding (H3, H4), and gets back its own and what its device wrote. N is the number of
- * times that a device got something.
+ * up to the very last moment, and sometimes a moment longer (H5). Who is bounced finds its own
+ * bytes and zero padding (H3, H4), and gets back its own and what its device wrote. N is the number
+ * of times that a device got something.
  *
  * First come controls: runs in which zeroing does nothing, or cleaning. They must find foreign
  * bytes in each back-end that needs it, or this test could not see any.

@@ -68,6 +68,7 @@ struct slot {
 static struct slot slots[NSLOTS];
 static struct dev *devs[4];
 static struct cma_dma_pool pools[4];
+static struct cma_dma_pool_lane lanes[3];
 static void *pool_storage[4];
 static uint8_t scratch[4 * PAGE], expected[4 * PAGE];
 
@@ -202,6 +203,8 @@ static void turn_receive(struct slot *slot)
 
     if (slot->state == 0) {
         choose(slot);
+        /* Its memory is the driver's alone. */
+        slot->flags = below(4) == 0 ? CMA_MAP_OWN_LINES : 0;
         slot->state = slot_map(slot, FROM);
         return;
     }
@@ -399,23 +402,27 @@ static void turn_coherent(struct slot *slot)
     }
 }
 
-/* Commands from a pool. */
+/* Commands from a pool, or from a lane of it. */
 static void turn_pool(struct slot *slot)
 {
     uint32_t which = (uint32_t)below(3);
+    struct cma_dma_item *item = &slot->u.item;
 
     if (slot->state == 0) {
         slot->dev = devs[which];
-        slot->state = cma_dma_pool_alloc(&pools[which], CMA_DMA_POOL_GROW, &slot->u.item, NULL) == 0
-                          ? 1 + which
-                          : 0;
+        slot->flags = (uint32_t)below(2);
+        if (slot->flags == 0 ? cma_dma_pool_alloc(&pools[which], CMA_DMA_POOL_GROW, item, NULL) == 0
+                             : cma_dma_pool_lane_alloc(&lanes[which], 0, item, NULL) == 0)
+            slot->state = 1 + which;
         return;
     }
-    cpu_write(slot->u.item.vaddr, 48, 9);
-    device_reads(slot, slot->u.item.daddr, 48, 9);
-    device_writes(slot, slot->u.item.daddr + 32, 16, 10);
-    cpu_reads((uint8_t *)slot->u.item.vaddr + 32, 16, 10);
-    NEED(cma_dma_pool_free(&pools[slot->state - 1], &slot->u.item) == 0);
+    cpu_write(item->vaddr, 48, 9);
+    device_reads(slot, item->daddr, 48, 9);
+    device_writes(slot, item->daddr + 32, 16, 10);
+    cpu_reads((uint8_t *)item->vaddr + 32, 16, 10);
+    which = slot->state - 1;
+    NEED((slot->flags == 0 ? cma_dma_pool_free(&pools[which], item)
+                           : cma_dma_pool_lane_free(&lanes[which], item)) == 0);
     slot->state = 0;
 }
 
@@ -536,6 +543,7 @@ static void make(uint64_t seed)
 
         pool_storage[i] = aligned_alloc(64, (nbytes + 63) / 64 * 64);
         NEED(cma_dma_pool_init(&pools[i], &devs[i]->cma, &config, pool_storage[i], nbytes) == 0);
+        NEED(cma_dma_pool_lane_init(&lanes[i], &pools[i]) == 0);
     }
     for (uint32_t i = 0; i < NSLOTS; i++) {
         slots[i].turn = styles[i % NSTYLES].turn;

@@ -270,9 +270,16 @@ int cma_misuse_shared_unmap(struct cma_site site, struct cma_attachment *attachm
     return cma_shared_unmap(attachment);
 }
 
-/* A CPU access of the whole buffer begins or ends: all views of it change sides. */
-static void calls_bracket(const struct cma_shared *shared, bool begin)
+static uint32_t calls_count(uint32_t count, bool begin)
 {
+    return begin ? count + 1 : count - (count != 0);
+}
+
+/* A CPU access of the whole buffer begins or ends: all views of it change sides. But what a device
+ * reads it may go on to read while the CPU does. */
+static void calls_bracket(const struct cma_shared *shared, enum cma_direction direction, bool begin)
+{
+    bool to_cpu;
     struct cma_misuse *misuse = shared->dma->misuse;
     struct cma_misuse_entry *entry;
     struct misuse_walk walk;
@@ -287,13 +294,15 @@ static void calls_bracket(const struct cma_shared *shared, bool begin)
         if (entry->state != CMA__MISUSE_LIVE || entry->owner != shared) {
             continue;
         }
-        if (begin) {
-            entry->brackets++;
-        } else if (entry->brackets != 0) {
-            entry->brackets--;
+        entry->brackets = calls_count(entry->brackets, begin);
+        if (direction != CMA_FROM_DEVICE) {
+            entry->writers = calls_count(entry->writers, begin);
         }
-        cma__misuse_hand(misuse, entry, 0, entry->nbytes, entry->brackets != 0,
-                         entry->direction != CMA_TO_DEVICE);
+        to_cpu = (entry->direction == CMA_TO_DEVICE ? entry->writers : entry->brackets) != 0;
+        cma__misuse_hand(misuse, entry, 0, entry->nbytes, to_cpu, false);
+        if (to_cpu && entry->writers == 0) {
+            cma__misuse_forbid_writes(misuse, entry);
+        }
     }
     misuse_unlock(misuse, state);
 }
@@ -305,7 +314,7 @@ int cma_misuse_shared_cpu_begin(struct cma_site site, struct cma_shared *shared,
 
     (void)site;
     if (error == 0) {
-        calls_bracket(shared, true);
+        calls_bracket(shared, direction, true);
     }
     return error;
 }
@@ -318,7 +327,7 @@ int cma_misuse_shared_cpu_end(struct cma_site site, struct cma_shared *shared,
         .kind = CMA_MISUSE_UNKNOWN, .site = site, .direction = direction};
 
     if (error == 0) {
-        calls_bracket(shared, false);
+        calls_bracket(shared, direction, false);
     } else if (shared->dma->misuse != NULL) {
         report.nbytes = shared->config.nbytes;
         cma__misuse_tell(shared->dma->misuse, &report);

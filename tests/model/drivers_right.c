@@ -475,6 +475,14 @@ static void turn_shared(struct slot *slot)
     if (below(3) == 0) {
         NEED(cma_shared_cpu_begin(shared, FROM) == 0);
         cpu_reads(slot->mem.vaddr, 3000, 77);
+        device_reads(slot, slot->u.share.to, 3000, 77);
+        if (below(2) == 0) {
+            NEED(cma_shared_cpu_begin(shared, BIDI) == 0);
+            cpu_write(slot->mem.vaddr, 3000, 79);
+            cpu_reads(slot->mem.vaddr, 3000, 79);
+            NEED(cma_shared_cpu_end(shared, BIDI) == 0);
+            cpu_reads(slot->mem.vaddr, 3000, 79);
+        }
         NEED(cma_shared_cpu_end(shared, FROM) == 0);
     }
     if (below(3) == 0) {

@@ -5,6 +5,7 @@ imagine"""
 JUDGE = "dma/misuse_judge.c"
 LINES = "dma/misuse_lines.c"
 STREAM = "dma/misuse_stream.c"
+CALLS_FILE = "dma/misuse_calls.c"
 UNIT = ["unit/test_misuse"]
 ACCESS = ["unit/test_misuse_access"]
 CALLS = ["unit/test_misuse_calls"]
@@ -94,4 +95,14 @@ MUTANTS = [
      "cma__misuse_forget(misuse, misuse_at(misuse, misuse->oldest));\n    }\n    entry = misuse_at",
      "cma__misuse_forget(misuse, misuse_at(misuse, misuse->newest));\n    }\n    entry = misuse_at",
      UNIT),
+    ("who only reads a shared buffer may write it", CALLS_FILE,
+     "if (to_cpu && entry->writers == 0) {", "if (0) {", CALLS),
+    ("what a device reads is not its own while the CPU reads", CALLS_FILE,
+     "(entry->direction == CMA_TO_DEVICE ? entry->writers : entry->brackets) != 0",
+     "entry->brackets != 0", RIGHT),
+    ("a reader's end drops what another has written", CALLS_FILE,
+     "entry->nbytes, to_cpu, false);", "entry->nbytes, to_cpu, true);", RIGHT),
+    ("what a lane hands out is the pool's", CALLS_FILE,
+     "calls_keep_item(site, lane->pool, lane, item, error);",
+     "calls_keep_item(site, lane->pool, lane->pool, item, error);", CALLS + RIGHT),
 ]

@@ -634,6 +634,23 @@ static void shared_device_inside_a_bracket(bool wrong)
     must(cma_shared_unmap(&writer));
 }
 
+static void shared_writes_as_a_reader(bool wrong)
+{
+    struct mem mem = mem_get(1);
+    struct cma_attachment writer;
+    struct cma_shared shared;
+    cma_daddr_t from;
+
+    shared_make(&shared, &mem);
+    must(cma_shared_attach(&shared, &writer, NIC, NULL));
+    MADE(must(cma_shared_map(&writer, FROM, &from)));
+    must(cma_shared_cpu_begin(&shared, wrong ? FROM : BIDI));
+    READ(mem.vaddr, 64);
+    BUG(WRITE(mem.vaddr, 64));
+    must(cma_shared_cpu_end(&shared, wrong ? FROM : BIDI));
+    must(cma_shared_unmap(&writer));
+}
+
 static void shared_end_without_begin(bool wrong)
 {
     struct mem mem = mem_get(1);
@@ -695,6 +712,7 @@ static const struct seed seeds[] = {
     SEED(item_used_after_free, DEVICE_ASTRAY),
     SEED(shared_read_without_bracket, CPU_READS),
     SEED(shared_device_inside_a_bracket, DEVICE_WRITES),
+    SEED(shared_writes_as_a_reader, CPU_WRITES),
     SEED(shared_end_without_begin, UNKNOWN),
 };
 

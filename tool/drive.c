@@ -143,7 +143,7 @@ static void drive_text(const struct drive_call *call, const struct drive_style *
            call->options.broken ? style->left_out : style->about);
     if (result->violation != NULL)
         printf("        %s\n", result->violation);
-    if (result->misuses != 0)
+    if (result->misuses != 0 && !call->options.broken)
         printf("        %" PRIu64 " reports of the misuse checker; the first: %s\n",
                result->misuses, result->misuse);
     fflush(stdout);

@@ -270,6 +270,7 @@ static int drive_list(struct drive *drive, const struct drive_options *options)
 /* --- packets ----------------------------------------------------------------------------- */
 
 #define PACKETS_AHEAD 4u
+#define DRIVE_PATIENCE 100 /* interrupts that bring no packet */
 
 struct drive_packet {
     uint32_t nbytes;
@@ -302,20 +303,26 @@ static bool drive_send(struct drive *drive, struct ring *ring, struct drive_pack
 
 static void drive_receive(struct drive *drive, struct ring *ring, const struct drive_packet *packet)
 {
+    const struct driver_io *io = &drive->simulated.io;
     uint8_t bytes[PACKET_NBYTES];
     cma_paddr_t paddr;
-    uint32_t nbytes = 0;
+    uint32_t nbytes = 0, right = 0;
     int error = ring_receive(ring, &paddr, &nbytes);
 
+    /* Packets that nobody wants may have filled the ring; the device goes on when it has room. */
+    for (int i = 0; error == CMA_ENOENT && i < DRIVE_PATIENCE; i++) {
+        io->wait(io->ctx);
+        error = ring_receive(ring, &paddr, &nbytes);
+    }
     if (error == 0) {
         sim_read_paddr(drive->sim, paddr, bytes, nbytes);
-        if (nbytes == packet->nbytes)
+        if (nbytes == packet->nbytes) {
             machine_compare(drive, bytes, packet->bytes, nbytes);
-        else
-            nbytes = 0;
-        error = ring_give_back(ring, packet->nbytes);
+            right = nbytes;
+        }
+        error = ring_give_back(ring, nbytes);
     }
-    drive_count(drive, error, packet->nbytes, nbytes);
+    drive_count(drive, error, packet->nbytes, right);
 }
 
 /* Between the buffers of arriving packets lies other data. */

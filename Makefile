@@ -141,7 +141,7 @@ bench: ## the same work with Linux's cma.c and others: bench/RESULTS.md (QUICK=1
 check-build: $(TESTS)
 	@:
 
-check-long: ## 10 million random operations, long thread tests, seeded bugs (about an hour)
+check-long: ## 10 million random operations, long thread tests, seeded bugs, all of 8-bit addresses (hours)
 	@scripts/deps check
 	@$(MAKE) --no-print-directory -j$(JOBS) $(call programs,release,$(MODEL)) \
 		$(addprefix $(BUILD)/release/tests/threads/,live guarantee promised) \

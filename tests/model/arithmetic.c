@@ -9,12 +9,14 @@
  * in memory does not follow for the device. A mask cuts it. For all of these machines:
  *
  *   translate   every range, to the bus and from it; the parts in reach; stretches
- *   place       where a buffer of a size goes, at or above a base, with an alignment and a
- * boundary: every tuple (base, size, mask, offset, boundary, alignment) cut         lists: every
- * range in two pieces, cut at a length and a boundary lines       every range, which cache lines it
- * shares windows     devices with one window anywhere: all bases, sizes, offsets, masks, and ranges
- * at the window's edges (at up to 6 bits) edges       numbers at 0, 2^31, 2^32, 2^63 and 2^64, all
- * combinations of six of them
+ *   place       where a buffer of a size goes, at or above a base, aligned and inside a boundary:
+ *               every tuple (base, size, mask, offset, boundary, alignment)
+ *   cut         lists: every range in two pieces, cut at a length and a boundary
+ *   lines       every range: which cache lines it shares
+ *   windows     devices with one window anywhere (at up to 6 bits): all bases, sizes, offsets and
+ *               masks, with ranges at the window's edges
+ *   edges       numbers at 0, 2^31, 2^32, 2^63 and 2^64, all combinations of six of them (H9: in a
+ *               32-bit program too, scripts/check-i386)
  *
  * The oracles know nothing of ranges. They go from byte to byte, and remember for each byte how
  * many follow it that are in reach, next to each other for the device, and on this side of a

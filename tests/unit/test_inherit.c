@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * test_inherit.c - devices behind buses behind buses: page by page, and by hand
+ * test_inherit.c - devices behind buses behind buses: page by page, and by hand (case 40: masks and
+ * limits that follow from dma-ranges)
  */
 #include "bus_chain.h"
 

@@ -4,7 +4,8 @@
  *
  * For descriptors, commands and rings of a device. What a pool hands out is an *item*: so many
  * bytes with an alignment, that cross no boundary. Items may be larger than a page. They are cut
- * from chunks that cma_dma_alloc_coherent gives the device, so from what it was promised, if that
+ * from chunks that cma_dma_alloc_coherent gives the device (or cma_dma_alloc_contiguous, for cached
+ * ones: CMA_DMA_POOL_CACHED), so from what it was promised, if that
  * fits a chunk; a pool keeps its chunks until it is destroyed. To be served by a promise, a chunk
  * must be no longer and no more aligned than that is: cma_dma_pool_chunk tells what a pool asks.
  *
@@ -18,8 +19,6 @@
  * freed is checked: an item has a number and a stamp that changes with each allocation, so that
  * foreign addresses, addresses inside items, and second frees are refused, even after the item went
  * to somebody else in between and when two threads free it at the same time.
- *
- * Memory comes coherent only. Contiguous cached memory, with explicit syncs, does not exist yet.
  *
  * The caller owns all state: cma_dma_pool_size, then cma_dma_pool_init with storage. Except where a
  * call says otherwise, any number of threads may call, in any context, and nothing sleeps.
@@ -36,14 +35,29 @@ extern "C" {
 /*
  * Free items are filled with a pattern, and it is looked at when they are handed out: who writes to
  * an item that it has freed is noticed (`damaged` in the statistics). Handed out, they are filled
- * with another one, unless zeroed. For checked builds: it costs two passes over each item. The
- * bytes are touched by their CPU address, so that must be one that the core may use, which is not
- * so on the simulator (ports/sim). The same holds for CMA_DMA_POOL_ZERO.
+ * with another one, unless zeroed. For checked builds: it costs two passes over each item.
  */
 #define CMA_DMA_POOL_POISON (1u << 0)
 
 #define CMA_DMA_POOL_POISON_FREE 0xa7u
 #define CMA_DMA_POOL_POISON_NEW 0xa9u
+
+/*
+ * Chunks are contiguous memory that is cached, not coherent (cma_dma_alloc_contiguous). An item is
+ * the device's when it is handed out, and is synced by its daddr (cma_dma_sync_for_cpu and
+ * _for_device, stream.h). It may be freed by whoever it is with: no line of it is dirty any more
+ * when it is handed out again. Where the device does not snoop, items are as long as whole cache
+ * lines, and begin with one: no sync of one touches another.
+ */
+#define CMA_DMA_POOL_CACHED (1u << 1)
+
+/* How bytes of items are written and looked at, for POISON on a machine where a vaddr is no pointer
+ * (ports/sim). What is called is as cma_dma_pool_alloc and _free are: any context, no lock. */
+struct cma_dma_pool_bytes {
+    void *ctx;
+    void (*fill)(void *ctx, void *vaddr, uint8_t byte, uint64_t nbytes);
+    bool (*is_filled)(void *ctx, const void *vaddr, uint8_t byte, uint64_t nbytes);
+};
 
 struct cma_dma_pool_config {
     const char *name;         /* lives as long as the pool */
@@ -54,7 +68,9 @@ struct cma_dma_pool_config {
     uint64_t chunk_nbytes;    /* taken at once, rounded up to pages; under 2 GiB; 0: as an item */
     uint32_t nitems_max;      /* 1 up; rounded up to whole chunks */
     uint32_t coherent_flags;  /* of chunks: as in struct cma_coherent_request */
-    uint32_t flags;           /* CMA_DMA_POOL_POISON */
+    uint32_t flags;           /* CMA_DMA_POOL_POISON, CMA_DMA_POOL_CACHED */
+    enum cma_direction direction;           /* of cached items; else not looked at */
+    const struct cma_dma_pool_bytes *bytes; /* NULL: a vaddr is a pointer; lives as long */
 };
 
 /* An item. The caller keeps it until it is freed. */
@@ -93,7 +109,7 @@ struct cma_dma_pool {
     uint32_t row_shift; /* number >> row_shift: its row */
     uint32_t stride_nbytes;
     uint32_t nnumbers;
-    uint32_t dressed; /* not 0: bytes are looked at in each call */
+    uint32_t dressed; /* not 0: bytes or cache lines are dealt with in each call */
     uint32_t row_nitems, last_nitems, row_nbytes;
     uint32_t chunk_nrows, chunk_nitems;
     uint32_t nchunks;
@@ -164,16 +180,16 @@ uint64_t cma_dma_pool_size(const struct cma_device *device,
 /*
  * Makes an empty pool; it has no items before it is grown. Returns 0, CMA_EINVAL (an item of 0
  * bytes, an alignment or boundary that is no power of two, a boundary or chunk shorter than an
- * item, nitems_max 0, an unknown flag, storage that is not aligned), CMA_EOVERFLOW (a chunk of
- * 2 GiB or more, or more than 2^31 numbers), CMA_ENOMEM (nbytes is less than cma_dma_pool_size).
- * One thread, before others know `pool`.
+ * item, nitems_max 0, an unknown flag or direction, storage that is not aligned), CMA_EOVERFLOW (a
+ * chunk of 2 GiB or more, or more than 2^31 numbers), CMA_ENOMEM (nbytes is less than
+ * cma_dma_pool_size). One thread, before others know `pool`.
  */
 CMA_MUST_CHECK int cma_dma_pool_init(struct cma_dma_pool *pool, struct cma_device *device,
                                      const struct cma_dma_pool_config *config, void *storage,
                                      uint64_t nbytes);
 
-/* What the pool asks cma_dma_alloc_coherent for, chunk by chunk: a promise that is to serve it has
- * this length, alignment and boundary, or more. */
+/* What the pool asks cma_dma_alloc_coherent or _contiguous for, chunk by chunk: a promise that is
+ * to serve it has this length, alignment and boundary, or more. */
 void cma_dma_pool_chunk(const struct cma_dma_pool *pool, struct cma_coherent_request *request);
 
 /*
@@ -315,8 +331,9 @@ void cma_dma_pool_stats(const struct cma_dma_pool *pool, struct cma_dma_pool_sta
 /*
  * Gives all chunks back; the pool is empty then, and may be grown again. Returns 0, CMA_EBUSY
  * (items are live, cma_dma_pool_next lists them, or a call is under way; nothing has changed), or
- * what cma_dma_free_coherent answered, when somebody has tampered with a chunk: call again to give
- * back the others. May sleep.
+ * what freeing a chunk answered, when somebody has tampered with a chunk: call again to give
+ * back the others. May sleep. Nothing happens when `pool` is NULL or all zero (never
+ * made): 0.
  */
 CMA_MUST_CHECK int cma_dma_pool_destroy(struct cma_dma_pool *pool);
 

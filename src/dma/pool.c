@@ -174,34 +174,78 @@ static CMA__APART uint32_t pool_take_slowly(struct cma_dma_pool *pool,
     return number != POOL_NONE ? number : cma__pool_scrape(pool, POOL_HELD);
 }
 
-static bool pool_is_filled(const uint8_t *bytes, uint64_t nbytes, uint8_t byte)
+void cma__pool_paint(const struct cma_dma_pool *pool, void *vaddr, uint8_t byte, uint64_t nbytes)
 {
+    const struct cma_dma_pool_bytes *bytes = pool->config.bytes;
+
+    if (bytes != NULL) {
+        bytes->fill(bytes->ctx, vaddr, byte, nbytes);
+    } else {
+        memset(vaddr, byte, (size_t)nbytes);
+    }
+}
+
+static bool pool_is_painted(const struct cma_dma_pool *pool, const uint8_t *vaddr, uint8_t byte,
+                            uint64_t nbytes)
+{
+    const struct cma_dma_pool_bytes *bytes = pool->config.bytes;
+
+    if (bytes != NULL) {
+        return bytes->is_filled(bytes->ctx, vaddr, byte, nbytes);
+    }
     for (uint64_t i = 0; i < nbytes; i++) {
-        if (bytes[i] != byte) {
+        if (vaddr[i] != byte) {
             return false;
         }
     }
     return true;
 }
 
+static cma_paddr_t pool_paddr(const struct cma_dma_pool *pool, const struct cma_dma_item *item)
+{
+    uint32_t chunk = (item->number >> pool->row_shift) / pool->chunk_nrows;
+    const struct cma_coherent *buffer = &pool->chunks[chunk].buffer;
+
+    return buffer->paddr + (item->daddr - buffer->daddr);
+}
+
 void cma__pool_dress(struct cma_dma_pool *pool, const struct cma_dma_item *item, uint32_t flags)
 {
+    const struct cma_port *port = pool->port;
     uint64_t nbytes = pool->config.item_nbytes;
+    bool cleaned = (pool->dressed & POOL_CLEANED) != 0;
+    bool poisoned = (pool->dressed & POOL_POISONED) != 0;
 
-    if ((pool->config.flags & CMA_DMA_POOL_POISON) != 0) {
-        if (!pool_is_filled(item->vaddr, nbytes, CMA_DMA_POOL_POISON_FREE)) {
+    if (poisoned) {
+        if (cleaned) {
+            /* What the device wrote meanwhile is to be seen. */
+            port->invalidate(port->ctx, pool_paddr(pool, item), nbytes);
+        }
+        if (!pool_is_painted(pool, item->vaddr, CMA_DMA_POOL_POISON_FREE, nbytes)) {
             (void)atom_add(&pool->damaged, 1);
         }
-        memset(item->vaddr, CMA_DMA_POOL_POISON_NEW, (size_t)nbytes);
     }
     if ((flags & CMA_DMA_POOL_ZERO) != 0) {
-        memset(item->vaddr, 0, (size_t)nbytes);
+        guard_zero_vaddr(port, item->vaddr, nbytes);
+    } else if (poisoned) {
+        cma__pool_paint(pool, item->vaddr, CMA_DMA_POOL_POISON_NEW, nbytes);
+    }
+    if (cleaned && (poisoned || (flags & CMA_DMA_POOL_ZERO) != 0)) {
+        port->clean(port->ctx, pool_paddr(pool, item), nbytes);
     }
 }
 
 void cma__pool_undress(struct cma_dma_pool *pool, const struct cma_dma_item *item)
 {
-    memset(item->vaddr, CMA_DMA_POOL_POISON_FREE, (size_t)pool->config.item_nbytes);
+    const struct cma_port *port = pool->port;
+
+    if ((pool->dressed & POOL_POISONED) != 0) {
+        cma__pool_paint(pool, item->vaddr, CMA_DMA_POOL_POISON_FREE, pool->config.item_nbytes);
+    }
+    if ((pool->dressed & POOL_CLEANED) != 0) {
+        /* A dirty line would be written over what the device writes for the next owner. */
+        port->clean(port->ctx, pool_paddr(pool, item), pool->config.item_nbytes);
+    }
 }
 
 int cma__pool_more(struct cma_dma_pool *pool, uint32_t flags, struct cma_refusal *refusal)

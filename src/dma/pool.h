@@ -13,6 +13,7 @@
 #include "../base/atomic.h"
 #include "../base/bits.h"
 #include "../base/guard.h"
+#include "device.h"
 
 #define POOL_WINDOW 64u /* numbers that are looked at with the lock held once */
 #define POOL_NONE UINT32_MAX
@@ -29,6 +30,9 @@ enum {
     POOL_LANES = 127 * POOL_LANE,
     POOL_STAMP = CMA__DMA_POOL_STAMP
 };
+
+/* pool->dressed */
+enum { POOL_POISONED = 1, POOL_CLEANED = 2 };
 _Static_assert(POOL_IDLE == CMA__DMA_POOL_IDLE, "as lanes write it");
 _Static_assert(CMA_DMA_POOL_LANES *POOL_LANE == POOL_LANES, "a lane's name fits");
 
@@ -163,6 +167,8 @@ void cma__pool_dress(struct cma_dma_pool *pool, const struct cma_dma_item *item,
 void cma__pool_undress(struct cma_dma_pool *pool, const struct cma_dma_item *item);
 /* Has all lanes give up what they hold idle, when their next free comes. */
 void cma__pool_ask_lanes(struct cma_dma_pool *pool);
+/* Fills memory of a chunk with the pattern of what is free. */
+void cma__pool_paint(const struct cma_dma_pool *pool, void *vaddr, uint8_t byte, uint64_t nbytes);
 int cma__pool_add_chunk(struct cma_dma_pool *pool, struct cma_refusal *refusal);
 
 #endif

@@ -109,6 +109,41 @@ static void pool_enter_chunk(struct cma_dma_pool *pool, uint32_t chunk)
     guard_unlock(pool->port, &pool->lock, state);
 }
 
+/* The memory of a chunk, as the pool's config says, and its bytes as free ones are. */
+static int pool_get_chunk(struct cma_dma_pool *pool, struct cma_coherent *buffer,
+                          struct cma_refusal *refusal)
+{
+    const struct cma_port *port = pool->port;
+    struct cma_contiguous contiguous;
+    int error;
+
+    if ((pool->config.flags & CMA_DMA_POOL_CACHED) == 0) {
+        error = cma_dma_alloc_coherent(pool->device, &pool->request, buffer, refusal);
+    } else {
+        error = cma_dma_alloc_contiguous(pool->device, &pool->request, pool->config.direction,
+                                         &contiguous, refusal);
+        if (error == 0) {
+            *buffer = contiguous.buffer;
+        }
+    }
+    if (error == 0 && (pool->dressed & POOL_POISONED) != 0) {
+        cma__pool_paint(pool, buffer->vaddr, CMA_DMA_POOL_POISON_FREE, buffer->nbytes);
+        if ((pool->dressed & POOL_CLEANED) != 0) {
+            port->clean(port->ctx, buffer->paddr, buffer->nbytes);
+        }
+    }
+    return error;
+}
+
+static int pool_put_chunk(struct cma_dma_pool *pool, const struct cma_coherent *buffer)
+{
+    struct cma_contiguous contiguous = {*buffer, pool->config.direction};
+
+    return (pool->config.flags & CMA_DMA_POOL_CACHED) != 0
+               ? cma_dma_free_contiguous(pool->device, &contiguous)
+               : cma_dma_free_coherent(pool->device, buffer);
+}
+
 int cma__pool_add_chunk(struct cma_dma_pool *pool, struct cma_refusal *refusal)
 {
     uintptr_t state = guard_lock(pool->port, &pool->lock);
@@ -126,11 +161,8 @@ int cma__pool_add_chunk(struct cma_dma_pool *pool, struct cma_refusal *refusal)
         return others ? pool_refuse(refusal, CMA_EAGAIN, CMA_REASON_NO_MEMORY)
                       : pool_refuse(refusal, CMA_ENOMEM, CMA_REASON_TOO_LARGE);
     }
-    error = cma_dma_alloc_coherent(pool->device, &pool->request, &chunk->buffer, refusal);
+    error = pool_get_chunk(pool, &chunk->buffer, refusal);
     if (error == 0) {
-        if ((pool->config.flags & CMA_DMA_POOL_POISON) != 0) {
-            memset(chunk->buffer.vaddr, CMA_DMA_POOL_POISON_FREE, (size_t)pool->request.nbytes);
-        }
         pool_enter_chunk(pool, index);
     }
     /* The lowest are handed out first. A few at a time: nobody waits long for the lock. */
@@ -195,6 +227,9 @@ int cma_dma_pool_destroy(struct cma_dma_pool *pool)
 {
     int code = 0;
 
+    if (pool == NULL || pool->states == NULL) {
+        return 0;
+    }
     (void)cma_dma_pool_drain(pool);
     if (!pool_close(pool)) {
         return CMA_EBUSY;
@@ -212,7 +247,7 @@ int cma_dma_pool_destroy(struct cma_dma_pool *pool)
 
             atom_store(word, pool_word(atom_peek(word), POOL_NOTHING));
         }
-        error = cma_dma_free_coherent(pool->device, &chunk->buffer);
+        error = pool_put_chunk(pool, &chunk->buffer);
         if (error != 0) {
             code = code != 0 ? code : error;
             continue;
@@ -261,29 +296,63 @@ static void pool_divide(struct cma_dma_pool *pool, uint64_t align, uint64_t boun
     }
 }
 
+/* Can there be such a pool, but for its size? */
+static bool pool_is_formed(const struct cma_dma_pool_config *config)
+{
+    uint64_t item = config->item_nbytes, boundary = config->boundary_nbytes;
+
+    if (item == 0 || config->nitems_max == 0 ||
+        (config->align_nbytes != 0 && !range_is_power_of_two(config->align_nbytes)) ||
+        (config->chunk_nbytes != 0 && config->chunk_nbytes < item) ||
+        (boundary != 0 && (!range_is_power_of_two(boundary) || boundary < item))) {
+        return false;
+    }
+    return (config->flags & ~(CMA_DMA_POOL_POISON | CMA_DMA_POOL_CACHED)) == 0 &&
+           ((config->flags & CMA_DMA_POOL_CACHED) == 0 ||
+            (uint32_t)config->direction <= CMA_FROM_DEVICE);
+}
+
+/* What is done to bytes and lines in each call; items that are cleaned are whole lines. */
+static bool pool_clothe(struct cma_dma_pool *pool, const struct cma_device *device)
+{
+    struct cma_dma_pool_config *config = &pool->config;
+    uint64_t line = device->dma->port->cache_line_nbytes;
+
+    pool->dressed = (config->flags & CMA_DMA_POOL_POISON) != 0 ? POOL_POISONED : 0;
+    if ((config->flags & CMA_DMA_POOL_CACHED) == 0 || cma__device_snoops(device)) {
+        return true;
+    }
+    pool->dressed |= POOL_CLEANED;
+    config->align_nbytes = bits_max(config->align_nbytes, line);
+    return range_align_up(config->item_nbytes, line, &config->item_nbytes);
+}
+
 /* Fills all of `pool` that follows from the config. */
 static int pool_shape(struct cma_dma_pool *pool, const struct cma_device *device,
                       const struct cma_dma_pool_config *config)
 {
     uint64_t page = UINT64_C(1) << device->dma->port->page_shift;
-    uint64_t item = config->item_nbytes;
-    uint64_t align = config->align_nbytes != 0 ? config->align_nbytes : 1;
-    uint64_t boundary = config->boundary_nbytes;
-    uint64_t chunk = config->chunk_nbytes != 0 ? config->chunk_nbytes : item;
-    uint64_t stride, nrows;
+    uint64_t align, chunk, stride, nrows;
 
     *pool = (struct cma_dma_pool){.port = device->dma->port, .config = *config};
-    if (item == 0 || chunk < item || !range_is_power_of_two(align) || config->nitems_max == 0 ||
-        (boundary != 0 && (!range_is_power_of_two(boundary) || boundary < item)) ||
-        (config->flags & ~CMA_DMA_POOL_POISON) != 0) {
+    if (!pool_is_formed(config)) {
         return CMA_EINVAL;
     }
+    if (!pool_clothe(pool, device)) {
+        return CMA_EOVERFLOW;
+    }
+    if (!pool_is_formed(&pool->config)) { /* the item is longer by now */
+        return CMA_EINVAL;
+    }
+    config = &pool->config;
+    align = config->align_nbytes != 0 ? config->align_nbytes : 1;
+    chunk = config->chunk_nbytes != 0 ? config->chunk_nbytes : config->item_nbytes;
     if (!range_align_up(chunk, page, &chunk) || chunk >= POOL_NUMBERS_MAX ||
-        !range_align_up(item, align, &stride) || stride > POOL_NUMBERS_MAX) {
+        !range_align_up(config->item_nbytes, align, &stride) || stride > POOL_NUMBERS_MAX) {
         return CMA_EOVERFLOW;
     }
     pool->stride_nbytes = (uint32_t)stride;
-    pool_divide(pool, align, boundary, (uint32_t)chunk);
+    pool_divide(pool, align, config->boundary_nbytes, (uint32_t)chunk);
     pool->nchunks = (config->nitems_max - 1) / pool->chunk_nitems + 1;
     nrows = (uint64_t)pool->nchunks * pool->chunk_nrows;
     if (nrows > POOL_NUMBERS_MAX >> pool->row_shift) {
@@ -341,7 +410,6 @@ int cma_dma_pool_init(struct cma_dma_pool *pool, struct cma_device *device,
     (void)pool_place(pool, (uintptr_t)storage);
     memset(storage, 0, (size_t)needed);
     pool->device = device;
-    pool->dressed = config->flags & CMA_DMA_POOL_POISON;
     return 0;
 }
 

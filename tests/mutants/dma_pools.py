@@ -25,7 +25,7 @@ MUTANTS = [
      "    } else if (boundary == 1) {\n", EDGES + MODEL),
     ("case 43: items whose length is a power of two begin anywhere", CHUNK,
      "        pool->request.align_nbytes = bits_max(align, pool->stride_nbytes);",
-     "        pool->request.align_nbytes = align;", ["unit/test_pool"]),
+     "        pool->request.align_nbytes = align;", EDGES),
     ("case 43: the zero flag is forgotten", POOL,
      "        guard_zero_vaddr(port, item->vaddr, nbytes);\n", "", UNIT + BYTES),
     ("case 43: destroying nothing is a crash", CHUNK,
@@ -104,7 +104,7 @@ MUTANTS = [
      "    return line != 0;", BYTES),
     ("items of coherent pools are treated as cached ones", CHUNK,
      "    if ((config->flags & CMA_DMA_POOL_CACHED) == 0 || cma__device_snoops(device)) {",
-     "    if (cma__device_snoops(device)) {", BYTES + ["unit/test_pool"]),
+     "    if (cma__device_snoops(device)) {", BYTES),
     ("a cached pool's chunks are freed as coherent ones", CHUNK,
      "    return (pool->config.flags & CMA_DMA_POOL_CACHED) != 0\n"
      "               ? cma_dma_free_contiguous(pool->device, &contiguous)\n"

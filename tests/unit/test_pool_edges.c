@@ -124,6 +124,39 @@ static void test_destroy_nothing(void **state)
     assert_int_equal(cma_dma_pool_destroy(&never), 0);
 }
 
+/* Items of a power of two need no rows, if their chunk begins at a multiple of it: also where the
+ * next free page does not. */
+static void test_boundary_of_large(void **state)
+{
+    static const struct cma_dma_pool_config page = {.item_nbytes = PAGE, .nitems_max = 1};
+    static const struct cma_dma_pool_config large = {.item_nbytes = 2 * PAGE,
+                                                     .boundary_nbytes = 2 * PAGE,
+                                                     .chunk_nbytes = 4 * PAGE,
+                                                     .nitems_max = 8};
+    struct cma_dma_pool first;
+    struct cma_dma_item item;
+    void *one, *other;
+
+    (void)state;
+    pool_board_make(&board);
+    one = pool_board_pool(&board, &first, &page, 0);
+    assert_int_equal(cma_dma_pool_grow(&first, 1, NULL), 0);
+    other = pool_board_pool(&board, &pool, &large, 0);
+    assert_int_equal(cma_dma_pool_grow(&pool, 8, NULL), 0);
+    for (uint32_t i = 0; i < 8; i++) {
+        assert_int_equal(cma_dma_pool_alloc(&pool, 0, &item, NULL), 0);
+        assert_int_equal(item.daddr % (2 * PAGE), 0);
+    }
+    for (uint32_t number = 0; cma_dma_pool_next(&pool, &number, &item) == 0;) {
+        assert_int_equal(cma_dma_pool_free(&pool, &item), 0);
+    }
+    assert_int_equal(cma_dma_pool_destroy(&pool), 0);
+    assert_int_equal(cma_dma_pool_destroy(&first), 0);
+    free(one);
+    free(other);
+    pool_board_end(&board);
+}
+
 /* --- in the middle of a step ----------------------------------------------------------- */
 
 static void *storage;
@@ -197,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_top),
         cmocka_unit_test(test_boundary),
+        cmocka_unit_test(test_boundary_of_large),
         cmocka_unit_test(test_destroy_nothing),
         cmocka_unit_test(test_taken_at_once),
     };

@@ -301,6 +301,10 @@ static void test_bytes(void **state)
     }
     put(0, &item);
     assert_int_equal(bytes[59], CMA_DMA_POOL_POISON_FREE);
+    item = get(0);
+    assert_ptr_equal(item.vaddr, bytes);
+    assert_int_equal(bytes[59], CMA_DMA_POOL_POISON_NEW);
+    put(0, &item);
     bytes[59] = 1; /* used after it was freed */
     assert_int_equal(cma_dma_pool_lane_alloc(&lanes[0], CMA_DMA_POOL_ZERO, &item, NULL), 0);
     assert_ptr_equal(item.vaddr, bytes);

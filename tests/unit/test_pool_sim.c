@@ -180,6 +180,7 @@ static uint32_t damaged(void)
 static void test_coherent(void **state)
 {
     static const struct cma_dma_pool_config config = {.item_nbytes = NBYTES, .nitems_max = 42};
+    struct cma_dma_pool_stats stats;
     struct cma_dma_item item;
 
     (void)state;
@@ -197,6 +198,8 @@ static void test_coherent(void **state)
             put(i % 2, &item);
             sim_evict(sim, 2000);
         }
+        cma_dma_pool_stats(&pool, &stats);
+        assert_int_equal(stats.nitems, PAGE / NBYTES); /* no lines to keep apart */
         end();
     }
 }

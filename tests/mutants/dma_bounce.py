@@ -5,6 +5,7 @@ FILE = "dma/bounce.c"
 MAP = "base/runmap.c"
 UNIT = ["unit/test_bounce"]
 RUNS = ["unit/test_runmap"]
+AREA = ["unit/test_bounce_area"]
 
 MUTANTS = [
     ("case 41: the address bits that a device needs are ignored", FILE,
@@ -77,6 +78,11 @@ MUTANTS = [
     ("H6: a restricted device that reaches the buffer is not bounced", "dma/device.h",
      "(CMA_DEVICE_BOUNCE_ALWAYS | CMA_DEVICE_UNTRUSTED | CMA_DEVICE_RESTRICTED)",
      "(CMA_DEVICE_BOUNCE_ALWAYS | CMA_DEVICE_UNTRUSTED)", UNIT),
+    ("H6: memory that the frame table has for others becomes a pool", FILE,
+     "    return bounce_judge_memory(bounce->dma->frames, bounce, refusal);", "    return 0;", AREA),
+    ("a pool is taken above its limit", FILE, ".paddr_last = config->paddr_last,\n", "\n", AREA),
+    ("a pool that ends keeps its memory", FILE, "    return config->area == NULL\n",
+     "    return config->area != NULL\n", AREA),
     ("a mapping ends with another length", FILE,
      "(whole && nbytes != run->nbytes)", "(whole && nbytes > run->nbytes)", UNIT),
     ("a mapping ends in another direction", FILE,

@@ -76,7 +76,7 @@ CMA_MUST_CHECK int cma_bounce_init(struct cma_bounce *bounce, struct cma_dma *dm
                                    const struct cma_bounce_config *config, void *storage,
                                    uint64_t nbytes, struct cma_refusal *refusal);
 /* The pool of all devices that have none of their own; NULL: none. One thread, before devices map.
- */
+ * A device that does not see all of a pool, in one piece, under its mask, has none. */
 void cma_bounce_use(struct cma_dma *dma, struct cma_bounce *bounce);
 /* Gives the memory back. 0, or CMA_EBUSY (mappings are live). One thread. */
 CMA_MUST_CHECK int cma_bounce_destroy(struct cma_bounce *bounce);

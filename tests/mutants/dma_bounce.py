@@ -32,9 +32,8 @@ MUTANTS = [
      "it->used[i] = used ? it->used[i] | (i == low ? mask & (mask - 1) : mask) "
      ": it->used[i] & ~mask;", UNIT + RUNS),
     ("case 42, H3: only what a device reads is copied in", FILE,
-     "    if ((flags & CMA_MAP_SKIP_SYNC) == 0) {\n        port->copy",
-     "    if ((flags & CMA_MAP_SKIP_SYNC) == 0 && direction != CMA_FROM_DEVICE) {\n"
-     "        port->copy", UNIT),
+     "    if (direction == CMA_FROM_DEVICE || (flags & CMA_MAP_SKIP_SYNC) == 0) {\n",
+     "    if (direction != CMA_FROM_DEVICE && (flags & CMA_MAP_SKIP_SYNC) == 0) {\n", UNIT),
     ("case 42, H5: slots are not zeroed when they are given back", FILE,
      "    bounce_zero(port, bounce->paddr + ((uint64_t)run->first << bounce->slot_shift),\n"
      "                (uint64_t)run->n << bounce->slot_shift);\n", "", UNIT),
@@ -86,7 +85,8 @@ MUTANTS = [
     ("a mapping ends with another length", FILE,
      "(whole && nbytes != run->nbytes)", "(whole && nbytes > run->nbytes)", UNIT),
     ("a mapping ends in another direction", FILE,
-     "run->slot.direction != (uint8_t)direction ||", "", UNIT),
+     "run->slot.state != BOUNCE_MAPPED || run->slot.direction != (uint8_t)direction",
+     "run->slot.state != BOUNCE_MAPPED", UNIT),
     ("another device ends a mapping", FILE,
      "    if (run->slot.device != device) {\n        return CMA_EPERM;\n    }\n", "", UNIT),
     ("of two who end a mapping both do", FILE,

@@ -24,7 +24,8 @@ CORE := $(shell sed -n 's|^ *\#include "\(.*\.c\)".*|src/\1|p' src/libcma.c)
 SIM := $(sort $(wildcard ports/sim/*.c))
 TOOL := $(sort $(wildcard tool/*.c))
 TOOL_PARTS := $(filter-out tool/main.c,$(TOOL))
-HOST := $(filter-out examples/host/main.c,$(sort $(wildcard examples/host/*.c)))
+HOST := $(filter-out %/main.c,$(sort $(wildcard examples/host/*.c examples/driver/*.c)))
+DRIVERS := $(sort $(wildcard examples/drivers/*.c))
 SUPPORT := $(sort $(wildcard tests/support/*.c))
 UNIT := $(sort $(wildcard tests/unit/test_*.c))
 MODEL := $(sort $(wildcard tests/model/*.c))
@@ -58,9 +59,10 @@ $(1)_DIR := $$(BUILD)/$(1)
 $(1)_CORE := $$(CORE:%.c=$$(BUILD)/$(1)/%.o)
 $(1)_SIM := $$(SIM:%.c=$$(BUILD)/$(1)/%.o)
 $(1)_HOST := $$(HOST:%.c=$$(BUILD)/$(1)/%.o)
+$(1)_DRIVERS := $$(DRIVERS:%.c=$$(BUILD)/$(1)/%.o)
 $(1)_SUPPORT := $$(SUPPORT:%.c=$$(BUILD)/$(1)/%.o)
 $(1)_PARTS := $$(TOOL_PARTS:%.c=$$(BUILD)/$(1)/%.o)
-$(1)_ARCHIVES := $$(patsubst %,$$(BUILD)/$(1)/lib%.a,support tool host sim core)
+$(1)_ARCHIVES := $$(patsubst %,$$(BUILD)/$(1)/lib%.a,support tool drivers host sim core)
 $$($(1)_CORE): EXTRA := $$(CORE_WARNINGS)
 $$(BUILD)/$(1)/%.o: EXTRA ?= $$(WARNINGS)
 $$(BUILD)/$(1)/%.o: %.c Makefile
@@ -72,6 +74,8 @@ $$(BUILD)/$(1)/libcore.a: $$($(1)_CORE) src/libcma.c
 $$(BUILD)/$(1)/libsim.a: $$($(1)_SIM)
 	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^
 $$(BUILD)/$(1)/libhost.a: $$($(1)_HOST)
+	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^
+$$(BUILD)/$(1)/libdrivers.a: $$($(1)_DRIVERS)
 	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^
 $$(BUILD)/$(1)/libsupport.a: $$($(1)_SUPPORT)
 	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^
@@ -98,7 +102,8 @@ programs = $(patsubst %.c,$(BUILD)/$(1)/%,$(2))
 TESTS := $(call programs,checked,$(UNIT)) $(call programs,asan,$(UNIT)) \
 	$(call programs,checked,$(MODEL)) $(call programs,asan,$(MODEL)) \
 	$(call programs,tsan,$(THREADS)) $(BUILD)/checked/tests/threads/live \
-	$(BUILD)/checked/examples/host/main $(BUILD)/release/tests/model/arithmetic \
+	$(BUILD)/checked/examples/host/main $(BUILD)/checked/examples/driver/main \
+	$(BUILD)/release/tests/model/arithmetic \
 	$(if $(wildcard tool/main.c),$(BUILD)/cma $(BUILD)/asan/cma $(BUILD)/clang/cma)
 
 # --- what to type ----------------------------------------------------------------------------
@@ -136,7 +141,7 @@ bench: ## the same work with Linux's cma.c and others: bench/RESULTS.md (QUICK=1
 check-build: $(TESTS)
 	@:
 
-check-long: ## 10 million random operations, long thread tests, seeded bugs (about an hour)
+check-long: ## 10 million random operations, long thread tests, seeded bugs, all of 8-bit addresses (hours)
 	@scripts/deps check
 	@$(MAKE) --no-print-directory -j$(JOBS) $(call programs,release,$(MODEL)) \
 		$(addprefix $(BUILD)/release/tests/threads/,live guarantee promised) \

@@ -186,6 +186,7 @@ int migrate_cells(const struct options *options);
 int evacuate_cells(const struct options *options);
 int pages_cells(const struct options *options);
 int pools_cells(const struct options *options);
+int bounce_cells(const struct options *options);
 int copy_cells(const struct options *options);
 int check_cells(const struct options *options); /* 1 when a peer is wrong */
 

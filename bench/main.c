@@ -24,6 +24,8 @@ static const struct kind {
     {"evacuate", evacuate_cells, "emptying a window of 64 MiB, against memcpy", "64", "90", true},
     {"pages", pages_cells, "one page allocated and freed, one thread and two", "64", "90", false},
     {"pools", pools_cells, "items of one size for a device, one thread and two", "64", "90", false},
+    {"bounce", bounce_cells, "mappings through a bounce pool that others keep full", "64", "50,90",
+     true},
     {"copy", copy_cells, "memcpy of pages", "64", "90", true},
     {"check", check_cells, "is a peer right: overlap, bounds, alignment (exit code 1: wrong)", "64",
      "80", true},

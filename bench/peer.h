@@ -38,6 +38,9 @@ static inline void peer_pause(void)
 #define PEER_POOL (1u << 8)  /* items of one size, for a device: get and put */
 #define PEER_LENT (1u << 7)  /* belongs to the cells with touch only, and where it is named */
 
+/* A bounce pool: alloc maps, release unmaps; with data only if config->touch. */
+#define PEER_BOUNCE (1u << 9)
+
 /* What a page of a world is in, one byte each. */
 enum peer_page { PAGE_FREE = 0, PAGE_MOVABLE, PAGE_PINNED, PAGE_OWNED };
 

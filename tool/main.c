@@ -14,11 +14,13 @@ static const struct verb {
 } verbs[] = {
     {"layout", verb_layout, "print a board's memory as its kernel would lay it out"},
     {"run", verb_run, "run the board in a simulator, with live data and streaming devices"},
+    {"drive", verb_drive, "have drivers carry data to simulated devices, and compare every byte"},
 };
 
 static void main_help(FILE *out)
 {
     fputs("usage: cma VERB BOARD [options]\n"
+          "       cma drive [STYLE...] [options]\n"
           "\n"
           "Devices such as cameras and displays need memory in one piece, at addresses they can\n"
           "reach. cma shows, from a board's device tree, what memory is kept for them, and how it\n"
@@ -34,7 +36,7 @@ static void main_help(FILE *out)
           "cma VERB --help tells more; cma --version prints the version.\n"
           "\n"
           "exit codes: 0 done (problems and refusals are results, not errors);\n"
-          "            1 a byte of live data was lost;\n"
+          "            1 a byte of live data was lost, or carried wrongly;\n"
           "            2 bad usage, or a tree that can't be read\n",
           out);
 }

@@ -6,5 +6,6 @@
 
 int verb_layout(int argc, char **argv);
 int verb_run(int argc, char **argv);
+int verb_drive(int argc, char **argv);
 
 #endif

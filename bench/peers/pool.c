@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pool.c - libcma's DMA pools as a peer: `libcma-pool` with a cache a processor, and
- * `libcma-pool-plain` without
+ * pool.c - libcma's DMA pools as a peer: `libcma-pool` with a lane a thread, `libcma-pool-cpu` with
+ * a cache a processor, and `libcma-pool-plain` with neither
  *
  * The device snoops and sees physical addresses; chunks of 256 KiB come from an area that is as
  * large as the pool. Everything is taken ahead, as a driver would. What is handed to the driver is
@@ -14,6 +14,7 @@
 
 #include <cma/cma.h>
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #define POOL_PADDR (UINT64_C(1) << 32)
 #define POOL_CHUNK (UINT64_C(256) << 10)
 #define POOL_CACHES 64u
+#define POOL_LANES 8u
 
 _Static_assert(sizeof(struct peer_item) == sizeof(struct cma_dma_item), "an item is an item");
 
@@ -36,7 +38,50 @@ struct self {
     uint64_t nbytes, storage_nbytes, tables_nbytes;
     void *storage, *tables;
     struct cma_dma_pool_cache *caches;
+    struct cma_dma_pool_lane lanes[POOL_LANES]; /* by thread; the first is nobody's */
 };
+
+/* Threads are numbered as they come; a number is free again when its thread ends. */
+static uint32_t lane_numbers;
+static __thread __attribute__((tls_model("initial-exec"))) uint64_t lane_offset; /* 0: not yet */
+static pthread_key_t lane_key;
+static pthread_once_t lane_once = PTHREAD_ONCE_INIT;
+
+static void lane_leave(void *number)
+{
+    (void)__atomic_and_fetch(&lane_numbers, ~(1u << (uintptr_t)number), __ATOMIC_ACQ_REL);
+}
+
+static void lane_make_key(void)
+{
+    (void)pthread_key_create(&lane_key, lane_leave);
+}
+
+static inline struct cma_dma_pool_lane *lane_mine(struct self *self)
+{
+    struct cma_dma_pool_lane *lane =
+        (struct cma_dma_pool_lane *)(void *)((char *)self->lanes + lane_offset);
+
+    __asm__("" : "+r"(lane)); /* not computed anew for each of its fields */
+    return lane;
+}
+
+static void lane_enter(void)
+{
+    uint32_t old = __atomic_load_n(&lane_numbers, __ATOMIC_ACQUIRE), number;
+
+    do {
+        for (number = 1; old >> number & 1; number++) {
+        }
+    } while (!__atomic_compare_exchange_n(&lane_numbers, &old, old | 1u << number, false,
+                                          __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    if (number >= POOL_LANES) {
+        abort();
+    }
+    (void)pthread_once(&lane_once, lane_make_key);
+    (void)pthread_setspecific(lane_key, (void *)(uintptr_t)number);
+    lane_offset = number * sizeof(struct cma_dma_pool_lane);
+}
 
 static uintptr_t port_lock(void *ctx, struct cma_lock *lock)
 {
@@ -154,6 +199,18 @@ static void *pool_create(const struct peer_config *config, bool caches)
     return self;
 }
 
+static void *pool_create_lanes(const struct peer_config *config)
+{
+    struct self *self = pool_create(config, false);
+
+    for (uint32_t i = 1; self && i < POOL_LANES; i++) {
+        if (cma_dma_pool_lane_init(&self->lanes[i], &self->pool)) {
+            return NULL;
+        }
+    }
+    return self;
+}
+
 static void *pool_create_cached(const struct peer_config *config)
 {
     return pool_create(config, true);
@@ -177,9 +234,38 @@ static void pool_put(void *self, const struct peer_item *item)
     }
 }
 
+static bool pool_get_lane(void *self, struct peer_item *item);
+
+static __attribute__((noinline)) bool pool_get_first(void *self, struct peer_item *item)
+{
+    lane_enter();
+    return pool_get_lane(self, item);
+}
+
+static bool pool_get_lane(void *self, struct peer_item *item)
+{
+    if (lane_offset == 0) {
+        return pool_get_first(self, item);
+    }
+    return cma_dma_pool_lane_alloc(lane_mine(self), 0, (struct cma_dma_item *)item, NULL) == 0;
+}
+
+static void pool_put_lane(void *self, const struct peer_item *item)
+{
+    if (cma_dma_pool_lane_free(lane_mine(self), (const struct cma_dma_item *)item)) {
+        abort();
+    }
+}
+
 static void pool_destroy(void *pointer)
 {
     struct self *self = pointer;
+
+    for (uint32_t i = 0; i < POOL_LANES; i++) {
+        if (self->lanes[i].top && cma_dma_pool_lane_end(&self->lanes[i])) {
+            abort();
+        }
+    }
 
     if (cma_dma_pool_destroy(&self->pool)) {
         abort();
@@ -193,6 +279,12 @@ static void pool_destroy(void *pointer)
 
 static const struct peer pool_peers[] = {
     {.name = "libcma-pool",
+     .flags = PEER_POOL,
+     .create = pool_create_lanes,
+     .get = pool_get_lane,
+     .put = pool_put_lane,
+     .destroy = pool_destroy},
+    {.name = "libcma-pool-cpu",
      .flags = PEER_POOL,
      .create = pool_create_cached,
      .get = pool_get,
@@ -208,5 +300,5 @@ static const struct peer pool_peers[] = {
 
 const struct peer *peer_get(uint32_t index)
 {
-    return index < 2 ? &pool_peers[index] : NULL;
+    return index < 3 ? &pool_peers[index] : NULL;
 }

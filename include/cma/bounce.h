@@ -31,7 +31,8 @@ extern "C" {
 struct cma_bounce_config {
     const char *name;      /* lives as long as the pool */
     uint64_t nbytes;       /* a multiple of the page size */
-    uint32_t slot_nbytes;  /* power of two, from 64 to the page size; 0: 2048, or the page */
+    uint32_t slot_nbytes;  /* power of two, from 64 and a cache line to the page size; 0: 2048, or
+                            * the page */
     uint32_t owner;        /* tag of its memory */
     struct cma_area *area; /* to take it from: claimed for good; NULL: `paddr` says where */
     cma_paddr_t paddr;     /* without area: memory that is the pool's own, mapped cached (a reserved
@@ -75,7 +76,7 @@ CMA_MUST_CHECK int cma_bounce_init(struct cma_bounce *bounce, struct cma_dma *dm
                                    const struct cma_bounce_config *config, void *storage,
                                    uint64_t nbytes, struct cma_refusal *refusal);
 /* The pool of all devices that have none of their own; NULL: none. One thread, before devices map.
- */
+ * A device that does not see all of a pool, in one piece, under its mask, has none. */
 void cma_bounce_use(struct cma_dma *dma, struct cma_bounce *bounce);
 /* Gives the memory back. 0, or CMA_EBUSY (mappings are live). One thread. */
 CMA_MUST_CHECK int cma_bounce_destroy(struct cma_bounce *bounce);

@@ -15,13 +15,14 @@
  *
  * Where a coherent allocation comes from, in this order:
  *     - memory of the device's own (exclusive.h), which ends the search unless it says otherwise;
- *     - for a caller that may not sleep: the pool for such (nosleep.h), and nothing else;
  *     - of a device with CMA_DEVICE_RESTRICTED: its bounce pool, and nothing else;
+ *     - for a caller that may not sleep: the pool for such (nosleep.h), and nothing else;
  *     - what the device was promised (cma_device_admit), the smallest blocks that serve it first;
  *     - the device's area;
  *     - where it has none (or with CMA_DEVICE_TRY_DEFAULT, when its own refuses): the default area;
  *     - unless CMA_DEVICE_AREA_ONLY: the page allocator, within reach.
- * Each source is asked only for what the device can reach, so nothing is taken and given back.
+ * Each source is asked only for what the device can reach, so nothing is taken and given back; what
+ * code of others gives (a host's page allocator, a back-end) is looked at all the same.
  * A device with an area of its own falls to the last like the others; Linux does so too.
  * Alignment and boundary are those of the device's address. Where a bus shifts addresses by an
  * offset that is no multiple of them, areas search with the offset (cma_area_request.bus_offset),
@@ -205,9 +206,11 @@ struct cma_device_promise {
  *   CMA_ENOENT       there is no area
  *   CMA_EBUSY        another member of the group is open: its blocks can't be tried out
  *                    (CMA_REASON_GROUP)
- *   CMA_EOPNOTSUPP   the memory has no CPU address, so that it would have to be mapped when it is
- *                    taken, or its attributes can't be changed in place, and the device does not
- *                    snoop (CMA_REASON_MAPPING)
+ *   CMA_ENOMEM       memory without CPU address is mapped in the consistent window (handover.h),
+ *                    whose addresses are reserved here: it has too few (CMA_REASON_WINDOW)
+ *   CMA_EEXIST       somebody told of a mapping of it (CMA_REASON_ALIAS)
+ *   CMA_EOPNOTSUPP   the memory has no CPU address, and there is no window, or its attributes can't
+ *                    be changed in place, and the device does not snoop (CMA_REASON_MAPPING)
  * Where several parts were refused, *why tells of the last one that a block fits into, and the most
  * that one of them would have admitted. One thread at a time a device, and no allocation of it
  * meanwhile. May sleep.
@@ -269,10 +272,14 @@ struct cma_coherent {
  * CMA_EINVAL (malformed: a boundary shorter than the buffer; coherent_mask 0), CMA_EOVERFLOW
  * (nbytes near 2^64), CMA_ERANGE (no memory of any source is in reach), CMA_ENOMEM, CMA_ENOSPC,
  * CMA_EBUSY, CMA_EAGAIN (as cma_area_alloc; CMA_ENOMEM with CMA_REASON_QUOTA: the device has as
- * much of the areas as it may), CMA_EOPNOTSUPP (the port can't map this memory, or can't change its
- * attributes for a device that does not snoop), or what port->map returned. The refusal is that of
- * the last source that was in reach; but where a promised block is there and the port can't wait
- * for a mover, the answer is CMA_EAGAIN at once. *buffer is untouched then. May sleep.
+ * much of the areas as it may; with CMA_REASON_WINDOW: the consistent window is full; with
+ * CMA_REASON_NOSLEEP, _BOUNCE, _EXCLUSIVE: what alone may be asked has none), CMA_EEXIST (the
+ * memory is mapped otherwise by somebody who told of it: CMA_REASON_ALIAS with the frame),
+ * CMA_EOPNOTSUPP (the port can't map this memory, or can't change its attributes for a device that
+ * does not snoop, and then with CMA_REASON_ALIAS the first frame whose mapping stayed cached), or
+ * what port->map returned. The refusal is that of the last source that was in reach; but where a
+ * promised block is there and the port can't wait for a mover, the answer is CMA_EAGAIN at once.
+ * *buffer is untouched then. May sleep.
  */
 CMA_MUST_CHECK int cma_dma_alloc_coherent(struct cma_device *device,
                                           const struct cma_coherent_request *request,

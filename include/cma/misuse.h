@@ -157,7 +157,11 @@ void cma_misuse_device(struct cma_misuse *misuse, struct cma_device *device, cma
 void cma_misuse_segment(struct cma_misuse *misuse, struct cma_device *device, cma_daddr_t daddr,
                         uint64_t nbytes, struct cma_site site);
 
+#ifdef __cplusplus
+#define CMA_SITE (cma_site{__FILE__, __LINE__})
+#else
 #define CMA_SITE ((struct cma_site){__FILE__, __LINE__})
+#endif
 
 /* --- the calls, looked at -------------------------------------------------------------------
  * Each as the call that it stands for, which see; the arguments behind the site are the same. */
@@ -221,6 +225,11 @@ CMA_MUST_CHECK int cma_misuse_pool_alloc(struct cma_site site, struct cma_dma_po
                                          struct cma_refusal *refusal);
 CMA_MUST_CHECK int cma_misuse_pool_free(struct cma_site site, struct cma_dma_pool *pool,
                                         const struct cma_dma_item *item);
+CMA_MUST_CHECK int cma_misuse_pool_lane_alloc(struct cma_site site, struct cma_dma_pool_lane *lane,
+                                              uint32_t flags, struct cma_dma_item *item,
+                                              struct cma_refusal *refusal);
+CMA_MUST_CHECK int cma_misuse_pool_lane_free(struct cma_site site, struct cma_dma_pool_lane *lane,
+                                             const struct cma_dma_item *item);
 
 /* share.h */
 CMA_MUST_CHECK int cma_misuse_shared_map(struct cma_site site, struct cma_attachment *attachment,
@@ -254,6 +263,8 @@ int cma_misuse_shared_cpu_end(struct cma_site site, struct cma_shared *shared,
 #define cma_dma_unmap_resource(...) cma_misuse_unmap_resource(CMA_SITE, __VA_ARGS__)
 #define cma_dma_pool_alloc(...) cma_misuse_pool_alloc(CMA_SITE, __VA_ARGS__)
 #define cma_dma_pool_free(...) cma_misuse_pool_free(CMA_SITE, __VA_ARGS__)
+#define cma_dma_pool_lane_alloc(...) cma_misuse_pool_lane_alloc(CMA_SITE, __VA_ARGS__)
+#define cma_dma_pool_lane_free(...) cma_misuse_pool_lane_free(CMA_SITE, __VA_ARGS__)
 #define cma_shared_map(...) cma_misuse_shared_map(CMA_SITE, __VA_ARGS__)
 #define cma_shared_unmap(...) cma_misuse_shared_unmap(CMA_SITE, __VA_ARGS__)
 #define cma_shared_cpu_begin(...) cma_misuse_shared_cpu_begin(CMA_SITE, __VA_ARGS__)

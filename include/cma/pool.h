@@ -4,7 +4,8 @@
  *
  * For descriptors, commands and rings of a device. What a pool hands out is an *item*: so many
  * bytes with an alignment, that cross no boundary. Items may be larger than a page. They are cut
- * from chunks that cma_dma_alloc_coherent gives the device, so from what it was promised, if that
+ * from chunks that cma_dma_alloc_coherent gives the device (or cma_dma_alloc_contiguous, for cached
+ * ones: CMA_DMA_POOL_CACHED), so from what it was promised, if that
  * fits a chunk; a pool keeps its chunks until it is destroyed. To be served by a promise, a chunk
  * must be no longer and no more aligned than that is: cma_dma_pool_chunk tells what a pool asks.
  *
@@ -18,8 +19,6 @@
  * freed is checked: an item has a number and a stamp that changes with each allocation, so that
  * foreign addresses, addresses inside items, and second frees are refused, even after the item went
  * to somebody else in between and when two threads free it at the same time.
- *
- * Memory comes coherent only. Contiguous cached memory, with explicit syncs, does not exist yet.
  *
  * The caller owns all state: cma_dma_pool_size, then cma_dma_pool_init with storage. Except where a
  * call says otherwise, any number of threads may call, in any context, and nothing sleeps.
@@ -36,14 +35,29 @@ extern "C" {
 /*
  * Free items are filled with a pattern, and it is looked at when they are handed out: who writes to
  * an item that it has freed is noticed (`damaged` in the statistics). Handed out, they are filled
- * with another one, unless zeroed. For checked builds: it costs two passes over each item. The
- * bytes are touched by their CPU address, so that must be one that the core may use, which is not
- * so on the simulator (ports/sim). The same holds for CMA_DMA_POOL_ZERO.
+ * with another one, unless zeroed. For checked builds: it costs two passes over each item.
  */
 #define CMA_DMA_POOL_POISON (1u << 0)
 
 #define CMA_DMA_POOL_POISON_FREE 0xa7u
 #define CMA_DMA_POOL_POISON_NEW 0xa9u
+
+/*
+ * Chunks are contiguous memory that is cached, not coherent (cma_dma_alloc_contiguous). An item is
+ * the device's when it is handed out, and is synced by its daddr (cma_dma_sync_for_cpu and
+ * _for_device, stream.h). It may be freed by whoever it is with: no line of it is dirty any more
+ * when it is handed out again. Where the device does not snoop, items are as long as whole cache
+ * lines, and begin with one: no sync of one touches another.
+ */
+#define CMA_DMA_POOL_CACHED (1u << 1)
+
+/* How bytes of items are written and looked at, for POISON on a machine where a vaddr is no pointer
+ * (ports/sim). What is called is as cma_dma_pool_alloc and _free are: any context, no lock. */
+struct cma_dma_pool_bytes {
+    void *ctx;
+    void (*fill)(void *ctx, void *vaddr, uint8_t byte, uint64_t nbytes);
+    bool (*is_filled)(void *ctx, const void *vaddr, uint8_t byte, uint64_t nbytes);
+};
 
 struct cma_dma_pool_config {
     const char *name;         /* lives as long as the pool */
@@ -54,7 +68,9 @@ struct cma_dma_pool_config {
     uint64_t chunk_nbytes;    /* taken at once, rounded up to pages; under 2 GiB; 0: as an item */
     uint32_t nitems_max;      /* 1 up; rounded up to whole chunks */
     uint32_t coherent_flags;  /* of chunks: as in struct cma_coherent_request */
-    uint32_t flags;           /* CMA_DMA_POOL_POISON */
+    uint32_t flags;           /* CMA_DMA_POOL_POISON, CMA_DMA_POOL_CACHED */
+    enum cma_direction direction;           /* of cached items; else not looked at */
+    const struct cma_dma_pool_bytes *bytes; /* NULL: a vaddr is a pointer; lives as long */
 };
 
 /* An item. The caller keeps it until it is freed. */
@@ -75,8 +91,13 @@ struct cma_dma_pool_cache {
     uint32_t slot[CMA_DMA_POOL_CACHE_SLOTS]; /* private, atomic: numbers, also hints */
 };
 
-struct cma_dma_pool_row;   /* private: src/dma/pool.c */
-struct cma_dma_pool_chunk; /* private */
+/* private: where the items of a row of numbers lie: at number * stride_nbytes from here. (So these
+ * are not in the row, but before it, and perhaps below 0.) */
+struct cma_dma_pool_row {
+    cma_daddr_t daddr;
+    uintptr_t vaddr;
+};
+struct cma_dma_pool_chunk; /* private: src/dma/pool.h */
 
 struct cma_dma_pool {
     /* private. Read by all, written at boot: */
@@ -86,10 +107,12 @@ struct cma_dma_pool {
     const struct cma_port *port;
     uint32_t ncaches;
     uint32_t row_shift; /* number >> row_shift: its row */
-    uint32_t row_nitems, last_nitems;
-    uint32_t row_nbytes, stride_nbytes;
+    uint32_t stride_nbytes;
+    uint32_t nnumbers;
+    uint32_t dressed; /* not 0: bytes or cache lines are dealt with in each call */
+    uint32_t row_nitems, last_nitems, row_nbytes;
     uint32_t chunk_nrows, chunk_nitems;
-    uint32_t nchunks, nnumbers;
+    uint32_t nchunks;
     struct cma_device *device;
     struct cma_dma_pool_config config;
     struct cma_coherent_request request; /* of a chunk */
@@ -105,6 +128,35 @@ struct cma_dma_pool {
     uint32_t scanned; /* atomic: where the next search for a lost item begins */
     uint32_t refused; /* atomic */
     uint32_t damaged; /* atomic */
+    uint32_t nlanes;
+    uint32_t names[4]; /* a bit for each name of a lane that is in use */
+    struct cma_dma_pool_lane *lanes;
+};
+
+/*
+ * A lane: a cache of items for who is alone with it, one call at a time: a thread, a queue of which
+ * the driver has the lock, a handler with interrupts off. (Processors' caches serve anybody.) Its
+ * calls use no locked instruction, so they cost half of the others. What a lane handed out is given
+ * back through it, and what it holds idle nobody else gets: it gives that up when it is drained,
+ * and in the first free after some allocation was refused.
+ */
+#define CMA__DMA_POOL_STAMP 1024u   /* private: one allocation further, in a stamp */
+#define CMA__DMA_POOL_IDLE 1u       /* private */
+#define CMA_DMA_POOL_LANES 127      /* of a pool */
+#define CMA_DMA_POOL_LANE_SLOTS 167 /* 4 KiB in all, where pointers have 64 bits */
+struct cma_dma_pool_lane {
+    /* private. All that the short ways look at is in this line; the last four never change: */
+    CMA__CACHE_LINE struct cma_dma_item *top; /* of the slots in use, one further */
+    struct cma_dma_item *floor;               /* no item is to be had the short way at or below */
+    struct cma_dma_item *limit; /* atomic: none is taken back the short way at or above */
+    uint32_t *states;           /* the pool's, as also: */
+    const struct cma_dma_pool_row *rows;
+    uint32_t row_shift, stride_nbytes, nnumbers;
+    uint32_t tag; /* what the words of its items say beside their stamps */
+    struct cma_dma_pool *pool;
+    struct cma_dma_pool_lane *next;
+    uint32_t drawn; /* items that it has of the pool, idle or handed out */
+    struct cma_dma_item slot[CMA_DMA_POOL_LANE_SLOTS]; /* as they are handed out next */
 };
 
 struct cma_dma_pool_stats {
@@ -128,16 +180,16 @@ uint64_t cma_dma_pool_size(const struct cma_device *device,
 /*
  * Makes an empty pool; it has no items before it is grown. Returns 0, CMA_EINVAL (an item of 0
  * bytes, an alignment or boundary that is no power of two, a boundary or chunk shorter than an
- * item, nitems_max 0, an unknown flag, storage that is not aligned), CMA_EOVERFLOW (a chunk of
- * 2 GiB or more, or more than 2^31 numbers), CMA_ENOMEM (nbytes is less than cma_dma_pool_size).
- * One thread, before others know `pool`.
+ * item, nitems_max 0, an unknown flag or direction, storage that is not aligned), CMA_EOVERFLOW (a
+ * chunk of 2 GiB or more, or more than 2^31 numbers), CMA_ENOMEM (nbytes is less than
+ * cma_dma_pool_size). One thread, before others know `pool`.
  */
 CMA_MUST_CHECK int cma_dma_pool_init(struct cma_dma_pool *pool, struct cma_device *device,
                                      const struct cma_dma_pool_config *config, void *storage,
                                      uint64_t nbytes);
 
-/* What the pool asks cma_dma_alloc_coherent for, chunk by chunk: a promise that is to serve it has
- * this length, alignment and boundary, or more. */
+/* What the pool asks cma_dma_alloc_coherent or _contiguous for, chunk by chunk: a promise that is
+ * to serve it has this length, alignment and boundary, or more. */
 void cma_dma_pool_chunk(const struct cma_dma_pool *pool, struct cma_coherent_request *request);
 
 /*
@@ -180,6 +232,85 @@ CMA_MUST_CHECK int cma_dma_pool_alloc(struct cma_dma_pool *pool, uint32_t flags,
  */
 CMA_MUST_CHECK int cma_dma_pool_free(struct cma_dma_pool *pool, const struct cma_dma_item *item);
 
+/*
+ * Makes a lane of a pool. Returns 0, CMA_EINVAL (not aligned to 64) or CMA_ENOSPC (the pool has
+ * CMA_DMA_POOL_LANES already). `lane` lives until it is ended.
+ */
+CMA_MUST_CHECK int cma_dma_pool_lane_init(struct cma_dma_pool_lane *lane,
+                                          struct cma_dma_pool *pool);
+
+/* As cma_dma_pool_alloc and cma_dma_pool_free, for one caller at a time. An item that is live, but
+ * that this lane did not hand out, is refused with CMA_EPERM, and so is a lane's by
+ * cma_dma_pool_free. */
+CMA_MUST_CHECK int cma__dma_pool_lane_alloc(struct cma_dma_pool_lane *lane, uint32_t flags,
+                                            struct cma_dma_item *item, struct cma_refusal *refusal);
+CMA_MUST_CHECK int cma__dma_pool_lane_free(struct cma_dma_pool_lane *lane,
+                                           const struct cma_dma_item *item);
+
+/*
+ * They are inline because they are about as short as a call is. Each of a slot's words is read as
+ * it was written, one by one: what was written in halves just before is slow to read as a whole.
+ */
+CMA_MUST_CHECK static inline int cma_dma_pool_lane_alloc(struct cma_dma_pool_lane *lane,
+                                                         uint32_t flags, struct cma_dma_item *item,
+                                                         struct cma_refusal *refusal)
+{
+    struct cma_dma_item *top = lane->top;
+    uint32_t *states = lane->states;
+    uint32_t number, stamp;
+
+    if (top <= lane->floor || flags != 0) {
+        return cma__dma_pool_lane_alloc(lane, flags, item, refusal);
+    }
+    number = top[-1].number;
+    stamp = top[-1].stamp;
+    item->vaddr = top[-1].vaddr;
+    item->daddr = top[-1].daddr;
+    item->number = number;
+    lane->top = top - 1;
+    __atomic_store_n(&states[number], stamp ^ lane->tag, __ATOMIC_RELEASE);
+    item->stamp = stamp;
+    return 0;
+}
+
+CMA_MUST_CHECK static inline int cma_dma_pool_lane_free(struct cma_dma_pool_lane *lane,
+                                                        const struct cma_dma_item *item)
+{
+    struct cma_dma_item *top = lane->top;
+    uint32_t *states = lane->states;
+    uint32_t number = item->number, stamp = item->stamp;
+    const struct cma_dma_pool_row *row;
+    cma_daddr_t daddr;
+    uintptr_t vaddr;
+    uint64_t offset;
+
+    if (number >= lane->nnumbers || top >= __atomic_load_n(&lane->limit, __ATOMIC_RELAXED) ||
+        __atomic_load_n(&states[number], __ATOMIC_RELAXED) != (stamp ^ lane->tag)) {
+        return cma__dma_pool_lane_free(lane, item);
+    }
+    row = &lane->rows[number >> lane->row_shift];
+    offset = (uint64_t)number * lane->stride_nbytes;
+    vaddr = row->vaddr + (uintptr_t)offset;
+    daddr = row->daddr + offset;
+    if ((uintptr_t)item->vaddr != vaddr || item->daddr != daddr) {
+        return cma__dma_pool_lane_free(lane, item);
+    }
+    top->vaddr = (void *)vaddr;
+    top->daddr = daddr;
+    top->number = number;
+    lane->top = top + 1;
+    __atomic_store_n(&states[number], stamp + CMA__DMA_POOL_IDLE, __ATOMIC_RELEASE);
+    top->stamp = stamp + CMA__DMA_POOL_STAMP;
+    return 0;
+}
+
+/* Gives the pool what the lane holds idle; returns how many items. The lane's user. */
+uint32_t cma_dma_pool_lane_drain(struct cma_dma_pool_lane *lane);
+
+/* The same, and ends it. Returns 0, or CMA_EBUSY (items that it handed out are live; nothing has
+ * changed then). The lane's user. */
+CMA_MUST_CHECK int cma_dma_pool_lane_end(struct cma_dma_pool_lane *lane);
+
 /* The live item that `daddr` lies in, for devices that answer with an address: 0 and *item (that
  * begins at or before daddr), CMA_ENOENT (none of the pool's), CMA_EBADF (it is not live). */
 CMA_MUST_CHECK int cma_dma_pool_find(struct cma_dma_pool *pool, cma_daddr_t daddr,
@@ -200,8 +331,9 @@ void cma_dma_pool_stats(const struct cma_dma_pool *pool, struct cma_dma_pool_sta
 /*
  * Gives all chunks back; the pool is empty then, and may be grown again. Returns 0, CMA_EBUSY
  * (items are live, cma_dma_pool_next lists them, or a call is under way; nothing has changed), or
- * what cma_dma_free_coherent answered, when somebody has tampered with a chunk: call again to give
- * back the others. May sleep.
+ * what freeing a chunk answered, when somebody has tampered with a chunk: call again to give
+ * back the others. May sleep. Nothing happens when `pool` is NULL or all zero (never
+ * made): 0.
  */
 CMA_MUST_CHECK int cma_dma_pool_destroy(struct cma_dma_pool *pool);
 

@@ -38,7 +38,10 @@ extern "C" {
 #endif
 
 /* Flags of map and unmap; unmap gets those that map got. */
-#define CMA_MAP_SKIP_SYNC (1u << 0) /* no maintenance and no copy: the caller syncs himself */
+/* No maintenance and no copy: the caller syncs himself, all of it before the device begins and what
+ * the CPU wants to see after it. (Bounce memory of a FROM_DEVICE mapping is filled all the same,
+ * for nothing else would fill it.) */
+#define CMA_MAP_SKIP_SYNC (1u << 0)
 #define CMA_MAP_NO_BOUNCE (1u << 1) /* refused rather than bounced */
 /* Nobody touches the rest of the first and the last cache line while it is mapped: it is not
  * bounced for their sake. */
@@ -84,8 +87,9 @@ CMA_MUST_CHECK int cma_dma_map_page(struct cma_device *device, cma_pfn_t pfn,
 
 /*
  * Ends a mapping. The device is done with it. Returns 0, CMA_EINVAL (malformed; for a bounced one:
- * not its length or direction, or its inside), CMA_ENOENT (no bounce slot is live there: unmapped
- * already), CMA_EPERM (another device's), CMA_ERANGE (an address that the device has not).
+ * not its length or direction, or its inside), CMA_EOVERFLOW (daddr + nbytes passes 2^64),
+ * CMA_ENOENT (no bounce slot is live there: unmapped already), CMA_EPERM (another device's),
+ * CMA_ERANGE (an address that the device has not). A call that fails changes nothing.
  */
 int cma_dma_unmap(struct cma_device *device, cma_daddr_t daddr, uint64_t nbytes,
                   enum cma_direction direction, uint32_t flags);
@@ -121,17 +125,20 @@ struct cma_segment {
  * Maps a list of pieces to as few segments as the device allows: pieces that continue each other
  * for the device are merged, and segments are cut where they would be longer than the device's
  * segment_nbytes_max or cross its segment_boundary_nbytes. (Linux cuts nothing here: there a piece
- * that is too long is a warning of its checker.) All or nothing.
+ * that is too long is a warning of its checker.) Each piece is judged by itself, as by cma_dma_map;
+ * what is bounced is not merged with its neighbours. All or nothing.
  *
  * Returns 0 and *nsegments, or as cma_dma_map, or CMA_ENOSPC (more than nsegments_max segments;
- * *nsegments is how many it would take), CMA_EINVAL (npieces 0).
+ * *nsegments is how many it would take, or, where some are bounced, the most that it can take),
+ * CMA_EINVAL (npieces 0). After a refusal `segments` holds nothing of use.
  */
 CMA_MUST_CHECK int cma_dma_map_list(struct cma_device *device, const struct cma_piece *pieces,
                                     uint32_t npieces, enum cma_direction direction, uint32_t flags,
                                     struct cma_segment *segments, uint32_t nsegments_max,
                                     uint32_t *nsegments, struct cma_refusal *refusal);
-/* Ends it, or hands it over; all segments as they were filled. Returns as cma_dma_unmap; what could
- * be ended is. */
+/* Ends it, or hands it over; all segments as they were filled. Returns as cma_dma_unmap, and
+ * CMA_EINVAL when there are none; what could be ended is, and the first error is told. A part of a
+ * list may be synced by itself. */
 int cma_dma_unmap_list(struct cma_device *device, const struct cma_segment *segments,
                        uint32_t nsegments, enum cma_direction direction, uint32_t flags);
 int cma_dma_sync_list_for_cpu(struct cma_device *device, const struct cma_segment *segments,
@@ -143,8 +150,9 @@ int cma_dma_sync_list_for_device(struct cma_device *device, const struct cma_seg
 
 /*
  * Another device's registers or memory, for peer transfers: translated and judged, nothing else (no
- * maintenance, never bounced). Returns 0, CMA_EINVAL, CMA_EOVERFLOW, CMA_ERANGE, and CMA_EEXIST
- * when some of it is memory that the frame table knows: that is mapped with cma_dma_map.
+ * maintenance, never bounced). Returns 0, CMA_EINVAL, CMA_EOVERFLOW, CMA_ERANGE (out of reach; any
+ * for a device with CMA_DEVICE_RESTRICTED), and CMA_EEXIST when some of it is memory that the frame
+ * table knows: that is mapped with cma_dma_map.
  */
 CMA_MUST_CHECK int cma_dma_map_resource(struct cma_device *device, cma_paddr_t paddr,
                                         uint64_t nbytes, enum cma_direction direction,
@@ -153,9 +161,10 @@ int cma_dma_unmap_resource(struct cma_device *device, cma_daddr_t daddr, uint64_
                            enum cma_direction direction);
 
 /* The longest single mapping: UINT64_MAX, or what bounce memory serves at most if all of the
- * device's mappings go through it. */
+ * device's mappings go through it (0: there is none that it reaches). */
 uint64_t cma_dma_map_nbytes_max(const struct cma_device *device);
-/* Would mappings of this device need syncs at all? False: it snoops, and reaches everything, so a
+/* Would mappings of this device need syncs at all? False: it snoops, and nothing of it is bounced
+ * (it reaches everything, or there is no bounce memory and what it doesn't reach is refused), so a
  * driver may leave them out on its fast path. */
 bool cma_dma_needs_sync(const struct cma_device *device);
 /* Is there memory in the frame table that the device can't reach under its streaming mask? */

@@ -60,6 +60,9 @@ bool mmu_is_linear(cma_paddr_t paddr);
 /* The port's hooks of the same names, and a flush that takes effect at once. */
 int mmu_map(cma_paddr_t paddr, uint64_t nbytes, enum cma_attr attr, void **vaddr);
 void mmu_unmap(void *vaddr, uint64_t nbytes);
+int mmu_window_make(uint64_t nbytes, void **vaddr);
+void mmu_window_map(void *vaddr, cma_paddr_t paddr, uint64_t nbytes, enum cma_attr attr);
+void mmu_window_unmap(void *vaddr, uint64_t nbytes);
 void mmu_set_attr(cma_paddr_t paddr, uint64_t nbytes, enum cma_attr attr);
 int mmu_lookup(const void *vaddr, cma_paddr_t *paddr, enum cma_attr *attr);
 void mmu_tlb_flush(void);

@@ -6,6 +6,7 @@
  *                         0x0040000000  memory, the identity: blocks of 2 MiB, areas by pages
  *                         0x4000000000  PCI configuration space, 1 GiB
  *                         0x6000000000  the window of port->map, 2 MiB
+ *                         0x6000200000  the consistent window, up to 2 MiB
  *     upper half (TTBR1)  the task's pages, 2 MiB
  *
  * A valid entry never changes into another valid one: it is taken away, the TLB is flushed, and the
@@ -38,13 +39,14 @@
 #define SPLITS 32u /* blocks that can be mapped by pages: 64 MiB of areas */
 #define WINDOW_FIRST UINT64_C(0x6000000000)
 #define WINDOW_NPAGES 511u /* of port->map; the last page is mmu_borrow's */
+#define CONSISTENT_FIRST (WINDOW_FIRST + BLOCK_NBYTES)
 #define TASK_FIRST UINT64_C(0xffffff8000000000)
 
 struct table {
     uint64_t entries[ENTRIES];
 };
 
-static _Alignas(BARE_PAGE) struct table lower, memory_blocks, window_blocks, window;
+static _Alignas(BARE_PAGE) struct table lower, memory_blocks, window_blocks, window, consistent;
 static _Alignas(BARE_PAGE) struct table upper, task_blocks, task;
 static _Alignas(BARE_PAGE) struct table splits[SPLITS];
 static uint32_t nsplits;
@@ -258,10 +260,12 @@ int mmu_lookup(const void *vaddr, cma_paddr_t *paddr, enum cma_attr *attr)
 /* The attributes of this frame in the window, CMA_ATTR_NONE when it is not there. */
 static enum cma_attr mmu_window_attr(cma_paddr_t paddr)
 {
-    for (uint32_t i = 0; i < WINDOW_NPAGES; i++)
-        if ((window.entries[i] & PTE_VALID) &&
-            (window.entries[i] & PTE_ADDRESS) == (paddr & PTE_ADDRESS))
-            return mmu_attr(window.entries[i]);
+    for (uint32_t i = 0; i < WINDOW_NPAGES + ENTRIES; i++) {
+        uint64_t entry =
+            i < WINDOW_NPAGES ? window.entries[i] : consistent.entries[i - WINDOW_NPAGES];
+        if ((entry & PTE_VALID) && (entry & PTE_ADDRESS) == (paddr & PTE_ADDRESS))
+            return mmu_attr(entry);
+    }
     return CMA_ATTR_NONE;
 }
 
@@ -317,11 +321,60 @@ void mmu_tlb_flush(void)
 {
     mmu_counts.flushes++;
     __asm__ volatile("dsb ishst\n\ttlbi vmalle1is\n\tdsb ish\n\tisb" ::: "memory");
-    for (uint32_t i = 0; i < WINDOW_NPAGES && nstale; i++)
-        if (window.entries[i] == PTE_STALE) {
+    for (uint32_t i = 0; i < ENTRIES && nstale; i++) {
+        if (i < WINDOW_NPAGES && window.entries[i] == PTE_STALE) {
             mmu_set(&window.entries[i], 0);
             nstale--;
         }
+        if (consistent.entries[i] == PTE_STALE) {
+            mmu_set(&consistent.entries[i], 0);
+            nstale--;
+        }
+    }
+}
+
+/* --- the consistent window ---------------------------------------------------------------------
+ */
+
+int mmu_window_make(uint64_t nbytes, void **vaddr)
+{
+    if (window_blocks.entries[1] != 0 || nbytes == 0 || nbytes > BLOCK_NBYTES)
+        return CMA_ENOMEM;
+    mmu_set(&window_blocks.entries[1], (uintptr_t)&consistent | PTE_TABLE);
+    mmu_written();
+    *vaddr = (void *)(uintptr_t)CONSISTENT_FIRST;
+    return CMA_OK;
+}
+
+/* The entries that decide about [vaddr, vaddr + nbytes): all of them empty, or all valid. */
+static uint64_t *mmu_window_entries(const void *vaddr, uint64_t nbytes, bool valid)
+{
+    uint64_t at = ((uintptr_t)vaddr - CONSISTENT_FIRST) / BARE_PAGE;
+
+    for (uint64_t i = at; i < at + nbytes / BARE_PAGE; i++)
+        if (i >= ENTRIES || (valid ? !(consistent.entries[i] & PTE_VALID) : consistent.entries[i]))
+            bare_die("the consistent window is not as libcma believes", (uintptr_t)vaddr);
+    return &consistent.entries[at];
+}
+
+void mmu_window_map(void *vaddr, cma_paddr_t paddr, uint64_t nbytes, enum cma_attr attr)
+{
+    uint64_t *entries = mmu_window_entries(vaddr, nbytes, false);
+
+    for (uint64_t i = 0; i < nbytes / BARE_PAGE; i++)
+        mmu_set(&entries[i], mmu_page(paddr + i * BARE_PAGE, attr));
+    mmu_written();
+}
+
+void mmu_window_unmap(void *vaddr, uint64_t nbytes)
+{
+    uint64_t *entries = mmu_window_entries(vaddr, nbytes, true);
+
+    for (uint64_t i = 0; i < nbytes / BARE_PAGE; i++) {
+        mmu_set(&entries[i], PTE_STALE);
+        nstale++;
+    }
+    mmu_written();
 }
 
 void *mmu_borrow(cma_paddr_t paddr)

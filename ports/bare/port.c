@@ -62,6 +62,28 @@ static void port_unmap(void *ctx, void *vaddr, uint64_t nbytes)
     port_log(BARE_OP_UNMAP, (uintptr_t)vaddr, nbytes, nbytes / BARE_PAGE);
 }
 
+static int port_window_make(void *ctx, uint64_t nbytes, void **vaddr)
+{
+    (void)ctx;
+    return mmu_window_make(nbytes, vaddr);
+}
+
+static void port_window_map(void *ctx, void *vaddr, cma_paddr_t paddr, uint64_t nbytes,
+                            enum cma_attr attr)
+{
+    (void)ctx;
+    mmu_window_map(vaddr, paddr, nbytes, attr);
+    port_log(BARE_OP_MAP, paddr, nbytes, nbytes / BARE_PAGE);
+    port_logged()->attr = attr;
+}
+
+static void port_window_unmap(void *ctx, void *vaddr, uint64_t nbytes)
+{
+    (void)ctx;
+    mmu_window_unmap(vaddr, nbytes);
+    port_log(BARE_OP_UNMAP, (uintptr_t)vaddr, nbytes, nbytes / BARE_PAGE);
+}
+
 static void *port_vaddr(void *ctx, cma_paddr_t paddr)
 {
     (void)ctx;
@@ -259,6 +281,9 @@ const struct cma_port bare_port = {
     .cache_line_nbytes = BARE_LINE,
     .map = port_map,
     .unmap = port_unmap,
+    .window_make = port_window_make,
+    .window_map = port_window_map,
+    .window_unmap = port_window_unmap,
     .vaddr = port_vaddr,
     .set_attr = port_set_attr,
     .lookup = port_lookup,

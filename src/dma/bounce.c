@@ -75,7 +75,7 @@ static uint32_t bounce_nslots(const struct cma_port *port, const struct cma_boun
 
     if (config->nbytes == 0 || !range_is_aligned(config->nbytes, page) ||
         !range_is_power_of_two(slot) || slot < BOUNCE_SLOT_NBYTES_MIN || slot > page ||
-        config->nbytes / slot > INT32_MAX ||
+        slot < port->cache_line_nbytes || config->nbytes / slot > INT32_MAX ||
         (config->area == NULL && !range_is_aligned(config->paddr, page))) {
         return 0;
     }
@@ -368,7 +368,7 @@ static int bounce_map(struct cma_bounce *bounce, const struct cma_device *device
     }
     (void)atom_add(&bounce->nmaps, 1);
     /* FROM_DEVICE too: the device may write less than it said, and all is copied back. */
-    if ((flags & CMA_MAP_SKIP_SYNC) == 0) {
+    if (direction == CMA_FROM_DEVICE || (flags & CMA_MAP_SKIP_SYNC) == 0) {
         port->copy(port->ctx, *bounced, paddr, nbytes);
         (void)atom_add(&bounce->ncopies_in, 1);
     }
@@ -387,9 +387,14 @@ static int bounce_judge_run(const struct bounce_run *run, const struct cma_devic
     if (run->slot.device != device) {
         return CMA_EPERM;
     }
+    /* Contiguous memory of a restricted device is synced by its address too, but never unmapped. */
+    if (run->slot.state == BOUNCE_COHERENT
+            ? whole
+            : run->slot.state != BOUNCE_MAPPED || run->slot.direction != (uint8_t)direction) {
+        return CMA_EINVAL;
+    }
     /* An address in the padding is far behind the end, or before the beginning and wraps. */
-    if (run->slot.state != BOUNCE_MAPPED || run->slot.direction != (uint8_t)direction ||
-        into >= run->nbytes || nbytes > run->nbytes - into || (whole && nbytes != run->nbytes)) {
+    if (into >= run->nbytes || nbytes > run->nbytes - into || (whole && nbytes != run->nbytes)) {
         return CMA_EINVAL;
     }
     return 0;
@@ -427,7 +432,7 @@ static void bounce_copy(struct cma_bounce *bounce, cma_paddr_t bounced, uint64_t
     guard_unlock(port, &bounce->lock, state);
     cma__assert(found && bounced >= run.bounced && bounced - run.bounced < run.nbytes &&
                 nbytes <= run.nbytes - (bounced - run.bounced));
-    if (!found) {
+    if (!found || run.slot.state == BOUNCE_COHERENT) {
         return;
     }
     paddr = run.slot.paddr + (bounced - run.bounced);
@@ -464,7 +469,7 @@ static const struct cma_bounce_ops bounce_ops = {
     .copy = bounce_copy,
     .unmap = bounce_unmap,
     .nbytes_max = bounce_nbytes_max,
-    .coherent = NULL,
+    .coherent = &cma__restricted_ops,
 };
 
 /* --- whole pages, for coherent memory ------------------------------------------------------ */

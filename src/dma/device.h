@@ -104,10 +104,11 @@ void cma__coherent_refused(int *code, struct cma_refusal *kept, int error,
 
 struct cma_backend_ops {
     /* A finished buffer, mapped and zeroed: 0 and *buffer; CMA_ENOENT (it has nothing for this
-     * device: ask others), else a refusal that ends the search, with *refusal. Sleeps: no. */
+     * device: ask others), else a refusal that ends the search, with *refusal. Sleeps: no, but for
+     * that of restricted devices, where plan->flags doesn't forbid it. */
     int (*alloc)(struct cma_device *device, const struct cma_coherent_plan *plan,
                  struct cma_coherent *buffer, struct cma_refusal *refusal);
-    /* Judges the buffer and gives it back. Returns as cma_dma_free_coherent. Sleeps: no. */
+    /* Judges the buffer and gives it back. Returns as cma_dma_free_coherent. Sleeps as alloc. */
     int (*free)(struct cma_device *device, const struct cma_coherent *buffer);
 };
 
@@ -115,7 +116,8 @@ struct cma_backend_ops {
  */
 struct cma_bounce_ops {
     /* 0 and *bounced, or a refusal as cma_dma_map. Copies in whatever the direction, unless
-     * CMA_MAP_SKIP_SYNC; cache maintenance is the caller's. */
+     * CMA_MAP_SKIP_SYNC: then FROM_DEVICE only, for no sync would do it later. Cache maintenance is
+     * the caller's. */
     int (*map)(struct cma_bounce *bounce, const struct cma_device *device, cma_paddr_t paddr,
                uint64_t nbytes, enum cma_direction direction, uint32_t flags, cma_paddr_t *bounced,
                struct cma_refusal *refusal);
@@ -150,6 +152,12 @@ int cma__bounce_judge_pages(struct cma_bounce *bounce, const struct cma_device *
                             cma_paddr_t paddr, uint64_t npages, bool ends);
 /* Zeroes a run that was judged, as cached memory, and gives it back. */
 void cma__bounce_put_pages(struct cma_bounce *bounce, cma_paddr_t paddr);
+
+/* --- restricted.c ---------------------------------------------------------------------- */
+
+/* Coherent memory of restricted devices, of such pages. Allocating and freeing may sleep where the
+ * device doesn't snoop. */
+extern const struct cma_backend_ops cma__restricted_ops;
 
 /* --- stream.c -------------------------------------------------------------------------- */
 

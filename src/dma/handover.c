@@ -433,7 +433,8 @@ static int handover_make(const struct cma_device *device, struct cma_coherent *m
     enum cma_attr attr = handover_attr(device, flags);
     /* An area's memory is mapped alike from end to end, and of what was promised, each page was
      * looked at when it was admitted. */
-    uint64_t step = made->source == CMA_SOURCE_PAGES ? handover_page(port) : nbytes;
+    bool alike = made->source != CMA_SOURCE_PAGES && made->source != CMA_SOURCE_BOUNCE;
+    uint64_t step = alike ? nbytes : handover_page(port);
     uint64_t at;
     int error;
 

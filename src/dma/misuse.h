@@ -55,6 +55,8 @@ enum cma_misuse_fence {
 /* Of an ended one too: */
 #define CMA__LINE_LOST (1u << 4)  /* what the CPU wrote was dropped */
 #define CMA__LINE_STALE (1u << 5) /* ended with SKIP_SYNC while the device had it */
+/* Of a live one: the CPU has it to read. */
+#define CMA__LINE_READS (1u << 6)
 
 struct cma_misuse_entry {
     struct cma_device *device;
@@ -73,6 +75,7 @@ struct cma_misuse_entry {
     uint32_t segment;    /* which segment of the list it is in */
     uint32_t nsegments;  /* of a list, in its first part */
     uint32_t brackets;   /* of a shared one: CPU accesses that are open */
+    uint32_t writers;    /* of these, that write */
     uint8_t sort, state, direction, fence, shift;
     bool lined; /* its lines shall be followed */
 };
@@ -142,6 +145,8 @@ void cma__misuse_tell(struct cma_misuse *misuse, const struct cma_misuse_report 
  * and did not hand over is lost by that. */
 void cma__misuse_hand(struct cma_misuse *misuse, const struct cma_misuse_entry *entry,
                       uint64_t from, uint64_t nbytes, bool to_cpu, bool drops);
+/* The CPU, which has all of it, only reads. */
+void cma__misuse_forbid_writes(struct cma_misuse *misuse, const struct cma_misuse_entry *entry);
 /* What is left to watch after its end; false: nothing. */
 bool cma__misuse_last_lines(struct cma_misuse *misuse, const struct cma_misuse_entry *entry,
                             bool skip_sync);

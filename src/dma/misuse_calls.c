@@ -138,52 +138,88 @@ int cma_misuse_free_contiguous(struct cma_site site, struct cma_device *device,
 
 /* --- pools ----------------------------------------------------------------------------- */
 
-int cma_misuse_pool_alloc(struct cma_site site, struct cma_dma_pool *pool, uint32_t flags,
-                          struct cma_dma_item *item, struct cma_refusal *refusal)
+/* An item was handed out, or not, to `owner`: by the pool itself, or by a lane of it. */
+static void calls_keep_item(struct cma_site site, struct cma_dma_pool *pool, const void *owner,
+                            const struct cma_dma_item *item, int error)
 {
     struct cma_misuse_entry entry = {.device = pool->device,
-                                     .owner = pool,
+                                     .owner = owner,
                                      .nbytes = pool->config.item_nbytes,
                                      .made = site,
                                      .sort = CMA__MISUSE_ITEM};
     struct cma_misuse *misuse = pool->device->dma->misuse;
-    int error = cma_dma_pool_alloc(pool, flags, item, refusal);
 
-    if (misuse != NULL && error == 0) {
-        entry.vaddr = item->vaddr;
-        entry.daddr = item->daddr;
-        entry.flags = item->stamp;
-        if (cma_device_from_bus(pool->device, item->daddr, entry.nbytes, &entry.paddr) == 0) {
-            calls_keep(misuse, &entry);
-        }
-    } else if (misuse != NULL && item != NULL) {
+    if (misuse == NULL || item == NULL) {
+        return;
+    }
+    if (error != 0) {
         cma__misuse_failed(misuse, pool->device, site, item->daddr, entry.nbytes,
                            CMA_BIDIRECTIONAL);
+        return;
     }
+    entry.vaddr = item->vaddr;
+    entry.daddr = item->daddr;
+    entry.flags = item->stamp;
+    if (cma_device_from_bus(pool->device, item->daddr, entry.nbytes, &entry.paddr) == 0) {
+        calls_keep(misuse, &entry);
+    }
+}
+
+/* Judges an item that comes back, or, `anyway`, ends it. Returns false if it is not right. */
+static bool calls_end_item(struct cma_site site, struct cma_dma_pool *pool, const void *owner,
+                           const struct cma_dma_item *item, bool anyway)
+{
+    struct misuse_call call = {.site = site,
+                               .device = pool->device,
+                               .owner = owner,
+                               .vaddr = item->vaddr,
+                               .daddr = item->daddr,
+                               .nbytes = pool->config.item_nbytes,
+                               .sort = CMA__MISUSE_ITEM,
+                               .flags = item->stamp};
+    struct cma_misuse *misuse = pool->device->dma->misuse;
+
+    return misuse == NULL || calls_end(misuse, &call, anyway);
+}
+
+int cma_misuse_pool_alloc(struct cma_site site, struct cma_dma_pool *pool, uint32_t flags,
+                          struct cma_dma_item *item, struct cma_refusal *refusal)
+{
+    int error = cma_dma_pool_alloc(pool, flags, item, refusal);
+
+    calls_keep_item(site, pool, pool, item, error);
     return error;
 }
 
 int cma_misuse_pool_free(struct cma_site site, struct cma_dma_pool *pool,
                          const struct cma_dma_item *item)
 {
-    struct misuse_call call = {.site = site,
-                               .device = pool->device,
-                               .owner = pool,
-                               .nbytes = pool->config.item_nbytes,
-                               .sort = CMA__MISUSE_ITEM};
-    struct cma_misuse *misuse = pool->device->dma->misuse;
-    bool right = true;
-    int error;
+    bool right = calls_end_item(site, pool, pool, item, false);
+    int error = cma_dma_pool_free(pool, item);
 
-    if (misuse != NULL) {
-        call.vaddr = item->vaddr;
-        call.daddr = item->daddr;
-        call.flags = item->stamp;
-        right = calls_end(misuse, &call, false);
-    }
-    error = cma_dma_pool_free(pool, item);
     if (!right && error == 0) {
-        (void)calls_end(misuse, &call, true);
+        (void)calls_end_item(site, pool, pool, item, true);
+    }
+    return error;
+}
+
+int cma_misuse_pool_lane_alloc(struct cma_site site, struct cma_dma_pool_lane *lane, uint32_t flags,
+                               struct cma_dma_item *item, struct cma_refusal *refusal)
+{
+    int error = cma_dma_pool_lane_alloc(lane, flags, item, refusal);
+
+    calls_keep_item(site, lane->pool, lane, item, error);
+    return error;
+}
+
+int cma_misuse_pool_lane_free(struct cma_site site, struct cma_dma_pool_lane *lane,
+                              const struct cma_dma_item *item)
+{
+    bool right = calls_end_item(site, lane->pool, lane, item, false);
+    int error = cma_dma_pool_lane_free(lane, item);
+
+    if (!right && error == 0) {
+        (void)calls_end_item(site, lane->pool, lane, item, true);
     }
     return error;
 }
@@ -234,9 +270,16 @@ int cma_misuse_shared_unmap(struct cma_site site, struct cma_attachment *attachm
     return cma_shared_unmap(attachment);
 }
 
-/* A CPU access of the whole buffer begins or ends: all views of it change sides. */
-static void calls_bracket(const struct cma_shared *shared, bool begin)
+static uint32_t calls_count(uint32_t count, bool begin)
 {
+    return begin ? count + 1 : count - (count != 0);
+}
+
+/* A CPU access of the whole buffer begins or ends: all views of it change sides. But what a device
+ * reads it may go on to read while the CPU does. */
+static void calls_bracket(const struct cma_shared *shared, enum cma_direction direction, bool begin)
+{
+    bool to_cpu;
     struct cma_misuse *misuse = shared->dma->misuse;
     struct cma_misuse_entry *entry;
     struct misuse_walk walk;
@@ -251,13 +294,15 @@ static void calls_bracket(const struct cma_shared *shared, bool begin)
         if (entry->state != CMA__MISUSE_LIVE || entry->owner != shared) {
             continue;
         }
-        if (begin) {
-            entry->brackets++;
-        } else if (entry->brackets != 0) {
-            entry->brackets--;
+        entry->brackets = calls_count(entry->brackets, begin);
+        if (direction != CMA_FROM_DEVICE) {
+            entry->writers = calls_count(entry->writers, begin);
         }
-        cma__misuse_hand(misuse, entry, 0, entry->nbytes, entry->brackets != 0,
-                         entry->direction != CMA_TO_DEVICE);
+        to_cpu = (entry->direction == CMA_TO_DEVICE ? entry->writers : entry->brackets) != 0;
+        cma__misuse_hand(misuse, entry, 0, entry->nbytes, to_cpu, false);
+        if (to_cpu && entry->writers == 0) {
+            cma__misuse_forbid_writes(misuse, entry);
+        }
     }
     misuse_unlock(misuse, state);
 }
@@ -269,7 +314,7 @@ int cma_misuse_shared_cpu_begin(struct cma_site site, struct cma_shared *shared,
 
     (void)site;
     if (error == 0) {
-        calls_bracket(shared, true);
+        calls_bracket(shared, direction, true);
     }
     return error;
 }
@@ -282,7 +327,7 @@ int cma_misuse_shared_cpu_end(struct cma_site site, struct cma_shared *shared,
         .kind = CMA_MISUSE_UNKNOWN, .site = site, .direction = direction};
 
     if (error == 0) {
-        calls_bracket(shared, false);
+        calls_bracket(shared, direction, false);
     } else if (shared->dma->misuse != NULL) {
         report.nbytes = shared->config.nbytes;
         cma__misuse_tell(shared->dma->misuse, &report);

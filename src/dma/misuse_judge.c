@@ -83,7 +83,7 @@ static enum cma_misuse_kind judge_entry(const struct cma_misuse_entry *entry,
         return CMA_MISUSE_ADDRESS;
     }
     if (entry->sort == CMA__MISUSE_COHERENT || entry->sort == CMA__MISUSE_ITEM) {
-        return CMA_MISUSE_NONE;
+        return CMA_MISUSE_NONE; /* the other end does not tell direction and flags */
     }
     if (entry->direction != (uint8_t)call->direction) {
         return CMA_MISUSE_DIRECTION;
@@ -130,9 +130,8 @@ static enum cma_misuse_kind judge_sync_entry(const struct cma_misuse_entry *entr
     /* Which direction makes this sync pointless. */
     enum cma_direction against = to_cpu ? CMA_TO_DEVICE : CMA_FROM_DEVICE;
 
-    if (entry->sort == CMA__MISUSE_RESOURCE || entry->sort == CMA__MISUSE_COHERENT ||
-        entry->sort == CMA__MISUSE_ITEM) {
-        return CMA_MISUSE_CALL;
+    if (!entry->lined) {
+        return CMA_MISUSE_CALL; /* there is nothing to sync */
     }
     if (entry->direction == (uint8_t)call->direction) {
         return CMA_MISUSE_NONE;

@@ -73,6 +73,16 @@ void cma__misuse_hand(struct cma_misuse *misuse, const struct cma_misuse_entry *
     }
 }
 
+void cma__misuse_forbid_writes(struct cma_misuse *misuse, const struct cma_misuse_entry *entry)
+{
+    uint8_t *lines = lines_of(misuse, entry);
+    uint32_t i, n = lines == NULL ? 0 : misuse_nlines(misuse, entry);
+
+    for (i = 0; i < n; i++) {
+        lines[i] = (uint8_t)(lines[i] | CMA__LINE_READS);
+    }
+}
+
 bool cma__misuse_last_lines(struct cma_misuse *misuse, const struct cma_misuse_entry *entry,
                             bool skip_sync)
 {
@@ -116,11 +126,14 @@ static enum cma_misuse_kind lines_cpu_line(const struct cma_misuse_entry *entry,
         return CMA_MISUSE_NONE;
     }
     if ((line & CMA__LINE_CPU) != 0) {
-        if (write) {
+        if (write && (line & CMA__LINE_READS) != 0) {
+            kind = CMA_MISUSE_CPU_WRITES;
+        } else if (write) {
             *at = (uint8_t)((line | CMA__LINE_WRITTEN) & ~CMA__LINE_LOST);
             return CMA_MISUSE_NONE;
+        } else if ((line & CMA__LINE_LOST) != 0) {
+            kind = CMA_MISUSE_UNSEEN;
         }
-        kind = (line & CMA__LINE_LOST) != 0 ? CMA_MISUSE_UNSEEN : CMA_MISUSE_NONE;
     } else if (write || entry->direction != CMA_TO_DEVICE) {
         kind = write ? CMA_MISUSE_CPU_WRITES : CMA_MISUSE_CPU_READS;
     }
@@ -210,8 +223,7 @@ static enum cma_misuse_kind lines_device_entry(const struct cma_misuse *misuse,
     enum cma_misuse_kind kind = CMA_MISUSE_NONE;
     uint32_t i, end, minds = CMA__LINE_CPU;
 
-    if (entry->sort != CMA__MISUSE_COHERENT && entry->sort != CMA__MISUSE_ITEM &&
-        entry->direction == (write ? CMA_TO_DEVICE : CMA_FROM_DEVICE)) {
+    if (entry->direction == (write ? CMA_TO_DEVICE : CMA_FROM_DEVICE)) {
         return CMA_MISUSE_DEVICE_AGAINST;
     }
     if (lines == NULL) {

@@ -18,14 +18,12 @@
 #include "../base/atomic.h"
 #include "../base/guard.h"
 #include "../base/range.h"
+#include "device.h"
 
 /* In `holders`. */
 #define SHARE_HOLDER 1u
 #define SHARE_ATTACHED 0x10000u
 #define SHARE_MOST 0xffffu
-
-/* Devices that are given nothing but bounce memory. */
-#define SHARE_BOUNCED (CMA_DEVICE_BOUNCE_ALWAYS | CMA_DEVICE_UNTRUSTED | CMA_DEVICE_RESTRICTED)
 
 /* --- who keeps it alive ------------------------------------------------------------------ */
 
@@ -136,7 +134,7 @@ static int share_reach(const struct cma_shared *shared, const struct cma_device 
 {
     const struct cma_shared_config *config = &shared->config;
     const struct cma_dma *dma = shared->dma;
-    uint32_t bounced = config->coherent ? CMA_DEVICE_RESTRICTED : SHARE_BOUNCED;
+    uint32_t bounced = config->coherent ? CMA_DEVICE_RESTRICTED : CMA__DEVICE_BOUNCES;
     cma_daddr_t mask = config->coherent ? device->config.coherent_mask : device->config.mask;
 
     if (cma_device_to_bus(device, config->paddr, config->nbytes, mask, daddr) != 0) {
@@ -226,8 +224,7 @@ int cma_shared_detach(struct cma_attachment *attachment)
 /* Does this device see memory past the caches? Then the cache has to be told. */
 static bool share_is_blind(const struct cma_shared *shared, const struct cma_device *device)
 {
-    return !shared->config.coherent && shared->dma->port->clean != NULL &&
-           (device->config.flags & CMA_DEVICE_COHERENT) == 0;
+    return !shared->config.coherent && !cma__device_snoops(device);
 }
 
 /* The buffer is the devices' now: what the CPU has written is in memory. */

@@ -81,6 +81,7 @@ int cma__stream_judge(const struct cma_device *device, const struct cma_stream_r
     struct cma_bounce *bounce = cma__device_bounce(device);
     enum cma_reason reason = CMA_REASON_NONE;
     int code = CMA_ERANGE;
+    uint64_t nbytes_max;
     cma_paddr_t last;
 
     if (request->nbytes == 0 || !cma__stream_is_formed(request->direction, request->flags)) {
@@ -111,8 +112,11 @@ int cma__stream_judge(const struct cma_device *device, const struct cma_stream_r
     if (bounce == NULL || (request->flags & CMA_MAP_NO_BOUNCE) != 0) {
         return stream_refuse(device, code, reason, request->paddr, refusal);
     }
-    if (request->nbytes > bounce->ops->nbytes_max(bounce, device)) {
-        return stream_refuse(device, CMA_ERANGE, CMA_REASON_TOO_LARGE, request->paddr, refusal);
+    /* A pool that lies where the device can't look serves it as little as none. */
+    nbytes_max = bounce->ops->nbytes_max(bounce, device);
+    if (request->nbytes > nbytes_max) {
+        reason = nbytes_max == 0 ? CMA_REASON_BOUNCE : CMA_REASON_TOO_LARGE;
+        return stream_refuse(device, CMA_ERANGE, reason, request->paddr, refusal);
     }
     return 0;
 }
@@ -133,7 +137,6 @@ int cma__stream_bounce(const struct cma_device *device, const struct cma_stream_
         }
         return error;
     }
-    /* A pool that lies where the device can't look serves it as little as none. */
     if (cma_device_to_bus(device, bounced, request->nbytes, device->config.mask, daddr) != 0) {
         bounce->ops->unmap(bounce, bounced);
         return stream_refuse(device, CMA_ERANGE, CMA_REASON_BOUNCE, bounced, refusal);

@@ -432,7 +432,7 @@ static int claims_blocks(struct cma_system *system, uint64_t mask)
     if (error == CMA_OK)
         error = cma_dma_alloc_coherent(&camera, &request, &buffer, &refusal);
     cma_pages_stats(&system->pages, &after);
-    if (error != CMA_EOPNOTSUPP || refusal.reason != CMA_REASON_MAPPING)
+    if (error != CMA_EOPNOTSUPP || refusal.reason != CMA_REASON_ALIAS)
         return claims_wrong("memory that is mapped by blocks is not refused", (uint64_t)-error);
     if (memcmp(before.zone_idle_npages, after.zone_idle_npages, sizeof(after.zone_idle_npages)))
         return claims_wrong("memory that was refused is not given back", 0);

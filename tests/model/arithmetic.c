@@ -9,12 +9,15 @@
  * in memory does not follow for the device. A mask cuts it. For all of these machines:
  *
  *   translate   every range, to the bus and from it; the parts in reach; stretches
- *   place       where a buffer of a size goes, at or above a base, with an alignment and a
- * boundary: every tuple (base, size, mask, offset, boundary, alignment) cut         lists: every
- * range in two pieces, cut at a length and a boundary lines       every range, which cache lines it
- * shares windows     devices with one window anywhere: all bases, sizes, offsets, masks, and ranges
- * at the window's edges (at up to 6 bits) edges       numbers at 0, 2^31, 2^32, 2^63 and 2^64, all
- * combinations of six of them
+ *   place       where a buffer of a size goes, at or above a base, aligned and inside a boundary:
+ *               every tuple (base, size, mask, offset, boundary, alignment)
+ *   pages       the same in whole pages of four bytes
+ *   cut         lists: every range in two pieces, cut at a length and a boundary
+ *   lines       every range: which cache lines it shares
+ *   windows     devices with one window anywhere (at up to 6 bits): all bases, sizes, offsets and
+ *               masks, with ranges at the window's edges
+ *   edges       numbers at 0, 2^31, 2^32, 2^63 and 2^64, all combinations of six of them (H9: in a
+ *               32-bit program too, scripts/check-i386)
  *
  * The oracles know nothing of ranges. They go from byte to byte, and remember for each byte how
  * many follow it that are in reach, next to each other for the device, and on this side of a
@@ -196,7 +199,8 @@ static uint32_t place_wants(const struct cma_device_part *parts, uint32_t nparts
                             uint32_t size, uint32_t align, uint32_t boundary,
                             struct cma_window_want *wants)
 {
-    struct cma_area area = {.frames = &frames, .pfn = base, .npages = space - base};
+    struct cma_area area = {
+        .frames = &frames, .pfn = base, .npages = (space >> port.page_shift) - base};
     struct cma_area_request request = {.npages = size, .align_npages = align};
     uint32_t count = 0;
 
@@ -267,6 +271,49 @@ static uint64_t place_machine(struct machine *machine)
             count += place_sizes(machine, parts, nparts, align, boundary);
         }
     }
+    return count;
+}
+
+/* The same with pages of four bytes, and through coherent memory's eyes: masks that end inside a
+ * page, windows that begin and end inside one, and shifts that are no whole pages, under which no
+ * page is one for the device. */
+static uint64_t place_pages(struct machine *machine)
+{
+    const uint32_t page = 4, npages = space / page;
+    struct cma_device_part parts[4];
+    struct cma_window_want wants[4];
+    uint32_t nparts = 0, index = 0, nwants, expected, found;
+    uint64_t count = 0;
+    int error;
+
+    port.page_shift = 2;
+    while ((error = cma__coherent_part(&machine->device, index++, &parts[nparts])) != CMA_ENOENT) {
+        nparts += error == 0;
+    }
+    for (uint32_t boundary = 0; boundary <= space; boundary = boundary != 0 ? boundary * 2 : page) {
+        naive_runs(machine, boundary);
+        for (uint32_t align = 1; align <= npages; align *= 2) {
+            for (uint32_t size = 1; size <= npages; size++) {
+                expected = UINT32_MAX;
+                for (uint32_t base = npages; base-- > 0; count++) {
+                    if (machine->run[base * page] >= size * page &&
+                        naive_daddr(machine, base * page) % (align * page) == 0) {
+                        expected = base;
+                    }
+                    nwants = boundary != 0 && boundary < size * page
+                                 ? 0
+                                 : place_wants(parts, nparts, base, size, align, boundary, wants);
+                    found = place_find(wants, nwants, base);
+                    REQUIRE(found == expected,
+                            "page %u, %u pages, mask %u offset %u boundary %u alignment %u: at %d, "
+                            "not %d",
+                            base, size, machine->mask, machine->offset, boundary, align, (int)found,
+                            (int)expected);
+                }
+            }
+        }
+    }
+    port.page_shift = 0;
     return count;
 }
 
@@ -569,8 +616,9 @@ static uint64_t edges_windows(const uint64_t *values, uint32_t nvalues, uint32_t
 
 /* --- all of it ------------------------------------------------------------------------- */
 
-enum { TRANSLATED, PLACED, CUT, LINES, WINDOWS, EDGES, COUNTS };
-static const char *const names[COUNTS] = {"translate", "place", "cut", "lines", "windows", "edges"};
+enum { TRANSLATED, PLACED, PAGES, CUT, LINES, WINDOWS, EDGES, COUNTS };
+static const char *const names[COUNTS] = {"translate", "place",   "pages", "cut",
+                                          "lines",     "windows", "edges"};
 
 /* What one of `njobs` processes does: every njobs-th offset. */
 static void run(uint32_t job, uint32_t njobs, uint64_t *counts)
@@ -585,6 +633,7 @@ static void run(uint32_t job, uint32_t njobs, uint64_t *counts)
             naive_runs(&machine, 0);
             counts[TRANSLATED] += translate_machine(&machine);
             counts[PLACED] += place_machine(&machine);
+            counts[PAGES] += place_pages(&machine);
         }
         if (offset == 0 || offset == 1 || offset == space / 2 + 3) {
             counts[CUT] += cut_machine(&machine);

@@ -9,8 +9,10 @@
  * page allocator, guarantees, pools, memory of their own, ... (the table below). Each new owner
  * looks at all bytes up to the end of the last page, by its CPU address and with its device's own
  * eyes, before it writes anything: they must be zero. Then CPU and device fill them with bytes that
- * are never zero, and some time later the memory goes back, dirty lines and all (H5: the device
- * writes up to the very last moment). N is the number of times that a device got something.
+ * are never zero, and some time later the memory goes back, dirty lines and all; the device writes
+ * up to the very last moment, and sometimes a moment longer (H5). Who is bounced finds its own
+ * bytes and zero padding (H3, H4), and gets back its own and what its device wrote. N is the number
+ * of times that a device got something.
  *
  * First come controls: runs in which zeroing does nothing, or cleaning. They must find foreign
  * bytes in each back-end that needs it, or this test could not see any.
@@ -33,6 +35,8 @@
 #define REGION_NPAGES 24u /* of one device's own memory */
 #define REGIONS_NPAGES (REGION_NPAGES * BACKENDS * VIEWS)
 #define STOLEN (BASE + 4096 * PAGE)
+#define BOUNCE (BASE + 5500 * PAGE) /* two pools */
+#define BOUNCE_NPAGES 64u
 #define SRAM UINT64_C(0xc0000000) /* no RAM, and not mapped */
 #define BUFFER_NPAGES 6u
 
@@ -61,6 +65,8 @@ enum backend {
     BACKEND_MAPPED,
     BACKEND_RESERVED,
     BACKEND_STOLEN,
+    BACKEND_RESTRICTED,
+    BACKEND_BOUNCE, /* streaming mappings of the owner's own memory */
     BACKENDS,
 };
 
@@ -78,12 +84,17 @@ static const struct {
     [BACKEND_MAPPED] = {"own, mapped before", false},
     [BACKEND_RESERVED] = {"own, reserved", false},
     [BACKEND_STOLEN] = {"own, stolen", false},
+    [BACKEND_RESTRICTED] = {"restricted", true},
+    [BACKEND_BOUNCE] = {"bounced", true},
 };
 
 struct owned {
     enum backend backend;
     enum view view;
     struct cma_contiguous contiguous; /* or coherent: only the buffer */
+    cma_paddr_t paddr;                /* of what is bounced: pages that it lies in */
+    uint64_t offset;
+    uint8_t mark;
 };
 
 /* One device and its eyes. */
@@ -108,6 +119,8 @@ struct owners {
     struct cma_nosleep nosleep;
     void *nosleep_storage;
     bool low;
+    struct cma_bounce pools[2]; /* of restricted devices, and of all */
+    void *pool_storage[2];
     struct viewer viewers[BACKENDS][VIEWS];
     struct owned live[LIVE];
     uint32_t nlive;
@@ -228,6 +241,12 @@ static void owners_viewer(struct owners *o, enum backend backend, enum view view
         config.flags |= CMA_DEVICE_AREA_ONLY;
     } else if (backend == BACKEND_PAGES) {
         dma = &o->pages_dma;
+    } else if (backend == BACKEND_RESTRICTED) {
+        config.flags |= CMA_DEVICE_RESTRICTED;
+        config.bounce = &o->pools[0];
+    } else if (backend == BACKEND_BOUNCE) {
+        config.flags |= view == VIEW_OFFSET ? CMA_DEVICE_UNTRUSTED : CMA_DEVICE_BOUNCE_ALWAYS;
+        config.min_align_nbytes = view == VIEW_PLAIN ? 256 : 0;
     }
     REQUIRE(cma_device_init(&viewer->device, dma, &config) == 0, "device");
     simdev_init(&viewer->dev, o->sim, &eyes);
@@ -263,6 +282,24 @@ static void owners_nosleep(struct owners *o)
             "no pool");
 }
 
+static void owners_pools(struct owners *o)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        struct cma_bounce_config config = {.name = "pool",
+                                           .nbytes = BOUNCE_NPAGES * PAGE,
+                                           .slot_nbytes = 512,
+                                           .owner = 90 + i,
+                                           .paddr = BOUNCE + i * BOUNCE_NPAGES * PAGE};
+        uint64_t nbytes = cma_bounce_size(&o->port, &config);
+
+        o->pool_storage[i] = aligned_alloc(8, nbytes);
+        REQUIRE(cma_bounce_init(&o->pools[i], &o->system.dma, &config, o->pool_storage[i], nbytes,
+                                NULL) == 0,
+                "no pool");
+    }
+    cma_bounce_use(&o->system.dma, &o->pools[1]);
+}
+
 static void owners_make(struct owners *o, uint64_t seed, enum mute mute)
 {
     const struct sim_memory memory[] = {{BASE, NPAGES * PAGE}, {SRAM, REGIONS_NPAGES * PAGE}};
@@ -290,6 +327,9 @@ static void owners_make(struct owners *o, uint64_t seed, enum mute mute)
     owners_area(o, "own", 2048, 256, 0);
     owners_area(o, "promised", 3072, 128, 0);
     REQUIRE(cma_map_reserve(&o->map, &stolen, NULL) == 0, "stolen");
+    stolen.base = BOUNCE;
+    stolen.nbytes = 2 * BOUNCE_NPAGES * PAGE;
+    REQUIRE(cma_map_reserve(&o->map, &stolen, NULL) == 0, "pools");
     o->zone.last = CMA_PADDR_MAX;
     system.port = &o->port;
     system.zones = &o->zone;
@@ -305,6 +345,7 @@ static void owners_make(struct owners *o, uint64_t seed, enum mute mute)
     o->windows[1] = (struct cma_bus_window){
         .daddr = SRAM - OFFSET, .paddr = SRAM, .nbytes = REGIONS_NPAGES * PAGE};
     owners_nosleep(o);
+    owners_pools(o);
     for (uint32_t b = 0; b < BACKENDS; b++) {
         for (uint32_t v = 0; v < VIEWS; v++) {
             owners_viewer(o, (enum backend)b, (enum view)v);
@@ -324,6 +365,10 @@ static void owners_end(struct owners *o, bool tidy)
     }
     REQUIRE(cma_nosleep_destroy(&o->nosleep) == 0, "no sleep");
     free(o->nosleep_storage);
+    for (uint32_t i = 0; i < 2; i++) {
+        REQUIRE(cma_bounce_destroy(&o->pools[i]) == 0, "pool");
+        free(o->pool_storage[i]);
+    }
     if (tidy) {
         REQUIRE(cma_system_check(&o->system, &violation), "%s", violation.what);
         REQUIRE(sim_check_aliases(o->sim, &paddr), "two mappings");
@@ -342,6 +387,12 @@ static uint64_t owners_count(const uint8_t *bytes, uint64_t nbytes)
         foreign += bytes[i] != 0;
     }
     return foreign;
+}
+
+static uint8_t owners_mark(struct owners *o)
+{
+    o->mark = o->mark == UINT8_MAX ? 1 : o->mark + 1;
+    return o->mark;
 }
 
 static uint64_t owners_whole(const struct owned *owned)
@@ -399,8 +450,7 @@ static void owners_fill(struct owners *o, struct owned *owned)
     uint64_t cut = owners_below(o, whole);
     uint8_t bytes[BUFFER_NPAGES * PAGE];
 
-    o->mark = o->mark == UINT8_MAX ? 1 : o->mark + 1;
-    memset(bytes, o->mark, whole);
+    memset(bytes, owners_mark(o), whole);
     sim_write(o->sim, owned->contiguous.buffer.vaddr, bytes, cut);
     if (owners_below(o, 4) != 0) {
         owners_sync(o, owned, false);
@@ -427,6 +477,92 @@ static void owners_others(struct owners *o)
     }
 }
 
+/* --- bounced --------------------------------------------------------------------------- */
+
+static uint64_t owners_differ(const uint8_t *bytes, uint64_t nbytes, uint8_t one, uint8_t other)
+{
+    uint64_t count = 0;
+
+    for (uint64_t i = 0; i < nbytes; i++) {
+        count += bytes[i] != one && bytes[i] != other;
+    }
+    return count;
+}
+
+/* Pages of the owner's own, all of which have its mark, and a mapping of a part of them. */
+static int owners_map(struct owners *o, struct owned *owned)
+{
+    const struct cma_pages_ops *ops = cma_pages_ops(&o->system.pages);
+    struct cma_pages_request request = {.npages = BUFFER_NPAGES,
+                                        .holder = {.kind = CMA_KIND_UNMOVABLE, .cookie = 8}};
+    struct cma_device *device = &o->viewers[owned->backend][owned->view].device;
+    uint8_t bytes[BUFFER_NPAGES * PAGE];
+    cma_pfn_t pfn;
+    int error = ops->alloc(ops->ctx, &request, &pfn, NULL);
+
+    if (error != 0) {
+        return error;
+    }
+    owned->paddr = pfn << SHIFT;
+    owned->mark = owners_mark(o);
+    memset(bytes, owned->mark, sizeof(bytes));
+    sim_write_paddr(o->sim, owned->paddr, bytes, sizeof(bytes));
+    owned->offset = owners_below(o, sizeof(bytes));
+    owned->contiguous.buffer.nbytes = 1 + owners_below(o, sizeof(bytes) - owned->offset);
+    owned->contiguous.direction = (enum cma_direction)owners_below(o, 3);
+    error = cma_dma_map(device, owned->paddr + owned->offset, owned->contiguous.buffer.nbytes,
+                        owned->contiguous.direction, 0, &owned->contiguous.buffer.daddr, NULL);
+    if (error != 0) {
+        REQUIRE(ops->free(ops->ctx, pfn, BUFFER_NPAGES, 8) == 0, "pages");
+    }
+    return error;
+}
+
+/* The device looks at all that its slots, or pages if it isn't trusted, hold, and writes less than
+ * it said (H3, H4). */
+static void owners_look_bounced(struct owners *o, struct owned *owned)
+{
+    struct viewer *viewer = &o->viewers[owned->backend][owned->view];
+    uint64_t unit = owned->view == VIEW_OFFSET ? PAGE : 512;
+    cma_daddr_t daddr = owned->contiguous.buffer.daddr;
+    uint64_t nbytes = owned->contiguous.buffer.nbytes;
+    uint64_t before = daddr & (unit - 1), behind = (0 - daddr - nbytes) & (unit - 1);
+    uint8_t bytes[(BUFFER_NPAGES + 2) * PAGE];
+    uint64_t part = owners_below(o, nbytes);
+
+    REQUIRE(simdev_read(&viewer->dev, daddr - before, bytes, before + nbytes + behind), "bus");
+    o->foreign[owned->backend] += owners_count(bytes, before);
+    o->foreign[owned->backend] += owners_differ(bytes + before, nbytes, owned->mark, owned->mark);
+    o->foreign[owned->backend] += owners_count(bytes + before + nbytes, behind);
+    if (owned->contiguous.direction != CMA_TO_DEVICE) {
+        memset(bytes, 0xd7, nbytes);
+        REQUIRE(simdev_write(&viewer->dev, daddr + part, bytes, (nbytes - part + 1) / 2), "bus");
+        /* Into the padding, as it may: that is nobody's. */
+        if (before != 0) {
+            REQUIRE(simdev_write(&viewer->dev, daddr - before, bytes, 1), "bus");
+        }
+    }
+}
+
+/* Nothing but its own bytes and those that its device wrote comes back. */
+static void owners_unmap(struct owners *o, struct owned *owned)
+{
+    const struct cma_pages_ops *ops = cma_pages_ops(&o->system.pages);
+    struct cma_device *device = &o->viewers[owned->backend][owned->view].device;
+    uint64_t nbytes = owned->contiguous.buffer.nbytes, at = owned->offset + nbytes;
+    uint8_t bytes[BUFFER_NPAGES * PAGE];
+    int error = cma_dma_unmap(device, owned->contiguous.buffer.daddr, nbytes,
+                              owned->contiguous.direction, 0);
+
+    REQUIRE(error == 0, "unmap: %s", cma_strerror(error));
+    sim_read_paddr(o->sim, owned->paddr, bytes, sizeof(bytes));
+    o->foreign[owned->backend] +=
+        owners_differ(bytes, owned->offset, owned->mark, owned->mark) +
+        owners_differ(bytes + owned->offset, nbytes, owned->mark, 0xd7) +
+        owners_differ(bytes + at, sizeof(bytes) - at, owned->mark, owned->mark);
+    REQUIRE(ops->free(ops->ctx, owned->paddr >> SHIFT, BUFFER_NPAGES, 8) == 0, "pages");
+}
+
 /* --- owners ---------------------------------------------------------------------------- */
 
 /* Asks for a buffer, as this back-end is asked. */
@@ -436,6 +572,9 @@ static int owners_ask(struct owners *o, struct owned *owned)
     uint64_t max = owned->backend == BACKEND_GUARANTEE ? 4 : BUFFER_NPAGES;
     struct cma_coherent_request request = {.nbytes = 1 + owners_below(o, max * PAGE)};
 
+    if (owned->backend == BACKEND_BOUNCE) {
+        return owners_map(o, owned);
+    }
     if (owned->backend == BACKEND_CONTIGUOUS) {
         return cma_dma_alloc_contiguous(device, &request, (enum cma_direction)owners_below(o, 3),
                                         &owned->contiguous, NULL);
@@ -460,6 +599,10 @@ static void owners_get(struct owners *o)
     }
     o->nlive++;
     o->handed[owned->backend]++;
+    if (owned->backend == BACKEND_BOUNCE) {
+        owners_look_bounced(o, owned);
+        return;
+    }
     owners_look(o, owned);
     owners_fill(o, owned);
 }
@@ -473,14 +616,28 @@ static void owners_put(struct owners *o, uint32_t index)
     int error;
 
     /* Until the very end. */
-    REQUIRE(simdev_write(&viewer->dev, buffer->daddr + owners_below(o, buffer->nbytes), &byte, 1),
+    if (owned->contiguous.direction != CMA_TO_DEVICE || owned->backend != BACKEND_BOUNCE) {
+        REQUIRE(
+            simdev_write(&viewer->dev, buffer->daddr + owners_below(o, buffer->nbytes), &byte, 1),
             "bus");
+    }
+    if (owned->backend == BACKEND_BOUNCE) {
+        owners_unmap(o, owned);
+        o->live[index] = o->live[--o->nlive];
+        return;
+    }
     if (owned->backend == BACKEND_CONTIGUOUS) {
         error = cma_dma_free_contiguous(&viewer->device, &owned->contiguous);
     } else {
         error = cma_dma_free_coherent(&viewer->device, buffer);
     }
     REQUIRE(error == 0, "%s: %s", kinds[owned->backend].name, cma_strerror(error));
+    /* And once too late, before the memory is somebody's: nobody may see that either. */
+    if (owners_below(o, 4) == 0) {
+        REQUIRE(
+            simdev_write(&viewer->dev, buffer->daddr + owners_below(o, buffer->nbytes), &byte, 1),
+            "bus");
+    }
     o->live[index] = o->live[--o->nlive];
 }
 

@@ -4,10 +4,10 @@
  *
  *     pool [--ops N] [--seed S]
  *
- * Pools of random lengths, alignments, boundaries, chunks and numbers of caches. Random operations
- * in random order, by threads that say they run on any processor: items are handed out, found,
- * freed rightly and in every wrong way; pools grow, are drained, fail to be destroyed and are
- * destroyed. The oracle keeps a list of live items, each filled with its own bytes, and the
+ * Pools of random lengths, alignments, boundaries, chunks and numbers of caches and lanes. Random
+ * operations in random order, by threads that say they run on any processor: items are handed out,
+ * found, freed rightly and in every wrong way; pools grow, are drained, fail to be destroyed and
+ * are destroyed. The oracle keeps a list of live items, each filled with its own bytes, and the
  * addresses of all chunks' bytes that any of them has covered. It looks for overlaps by comparing
  * with each.
  */
@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define POOL_LIVE 600
+#define MODEL_LANES 3u
 
 struct pool_model {
     struct pool_board *board;
@@ -26,8 +27,11 @@ struct pool_model {
     uint64_t random;
     struct {
         struct cma_dma_item item;
+        uint32_t lane; /* that handed it out; MODEL_LANES: none */
         uint8_t byte;
     } live[POOL_LIVE];
+    struct cma_dma_pool_lane lanes[MODEL_LANES];
+    uint32_t nlanes;
     struct cma_dma_item old; /* freed before; number UINT32_MAX: none */
     uint32_t nlive, nitems, most;
     uint64_t allocs, refused, wrong, grown, destroyed;
@@ -98,6 +102,19 @@ static void model_begin(struct pool_model *model)
     model->storage = pool_board_pool(model->board, &model->pool, config, model->ncpus);
     model->nlive = model->nitems = model->most = 0;
     model->old.number = UINT32_MAX;
+    model->nlanes = (uint32_t)model_below(model, MODEL_LANES + 1);
+    for (uint32_t i = 0; i < model->nlanes; i++) {
+        POOL_REQUIRE(cma_dma_pool_lane_init(&model->lanes[i], &model->pool) == 0, "lane");
+    }
+}
+
+/* Items that lanes hold idle, which only they can have. */
+static void model_drain(struct pool_model *model)
+{
+    (void)cma_dma_pool_drain(&model->pool);
+    for (uint32_t i = 0; i < model->nlanes; i++) {
+        (void)cma_dma_pool_lane_drain(&model->lanes[i]);
+    }
 }
 
 static void model_fill(struct pool_model *model, uint32_t i)
@@ -145,10 +162,17 @@ static void model_alloc(struct pool_model *model)
     uint32_t flags = model_below(model, 4) == 0 ? CMA_DMA_POOL_ZERO : 0;
     struct cma_refusal refusal = {0};
     struct cma_dma_item item = {0};
+    uint32_t lane = (uint32_t)model_below(model, model->nlanes + 1);
     int error, expected = 0;
 
     if (model->nlive == POOL_LIVE) {
         return;
+    }
+    if (lane == model->nlanes) {
+        lane = MODEL_LANES;
+    }
+    if (model->nlanes != 0 && model->nitems - model->nlive <= model->nlanes * 200) {
+        model_drain(model); /* nearly dry: what other lanes hold idle would be missing */
     }
     flags |= model_below(model, 20) == 0 ? CMA_DMA_POOL_GROW : 0;
     if (model->nlive == model->nitems) {
@@ -158,7 +182,9 @@ static void model_alloc(struct pool_model *model)
             model->nitems += model->chunk_nitems;
         }
     }
-    error = cma_dma_pool_alloc(&model->pool, flags, &item, &refusal);
+    error = lane != MODEL_LANES
+                ? cma_dma_pool_lane_alloc(&model->lanes[lane], flags, &item, &refusal)
+                : cma_dma_pool_alloc(&model->pool, flags, &item, &refusal);
     POOL_REQUIRE(error == expected, "alloc: %s", cma_strerror(error));
     if (error != 0) {
         POOL_REQUIRE(refusal.code == error && refusal.reason == ((flags & CMA_DMA_POOL_GROW) != 0
@@ -173,22 +199,38 @@ static void model_alloc(struct pool_model *model)
         POOL_REQUIRE(((uint8_t *)item.vaddr)[b] == 0, "not zeroed");
     }
     model->live[model->nlive].item = item;
+    model->live[model->nlive].lane = lane;
     model->live[model->nlive].byte = (uint8_t)model_random(model);
     model_fill(model, model->nlive++);
     model->most = model->nlive > model->most ? model->nlive : model->most;
     model->allocs++;
 }
 
-/* In one of the ways in which it must be refused; `item` is live. */
-static void model_free_wrongly(struct pool_model *model, const struct cma_dma_item *item)
+static int model_give(struct pool_model *model, uint32_t lane, const struct cma_dma_item *item)
 {
-    struct cma_dma_item wrong = *item;
+    return lane != MODEL_LANES ? cma_dma_pool_lane_free(&model->lanes[lane], item)
+                               : cma_dma_pool_free(&model->pool, item);
+}
+
+/* In one of the ways in which it must be refused; the item is live. */
+static void model_free_wrongly(struct pool_model *model, uint32_t i)
+{
+    struct cma_dma_item wrong = model->live[i].item;
+    uint32_t lane = model->live[i].lane;
     int expected = CMA_EINVAL, error;
 
-    switch (model_below(model, 7)) {
+    switch (model_below(model, 8)) {
+    case 7: /* rightly, but through another lane, or none */
+        lane = lane == 0 || model->nlanes == 0 ? MODEL_LANES : lane - 1;
+        lane = lane >= model->nlanes ? MODEL_LANES : lane;
+        if (lane == model->live[i].lane) {
+            return;
+        }
+        expected = CMA_EPERM;
+        break;
     case 0: wrong.number ^= 1u << model_below(model, 32); break;
     case 1:
-        wrong.stamp ^= 1u << model_below(model, 29);
+        wrong.stamp ^= 1u << model_below(model, 32);
         expected = CMA_EBADF;
         break;
     case 2: wrong.vaddr = (uint8_t *)wrong.vaddr + 1 + model_below(model, 5000); break;
@@ -211,7 +253,7 @@ static void model_free_wrongly(struct pool_model *model, const struct cma_dma_it
         break;
     default: memset(&wrong, 0, sizeof(wrong)); expected = CMA_ENOENT;
     }
-    error = cma_dma_pool_free(&model->pool, &wrong);
+    error = model_give(model, lane, &wrong);
     POOL_REQUIRE(error == expected, "a wrong free: %s instead of %s", cma_strerror(error),
                  cma_strerror(expected));
     model->wrong++;
@@ -226,7 +268,7 @@ static void model_free(struct pool_model *model, uint32_t i)
     model_hold(model, i);
     error = cma_dma_pool_find(&model->pool, model->live[i].item.daddr + into, &found);
     POOL_REQUIRE(error == 0 && memcmp(&found, &model->live[i].item, sizeof(found)) == 0, "find");
-    error = cma_dma_pool_free(&model->pool, &found);
+    error = model_give(model, model->live[i].lane, &found);
     POOL_REQUIRE(error == 0, "free: %s", cma_strerror(error));
     model->old = found;
     model->live[i] = model->live[--model->nlive];
@@ -259,7 +301,8 @@ static void model_check(struct pool_model *model)
     POOL_REQUIRE(stats.nitems == model->nitems && stats.live == model->nlive && stats.damaged == 0,
                  "%u items, %u live, %u damaged", stats.nitems, stats.live, stats.damaged);
     POOL_REQUIRE(stats.most_out >= model->most && stats.most_out <= model->nitems, "high water");
-    POOL_REQUIRE(model->ncpus != 0 || (stats.most_out == model->most && stats.cached == 0),
+    POOL_REQUIRE(model->ncpus + model->nlanes != 0 ||
+                     (stats.most_out == model->most && stats.cached == 0),
                  "high water without caches");
     while (cma_dma_pool_next(&model->pool, &number, &item) == 0) {
         uint32_t i = 0;
@@ -284,6 +327,9 @@ static void model_destroy(struct pool_model *model, bool all)
         return;
     }
     model_check(model);
+    for (uint32_t i = 0; i < model->nlanes; i++) {
+        POOL_REQUIRE(cma_dma_pool_lane_end(&model->lanes[i]) == 0, "end of a lane");
+    }
     POOL_REQUIRE(cma_dma_pool_destroy(&model->pool) == 0, "destroy");
     POOL_REQUIRE(pool_board_claimed(model->board) == 0, "something was kept");
     model->nitems = 0;
@@ -322,13 +368,13 @@ int main(int argc, char **argv)
         if (dice < 3)
             model_destroy(&model, dice < 1);
         else if (dice < 8)
-            (void)cma_dma_pool_drain(&model.pool);
+            model_drain(&model);
         else if (dice < 15)
             model_check(&model);
         else if (dice < 30)
             model_grow(&model);
         else if (dice < 150 && model.nlive != 0)
-            model_free_wrongly(&model, &model.live[model_below(&model, model.nlive)].item);
+            model_free_wrongly(&model, (uint32_t)model_below(&model, model.nlive));
         else if (model.nlive == 0 || dice < (model.nlive < wanted ? 750u : 450u))
             model_alloc(&model);
         else

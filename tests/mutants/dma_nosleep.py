@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""dma_nosleep - bugs of the pool for callers that may not sleep, Linux's and others, put back"""
+"""dma_nosleep - bugs of the pool for callers that may not sleep, of contiguous memory and of
+restricted devices' coherent memory, Linux's and others, put back one by one"""
 
 FILE = "dma/nosleep.c"
 UNIT = ["unit/test_nosleep"]
 CONTIGUOUS = ["unit/test_contiguous"]
-OWNERS = ["model/owners --ops 4000"]
+RESTRICTED = ["unit/test_restricted"]
+OWNERS = ["model/owners --ops 6000"]
 
 MUTANTS = [
     ("case 38: a pool by guess, outside the mask", FILE,
@@ -104,4 +106,51 @@ MUTANTS = [
     ("contiguous memory is made uncached", "dma/contiguous.c",
      "CMA__COHERENT_ORDINARY | CMA__COHERENT_CACHED;",
      "CMA__COHERENT_ORDINARY;", CONTIGUOUS),
+    ("H6: a restricted device falls back to ordinary memory", "dma/coherent.c",
+     "        refusal->reason = error == CMA_ENOENT ? CMA_REASON_BOUNCE : refusal->reason;\n"
+     "        return error == CMA_ENOENT ? CMA_ENOMEM : error;\n",
+     "        if (error == 0) {\n            return 0;\n        }\n", RESTRICTED),
+    ("H6: a restricted device that may not sleep gets memory of others", "dma/coherent.c",
+     "    if ((device->config.flags & CMA_DEVICE_RESTRICTED) != 0) {\n        error = coherent_ask",
+     "    if ((device->config.flags & CMA_DEVICE_RESTRICTED) != 0 &&\n"
+     "        (plan->flags & CMA_COHERENT_NOSLEEP) == 0) {\n        error = coherent_ask", RESTRICTED),
+    ("attributes of a restricted pool change while nobody may wait", "dma/restricted.c",
+     "    if ((plan->flags & CMA_COHERENT_NOSLEEP) != 0 && !cma__device_snoops(device)) {",
+     "    if (plan->npages == 0) {", RESTRICTED),
+    ("H1: pages of a restricted pool come as they are", "dma/restricted.c",
+     "cma__handover_prepare(device, &made, nbytes, plan->flags, NULL, refusal);",
+     "cma__handover_prepare(device, &made, nbytes, plan->flags | CMA_COHERENT_NO_ZERO,\n"
+     "                                      NULL, refusal);", RESTRICTED),
+    ("pages of a restricted pool stay uncached", "dma/restricted.c",
+     "    cma__handover_unprepare(device, buffer, npages << shift, NULL);\n", "", RESTRICTED),
+    ("H7: how a restricted buffer is mapped is not looked at", "dma/restricted.c",
+     " || !cma__handover_judge(device, buffer, npages << shift)) {", ") {", RESTRICTED),
+    ("H7: a restricted buffer's device address is not looked at", "dma/restricted.c",
+     "        place.daddr != buffer->daddr || ", "        ", RESTRICTED),
+    ("a refused buffer keeps its pages", "dma/restricted.c",
+     "        cma__bounce_put_pages(bounce, paddr);\n        return error;\n",
+     "        return error;\n", RESTRICTED),
+    ("half pages of a restricted pool are made uncached", "dma/restricted.c",
+     "range_is_aligned(paddr | buffer->daddr, page)", "page != 0", RESTRICTED),
+    ("only the ends of a restricted buffer are looked at", "dma/handover.c",
+     "    bool alike = made->source != CMA_SOURCE_PAGES && made->source != CMA_SOURCE_BOUNCE;",
+     "    bool alike = made->source != CMA_SOURCE_PAGES;", RESTRICTED),
+    ("H1: coherent memory comes as it was", "dma/handover.c",
+     "        port->zero(port->ctx, made->paddr, nbytes);\n", "", OWNERS),
+    ("H2: coherent memory is not cleaned before it is uncached", "dma/handover.c",
+     "        port->clean(port->ctx, paddr, nbytes);\n        port->invalidate",
+     "        port->invalidate", OWNERS),
+    ("H3: a bounce slot keeps what was in it", "dma/bounce.c",
+     "    port->zero(port->ctx, paddr, nbytes);\n", "", OWNERS),
+    ("H3: a bounce slot is zero in the cache only", "dma/bounce.c",
+     "        port->clean(port->ctx, paddr, nbytes);\n", "", OWNERS),
+    ("H3: a buffer that is written in part is not copied in (case 42)", "dma/bounce.c",
+     "    if (direction == CMA_FROM_DEVICE || (flags & CMA_MAP_SKIP_SYNC) == 0) {\n",
+     "    if (direction != CMA_FROM_DEVICE && (flags & CMA_MAP_SKIP_SYNC) == 0) {\n", OWNERS),
+    ("H4: a device that isn't trusted shares granules", "dma/bounce.c",
+     "    if ((device->config.flags & CMA_DEVICE_UNTRUSTED) != 0) {\n        unit",
+     "    if (nbytes == 0) {\n        unit", OWNERS),
+    ("H1: exclusive memory is handed on as it was", "dma/exclusive.c",
+     "        guard_zero_vaddr(port, vaddr, exclusive_nbytes(region, plan->npages));\n", "",
+     OWNERS),
 ]

@@ -352,13 +352,18 @@ CLAUSES = [
             ("cma/admit.c", "    if (count > admit_spare(admit)) {", "    if (false) {")]),
         ("admission does not try the mapping", [
             ("dma/promise.c",
-             "            error = cma__coherent_try(device, pfn, guarantee->request.npages);",
+             "            error = cma__handover_try(device, pfn, guarantee->request.npages,\n"
+             "                                      promise->reserved != 0, refusal);",
              "            error = 0;")]),
     ]),
     ("Hooks that can fail run at admission only", "", [
         ("a block of a promise is mapped when it is taken", [
-            ("dma/coherent.c", "    bool linear = vaddr != NULL;\n    int error;",
-             "    bool linear = vaddr != NULL && port->map == NULL;\n    int error;")]),
+            ("dma/handover.c",
+             "    made.vaddr = handover_linear(port, made.paddr, nbytes);\n    error",
+             "    made.vaddr = port->map != NULL ? NULL\n"
+             "                                   : handover_linear(port, made.paddr, nbytes);\n    error"),
+            ("dma/handover.c",
+             "    if (!handover_uniform(port, paddr, nbytes, NULL)) {\n", "    if (false) {\n")]),
         ("a host that can't lend a slot's frames ends the guarantee", [
             ("cma/guarantee.c",
              "        (void)ops->lend(ops->ctx, slot->pfn, slot->npages, CMA_LEND_SLOT);",
@@ -417,22 +422,23 @@ CLAUSES = [
     ]),
     ("... the zeroing and cleaning of `size` bytes", "", [
         ("a block is zeroed twice", [
-            ("dma/coherent.c", "    port->zero(port->ctx, paddr, nbytes);\n",
-             "    port->zero(port->ctx, paddr, nbytes);\n    port->zero(port->ctx, paddr, nbytes);\n")]),
+            ("dma/handover.c", "        port->zero(port->ctx, made->paddr, nbytes);\n",
+             "        port->zero(port->ctx, made->paddr, nbytes);\n"
+             "        port->zero(port->ctx, made->paddr, nbytes);\n")]),
         ("a block is not zeroed", [
-            ("dma/coherent.c", "    port->zero(port->ctx, paddr, nbytes);\n", "")]),
+            ("dma/handover.c", "        port->zero(port->ctx, made->paddr, nbytes);\n", "")]),
         ("a block is cleaned twice", [
-            ("dma/coherent.c",
-             "    if (!snoops) {\n        port->clean(port->ctx, paddr, nbytes);\n",
-             "    if (!snoops) {\n        port->clean(port->ctx, paddr, nbytes);\n"
+            ("dma/handover.c",
+             "        port->clean(port->ctx, paddr, nbytes);\n",
+             "        port->clean(port->ctx, paddr, nbytes);\n"
              "        port->clean(port->ctx, paddr, nbytes);\n")]),
     ]),
     ("... one attribute change per page", "", [
         ("attributes are changed twice", [
-            ("dma/coherent.c",
-             "        port->set_attr(port->ctx, paddr, nbytes, CMA_ATTR_UNCACHED);\n    }\n    if",
-             "        port->set_attr(port->ctx, paddr, nbytes, CMA_ATTR_UNCACHED);\n"
-             "        port->set_attr(port->ctx, paddr, nbytes, CMA_ATTR_UNCACHED);\n    }\n    if")]),
+            ("dma/handover.c",
+             "    port->set_attr(port->ctx, paddr, nbytes, attr);\n",
+             "    port->set_attr(port->ctx, paddr, nbytes, attr);\n"
+             "    port->set_attr(port->ctx, paddr, nbytes, attr);\n")]),
     ]),
     ("... one flush per batch", "", [
         ("each copy has a flush of its own", [

@@ -730,6 +730,45 @@ static const char *test_map_space(harness_t h)
     return NULL;
 }
 
+static const char *test_window(harness_t h)
+{
+    const struct cma_port *port = h->port;
+    uint64_t page = page_of(h);
+    bool first, second, looked, beside;
+    void *vaddr, *at;
+
+    CHECK(port->window_make, no_mmu);
+    CHECK(h->unmapped, no_memory);
+    CHECK(port->window_make(port->ctx, 4 * page, &vaddr) == CMA_OK && vaddr,
+          "window_make must reserve addresses");
+    at = (uint8_t *)vaddr + page;
+    port->zero(port->ctx, h->unmapped, 2 * page);
+    if (port->clean)
+        port->clean(port->ctx, h->unmapped, 2 * page);
+    port->window_map(port->ctx, at, h->unmapped, page, CMA_ATTR_CACHED);
+    first = has(h, CPU, at, 0, NOTHING, 0, page);
+    put(h, CPU, at, 0, 21, 0, page);
+    looked = !port->lookup || looks(h, at, h->unmapped, CMA_ATTR_CACHED);
+    beside = !port->lookup || (looks_unmapped(h, vaddr) && looks_unmapped(h, (uint8_t *)at + page));
+    port->window_unmap(port->ctx, at, page);
+    flush(h);
+    beside = beside && (!port->lookup || looks_unmapped(h, at));
+    port->window_map(port->ctx, at, h->unmapped + page, page, CMA_ATTR_UNCACHED);
+    flush(h);
+    second = has(h, CPU, at, 0, NOTHING, 0, page);
+    beside = beside && (!h->no_alias || h->no_alias(h->ctx));
+    looked = looked && (!port->lookup || looks(h, at, h->unmapped + page, CMA_ATTR_UNCACHED));
+    port->window_unmap(port->ctx, at, page);
+    flush(h);
+    port->copy(port->ctx, frame(h, 0), h->unmapped, page);
+    CHECK(first, "window_map must show the memory that was asked for");
+    CHECK(looked, "lookup must tell what window_map did");
+    CHECK(beside, "window_map must map what it is told, and window_unmap take all of it away");
+    CHECK(second, "window_unmap and tlb_flush must let go of what was mapped before");
+    CHECK(has(h, CPU, linear(h, 0), 0, 21, 0, page), "what the window shows must be the memory");
+    return NULL;
+}
+
 /* --- 10. no alias, time, processor -------------------------------------------------------------
  */
 
@@ -816,6 +855,7 @@ static const struct {
     {"map and other attributes", test_map_attr},
     {"unmap and tlb_flush", test_unmap_flush},
     {"map and its address space", test_map_space},
+    {"window", test_window},
     {"no alias", test_no_alias},
     {"time_ns", test_time},
     {"cpu", test_cpu},

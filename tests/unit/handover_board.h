@@ -270,14 +270,20 @@ static uint64_t wrong_in_use(const struct cma_coherent *buffer, struct simdev *d
     return wrong;
 }
 
-/* Whoever gets the pages next reads them cached: what the device wrote last is there. */
-static uint64_t wrong_after(cma_paddr_t paddr, uint64_t nbytes)
+/* Whoever gets the pages next reads them cached: what the device wrote last is there, and by the
+ * linear address no translation from before is used. */
+static uint64_t wrong_after(const struct cma_coherent *buffer)
 {
-    uint64_t whole = whole_pages(nbytes), wrong;
+    uint64_t whole = whole_pages(buffer->nbytes), wrong;
+    void *linear = board.port.vaddr(board.sim, buffer->paddr);
     uint8_t *bytes = malloc(whole);
 
-    sim_read_paddr(board.sim, paddr, bytes, whole);
+    sim_read_paddr(board.sim, buffer->paddr, bytes, whole);
     wrong = count_wrong(bytes, whole, 0x83);
+    if (linear != NULL) {
+        sim_read(board.sim, linear, bytes, whole);
+        wrong += count_wrong(bytes, whole, 0x83);
+    }
     free(bytes);
     return wrong;
 }

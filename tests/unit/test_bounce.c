@@ -444,12 +444,13 @@ static void race(struct bounce_board *board)
 
     board->during = NULL;
     racer_calls++;
+    assert_int_equal(board_used(board), 4096);
     assert_int_equal(cma_dma_unmap(racer, racer_daddr, 3000, CMA_FROM_DEVICE, 0), CMA_ENOENT);
     assert_int_equal(cma_dma_sync_for_cpu(racer, racer_daddr, 3000, CMA_FROM_DEVICE), CMA_ENOENT);
     board->during = during;
 }
 
-/* A second unmap, while the first copies and zeroes, finds nothing. */
+/* A second unmap, while the first copies and zeroes, finds nothing; the slots are not free yet. */
 static void test_two_unmaps(void **state)
 {
     struct bounce_board board;

@@ -160,7 +160,7 @@ static void take_and_use(uint64_t seed, enum cma_attr attr)
         assert_null(again);
     }
     assert_int_equal(cma_handover_return(board.dma, buffer.paddr, buffer.nbytes, vaddr), 0);
-    assert_int_equal(wrong_after(buffer.paddr, buffer.nbytes), 0);
+    assert_int_equal(wrong_after(&buffer), 0);
     for (uint32_t i = 0; i < SIM_VIOLATIONS; i++) {
         assert_int_equal(sim_violations(board.sim, (enum sim_violation)i), 0);
     }
@@ -321,7 +321,7 @@ static void test_window_seen_the_same(void **state)
             assert_int_equal(wrong_when_new(&buffer, &dev, 0), 0);
             assert_int_equal(wrong_in_use(&buffer, &dev, seed % 2 != 0), 0);
             assert_int_equal(cma_dma_free_coherent(&device, &buffer), 0);
-            assert_int_equal(wrong_after(buffer.paddr, buffer.nbytes), 0);
+            assert_int_equal(wrong_after(&buffer), 0);
         }
         assert_int_equal(board.nmaps, 0);
         assert_int_equal(board.nwindow_maps, 4);
@@ -336,7 +336,7 @@ static void test_window_seen_the_same(void **state)
 static void test_window_runs_out(void **state)
 {
     struct cma_coherent_request request = {.nbytes = 10 * PAGE};
-    struct cma_coherent buffers[3], wrong;
+    struct cma_coherent buffers[4], wrong;
     struct cma_window_stats stats;
     struct cma_refusal refusal;
     struct cma_device device;
@@ -366,7 +366,17 @@ static void test_window_runs_out(void **state)
     wrong = buffers[1];
     wrong.mapped = 1;
     assert_int_equal(cma_dma_free_coherent(&device, &wrong), CMA_EINVAL);
-    for (uint32_t i = 0; i < 3; i++) {
+    /* Where the port can't look, the window still knows how long its runs are. */
+    request.nbytes = 2 * PAGE;
+    assert_int_equal(cma_dma_alloc_coherent(&device, &request, &buffers[3], NULL), 0);
+    board.port.lookup = NULL;
+    wrong = buffers[1];
+    wrong.vaddr = buffers[3].vaddr;
+    assert_int_equal(cma_dma_free_coherent(&device, &wrong), CMA_EINVAL);
+    wrong.vaddr = (uint8_t *)buffers[1].vaddr + PAGE;
+    assert_int_equal(cma_dma_free_coherent(&device, &wrong), CMA_EINVAL);
+    board.port.lookup = sim_port(board.sim)->lookup;
+    for (uint32_t i = 0; i < 4; i++) {
         assert_int_equal(cma_dma_free_coherent(&device, &buffers[i]), 0);
         assert_int_equal(cma_dma_free_coherent(&device, &buffers[i]), CMA_EBADF);
     }
@@ -474,6 +484,85 @@ static void test_window_of_a_promise(void **state)
     board_destroy();
 }
 
+/* --- many at once ---------------------------------------------------------------------- */
+
+struct worker {
+    struct cma_device device;
+    struct simdev dev;
+    uint64_t nwrong, nserved, nrefused;
+};
+
+static void work(void *arg)
+{
+    struct worker *worker = arg;
+    struct cma_coherent held[4] = {{0}};
+    uint32_t nheld = 0;
+
+    for (uint32_t i = 0; i < 300; i++) {
+        struct cma_coherent_request request = {.nbytes = 1 + sim_random(board.sim) % (6 * PAGE),
+                                               .flags =
+                                                   i % 5 == 0 ? CMA_COHERENT_WRITE_COMBINE : 0};
+        struct cma_refusal refusal;
+
+        if (nheld == 4 || (nheld != 0 && sim_random(board.sim) % 2 == 0)) {
+            nheld--;
+            worker->nwrong += wrong_in_use(&held[nheld], &worker->dev, false);
+            worker->nwrong += cma_dma_free_coherent(&worker->device, &held[nheld]) != 0;
+        } else if (cma_dma_alloc_coherent(&worker->device, &request, &held[nheld], &refusal) == 0) {
+            worker->nwrong += wrong_when_new(&held[nheld], &worker->dev, 0);
+            worker->nserved++;
+            nheld++;
+        } else {
+            worker->nwrong += refusal.reason != CMA_REASON_WINDOW;
+            worker->nrefused++;
+        }
+    }
+    while (nheld != 0) {
+        worker->nwrong += cma_dma_free_coherent(&worker->device, &held[--nheld]) != 0;
+    }
+}
+
+/* Processors take addresses from each other as soon as the flush is over, and one device has blocks
+ * that were promised: the only one who is never refused. */
+static void test_window_of_many(void **state)
+{
+    struct simdev_config config = {.name = "dev", .daddr_last = UINT64_MAX};
+    struct cma_promise_request request = {.nbytes = 6 * PAGE, .count = 4};
+    static struct worker workers[4];
+    struct cma_device_promise promise;
+    uint64_t nrefused = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        board_create(seed, 56);
+        memset(workers, 0, sizeof(workers));
+        for (uint32_t i = 0; i < 4; i++) {
+            make_device(&workers[i].device, 3 + i, UINT64_MAX, &board.system.areas[2],
+                        CMA_DEVICE_AREA_ONLY);
+            simdev_init(&workers[i].dev, board.sim, &config);
+        }
+        assert_int_equal(cma_device_admit(&workers[0].device, &board.system.guarantees, &promise,
+                                          &request, NULL),
+                         0);
+        for (uint32_t i = 0; i < 4; i++) {
+            sim_spawn(board.sim, "worker", work, &workers[i]);
+        }
+        sim_run(board.sim);
+        for (uint32_t i = 0; i < 4; i++) {
+            assert_int_equal(workers[i].nwrong, 0);
+            assert_true(workers[i].nserved > 20);
+            nrefused += workers[i].nrefused;
+        }
+        assert_int_equal(workers[0].nrefused, 0);
+        assert_int_equal(cma_device_revoke(&workers[0].device, &promise), 0);
+        for (uint32_t i = 0; i < SIM_VIOLATIONS; i++) {
+            assert_int_equal(sim_violations(board.sim, (enum sim_violation)i), 0);
+        }
+        board_destroy();
+    }
+    assert_true(nrefused != 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_window_runs_out),
         cmocka_unit_test(test_window_is_made_once),
         cmocka_unit_test(test_window_of_a_promise),
+        cmocka_unit_test(test_window_of_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

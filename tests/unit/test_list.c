@@ -218,6 +218,28 @@ static void test_bounced_do_not_merge(void **state)
     assert_int_equal(board.nlive, 0);
 }
 
+/* Nor with memory that lies right before the pool, or right behind it. */
+static void test_bounced_beside_the_pool(void **state)
+{
+    static const struct cma_piece below[] = {{POOL - 0x1000, 0x1000}, {RAM + 8, 0x1000}};
+    static const struct cma_piece above[] = {{RAM + 8, 0x1000}, {POOL + POOL_NBYTES, 0x1000}};
+    struct cma_device device;
+
+    (void)state;
+    board_create(true);
+    device_with(&device, ALL, 0, 0, 0);
+    assert_int_equal(map(&device, below, 2, MAX, CMA_FROM_DEVICE, 0), 0);
+    assert_int_equal(nsegments, 2);
+    expect(1, POOL, 0x1000, 1, 0);
+    assert_int_equal(cma_dma_unmap_list(&device, segments, 2, CMA_FROM_DEVICE, 0), 0);
+    board.next = POOL_NBYTES - 0x1000;
+    assert_int_equal(map(&device, above, 2, MAX, CMA_FROM_DEVICE, 0), 0);
+    assert_int_equal(nsegments, 2);
+    expect(0, POOL + POOL_NBYTES - 0x1000, 0x1000, 0, 0);
+    assert_int_equal(cma_dma_unmap_list(&device, segments, 2, CMA_FROM_DEVICE, 0), 0);
+    assert_int_equal(board.nlive, 0);
+}
+
 static void test_all_or_nothing(void **state)
 {
     struct cma_piece pieces[] = {{RAM, 0x1000},
@@ -299,6 +321,7 @@ int main(void)
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_bounced),
         cmocka_unit_test(test_bounced_do_not_merge),
+        cmocka_unit_test(test_bounced_beside_the_pool),
         cmocka_unit_test(test_all_or_nothing),
         cmocka_unit_test(test_bounced_at_boundaries),
     };

@@ -162,7 +162,7 @@ static void test_malformed(void **state)
     REFUSED(boundary_nbytes, 32, CMA_EINVAL);
     REFUSED(chunk_nbytes, 63, CMA_EINVAL);
     REFUSED(nitems_max, 0, CMA_EINVAL);
-    REFUSED(flags, 2, CMA_EINVAL);
+    REFUSED(flags, 4, CMA_EINVAL);
     REFUSED(chunk_nbytes, UINT64_C(1) << 31, CMA_EOVERFLOW);
     REFUSED(chunk_nbytes, UINT64_MAX, CMA_EOVERFLOW);
     REFUSED(align_nbytes, UINT64_C(1) << 40, CMA_EOVERFLOW);

@@ -146,7 +146,7 @@ static void test_suite_of_small_ports(void **state)
     static const struct {
         bool coherent, no_mmu;
         uint32_t skipped;
-    } ports[] = {{true, false, 10}, {false, true, 13}, {true, true, 16}};
+    } ports[] = {{true, false, 10}, {false, true, 14}, {true, true, 17}};
     (void)state;
 
     for (size_t i = 0; i < COUNT(ports); i++) {
@@ -296,6 +296,25 @@ static int broken_map_always(void *ctx, cma_paddr_t paddr, uint64_t nbytes, enum
     return error == CMA_EEXIST ? CMA_OK : error;
 }
 
+static void broken_window_map(void *ctx, void *vaddr, cma_paddr_t paddr, uint64_t nbytes,
+                              enum cma_attr attr)
+{
+    real(ctx)->window_map(ctx, vaddr, paddr + 4 * PAGE, nbytes, attr);
+}
+
+static void broken_window_map_more(void *ctx, void *vaddr, cma_paddr_t paddr, uint64_t nbytes,
+                                   enum cma_attr attr)
+{
+    real(ctx)->window_map(ctx, vaddr, paddr, nbytes + PAGE, attr);
+}
+
+static void broken_window_unmap(void *ctx, void *vaddr, uint64_t nbytes)
+{
+    (void)ctx;
+    (void)vaddr;
+    (void)nbytes;
+}
+
 static uint64_t broken_time(void *ctx)
 {
     return UINT64_MAX - real(ctx)->time_ns(ctx);
@@ -380,6 +399,18 @@ static void break_map_always(struct bench *b)
 {
     b->port.map = broken_map_always;
 }
+static void break_window_map(struct bench *b)
+{
+    b->port.window_map = broken_window_map;
+}
+static void break_window_map_more(struct bench *b)
+{
+    b->port.window_map = broken_window_map_more;
+}
+static void break_window_unmap(struct bench *b)
+{
+    b->port.window_unmap = broken_window_unmap;
+}
 static void break_walker(struct bench *b)
 {
     b->harness.no_alias = blind;
@@ -446,6 +477,9 @@ static const struct {
     {"map and other attributes", break_map_always},
     {"unmap and tlb_flush", break_map},
     {"map and its address space", break_flush},
+    {"window", break_window_map},
+    {"window", break_window_map_more},
+    {"window", break_window_unmap},
     {"no alias", break_walker},
     {"time_ns", break_time},
     {"cpu", break_cpu},

@@ -200,6 +200,8 @@ static void test_last_byte(void **state)
     assert_int_equal(
         map(&device, RAM + 0xfc0, 0x41, CMA_TO_DEVICE, 0, &daddr, CMA_REASON_UNREACHABLE),
         CMA_ERANGE);
+    assert_int_equal(map(&device, 0, RAM + 0x1001, CMA_TO_DEVICE, 0, &daddr, CMA_REASON_TOO_LARGE),
+                     CMA_ERANGE);
     board_create(true);
     board_device(&device, POOL - 1, 0);
     assert_int_equal(map(&device, RAM, 64, CMA_TO_DEVICE, 0, &daddr, CMA_REASON_BOUNCE),
@@ -337,6 +339,7 @@ static void test_single_and_page(void **state)
     assert_true(daddr == RAM + 0xff0);
     assert_log("clean 80001010+20\nbarrier\nclean 80000ff0+7010\nbarrier\n");
     assert_int_equal(SINGLE(0xff0, 0x7011), CMA_ERANGE);
+    assert_int_equal(SINGLE(0x1000, 0x9000), CMA_ERANGE); /* the odd page inside */
     assert_int_equal(SINGLE(0x8ff0, 0x11), CMA_ERANGE);
     assert_int_equal(SINGLE(0x8ff0, 0x10), 0);
     assert_true(daddr == RAM + 100 * PAGE + 0xff0);

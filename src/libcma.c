@@ -84,3 +84,9 @@
 #include "dma/misuse_judge.c"
 #include "dma/misuse_calls.c"
 #include "dma/misuse_stream.c"
+
+/* video: queues of buffers between programs and devices. */
+#include "video/user.c"
+#include "video/memory.c"
+#include "video/cycle.c"
+#include "video/queue.c"

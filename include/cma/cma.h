@@ -27,5 +27,6 @@
 #include <cma/pool.h>
 #include <cma/share.h>
 #include <cma/system.h>
+#include <cma/video.h>
 
 #endif

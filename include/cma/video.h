@@ -6,11 +6,13 @@
  * of them and its program there is a queue: so many buffers, of so many planes, each in one place
  * at a time. The words are videobuf2's:
  *
- *               prepare               queue              stream on, or later
- *     DEQUEUED --------> (prepared) --------> QUEUED --------------------------> ACTIVE
- *        ^                                      ^                                  |
- *        |  dequeue                             | given back without data          | done
- *        +-------------- DONE or ERROR <--------+----------------------------------+
+ *               prepare             queue            stream on, or later
+ *     DEQUEUED ----------> prepared --------> QUEUED ----------------------> ACTIVE
+ *        ^                                      ^                              |
+ *        |  dequeue                             |  given back without data     |
+ *        +---------------- DONE, ERROR          +------------------------------+
+ *                               ^                                         done |
+ *                               +----------------------------------------------+
  *
  *     DEQUEUED   the program's: it may map it, look at it, change it
  *     QUEUED     the queue's: waits for the device
@@ -21,32 +23,36 @@
  *
  *     CMA_VIDEO_COHERENT    cma_dma_alloc_coherent: no syncs, slow for the CPU to read
  *     CMA_VIDEO_CONTIGUOUS  cma_dma_alloc_contiguous: cached; synced when a buffer is prepared and
- *                           when it is finished, unless the program says that it needs no such
- *     CMA_VIDEO_USER        the program's own memory, judged page by page: contiguous for the
- * device, whole cache lines, to the last byte CMA_VIDEO_SHARED      buffers of others (share.h):
- * the camera's for the scaler
+ *                           when it is dequeued, unless the program says that it needs no such
+ *     CMA_VIDEO_USER        the program's own memory, looked up page by page, pinned while it is
+ *                           prepared; contiguous for the device to its last byte, in whole cache
+ *                           lines
+ *     CMA_VIDEO_SHARED      buffers of others (share.h): the camera's for the scaler
  *
  * A queue that asks for a guarantee gets its buffers the moment it is opened, or is told at once,
- * when it is made, why not. A buffer lives until the last of queue, client's mappings, export and
- * device has let go of it.
+ * when it is made, why not. A buffer's memory lives until the last of queue, client's mappings,
+ * holders of its export and devices attached to it has let go.
  *
- * The driver gives a struct of functions. libcma calls them without locks, in this order:
+ * The driver gives a struct of functions. libcma calls them without spinning locks, in this order:
  *     setup    how many buffers and planes, how long     (request, create)
  *     prepare  is this buffer right for the next transfer? may refuse
  *     queue    here is a buffer: ACTIVE from now on
- *     start    the first buffers are there: begin        (stream on)
- *     stop     give everything back, now                 (stream off, errors, release)
- *     finish   the CPU may look at it again              (dequeue)
- * and the driver calls cma_video_done from any context, interrupt handlers too.
+ *     start    the first buffers are there: begin        (stream on, or the buffer that was
+ * missing) stop     give everything back, now                 (stream off, request, release) finish
+ * the CPU may look at it again              (dequeue, stream off) and the driver calls
+ * cma_video_done from any context, interrupt handlers too. None of them may call the queue but
+ * cma_video_done, _failed, _look, _poll and _stats.
  *
  * Calls of one queue take turns like those of a file that is open: any number of threads may call;
- * one that meets another sleeps (or is answered CMA_EAGAIN where the port can't wait). done, error,
- * poll and look never sleep. All state is the caller's.
+ * one that meets another sleeps, or is answered CMA_EAGAIN where the port can't wait (every call
+ * but done, failed, look, poll and stats, which never sleep). A dequeue that waits has no turn
+ * meanwhile. All state is the caller's. A call that fails changes nothing, but for what it says.
  */
 #ifndef CMA_VIDEO_H
 #define CMA_VIDEO_H
 
 #include <cma/share.h>
+#include <cma/stream.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -54,6 +60,8 @@ extern "C" {
 
 #define CMA_VIDEO_BUFFERS_MAX 64
 #define CMA_VIDEO_PLANES_MAX 8
+/* Physically separate pieces that a device may see as one (USER). */
+#define CMA_VIDEO_PIECES_MAX 4
 
 enum cma_video_memory {
     CMA_VIDEO_COHERENT = 1,
@@ -78,8 +86,9 @@ struct cma_video_ops {
     /*
      * For `memory`, asked for *nbuffers of *nplanes planes (0: the driver says; else of
      * plane_nbytes[], which a driver that can't do it refuses with CMA_EINVAL). Changes what it
-     * must; more than CMA_VIDEO_BUFFERS_MAX is cut. Returns 0 or an error that the request then
-     * returns.
+     * must; more buffers than there is room for are cut. When memory ran out it is asked again for
+     * as many as there are, and what it changes then is not looked at. Returns 0 or an error that
+     * the request then returns.
      */
     int (*setup)(void *ctx, enum cma_video_memory memory, uint32_t *nbuffers, uint32_t *nplanes,
                  uint64_t plane_nbytes[CMA_VIDEO_PLANES_MAX]);
@@ -88,13 +97,16 @@ struct cma_video_ops {
     int (*prepare)(void *ctx, struct cma_video_buffer *buffer);
     /* The device may have it from now on, in this order. Cannot fail. */
     void (*queue)(void *ctx, struct cma_video_buffer *buffer);
-    /* Begins with the buffers that `queue` was called for. Where it fails it has given all of them
-     * back (cma_video_done with CMA_VIDEO_QUEUED). Returns 0 or an error. */
+    /* Begins with the `nbuffers` that `queue` was called for. Where it fails it has given all of
+     * them back (cma_video_done with CMA_VIDEO_QUEUED); what it leaves is taken from it, and
+     * counted. Returns 0 or an error. */
     int (*start)(void *ctx, uint32_t nbuffers);
-    /* Ends at once, and gives all ACTIVE buffers back (CMA_VIDEO_ERROR) before it returns; what it
-     * leaves is a bug of the driver, and counted. */
+    /* Ends at once, and gives all ACTIVE buffers back (CMA_VIDEO_ERROR) before it returns; no
+     * cma_video_done is running then, nor comes later. What it leaves is a bug of the driver, and
+     * counted. */
     void (*stop)(void *ctx);
-    /* The CPU looks at it next: after the sync. NULL: nothing to do. */
+    /* The CPU looks at it next: synced, and of USER and SHARED memory no longer mapped for the
+     * device. For each buffer that was prepared. NULL: nothing to do. */
     void (*finish)(void *ctx, struct cma_video_buffer *buffer);
 };
 
@@ -102,16 +114,23 @@ struct cma_video_ops {
 #define CMA_VIDEO_PLANE_HINT_SKIP_FINISH (1u << 1)  /* the CPU will not read it: no invalidate */
 
 struct cma_video_plane {
-    cma_daddr_t daddr;    /* for the device; valid from prepare on */
-    uint64_t nbytes;      /* of its memory */
-    uint64_t used_nbytes; /* filled: by the device (done), or by the program (queue, for output) */
-    uint64_t offset_nbytes; /* of the data in it (SHARED and USER); 0 for others */
+    cma_daddr_t daddr;      /* for the device; valid while the buffer is prepared */
+    uint64_t nbytes;        /* of a picture: what `setup` said; its memory is at least that long */
+    uint64_t used_nbytes;   /* filled: by the device (before done), or by the program (output) */
+    uint64_t offset_nbytes; /* of the data in it: as used_nbytes */
     /* private */
-    struct cma_shared shared;
+    uint64_t given_nbytes;        /* of its memory */
+    const void *vaddr;            /* USER */
+    struct cma_contiguous memory; /* its own */
+    struct cma_shared shared;     /* who holds that */
+    struct cma_shared *of;        /* SHARED: whose; `attachment` is attached to it */
     struct cma_attachment attachment;
-    struct cma_shared *of; /* this plane's own `shared`, or somebody else's; NULL: no memory yet */
-    struct cma_contiguous memory;
-    uint32_t maps; /* of clients */
+    struct cma_segment segment; /* USER: as mapped */
+    struct cma_piece pieces[CMA_VIDEO_PIECES_MAX];
+    uint32_t npieces;
+    bool pinned;   /* the frames of the pieces */
+    uint32_t live; /* atomic: its own memory is there */
+    uint32_t maps; /* atomic: of clients */
 };
 
 struct cma_video_buffer {
@@ -120,12 +139,12 @@ struct cma_video_buffer {
     struct cma_video_plane plane[CMA_VIDEO_PLANES_MAX];
     uint64_t time_ns;  /* when the device was done */
     uint32_t sequence; /* counted by the driver through `done`, from 0 at each stream on */
-    void *driver;      /* the driver's own */
+    void *driver;      /* the driver's own; NULL at first */
     /* private */
     struct cma_video_queue *queue;
     struct cma_video_buffer *next;
     uint32_t state; /* atomic: enum cma_video_state */
-    uint32_t flags;
+    uint32_t flags; /* atomic */
 };
 
 struct cma_video_config {
@@ -134,25 +153,32 @@ struct cma_video_config {
     enum cma_direction direction; /* FROM_DEVICE: capture; TO_DEVICE: output; BIDIRECTIONAL: both */
     const struct cma_video_ops *ops;
     void *ctx;
-    uint32_t memories;     /* bit 1 << enum cma_video_memory for each that is allowed */
-    uint32_t min_queued;   /* buffers that `start` needs; 0: 1 */
-    uint32_t flags;        /* CMA_VIDEO_* below */
-    uint64_t align_nbytes; /* of each plane's daddr; power of two; 0: a page */
-    /* Buffers of one plane that are there whenever the queue is opened (COHERENT): what
-     * cma_device_admit is asked for. count 0: none. */
+    uint32_t memories;   /* bit 1 << enum cma_video_memory for each that is allowed */
+    uint32_t min_queued; /* buffers that `start` needs; 0: 1 */
+    uint32_t flags;      /* CMA_VIDEO_* below */
+    uint64_t
+        align_nbytes; /* of each plane's daddr (COHERENT, CONTIGUOUS); power of two; 0: a page */
+    /* Planes that are there whenever the queue is opened: what cma_device_admit is asked for, and
+     * COHERENT and CONTIGUOUS buffers are taken from. One of no alignment has that above. count 0:
+     * none. */
     struct cma_promise_request promise;
 };
-/* videobuf-dma-contig's way: memory is taken when a buffer is first mapped by a client or prepared,
- * not when it is requested, and given back when neither needs it. */
+/* videobuf-dma-contig's way: memory is taken when a plane is first mapped by a client, exported or
+ * prepared, not when it is requested; it is given back when the last client has unmapped a buffer
+ * that is DEQUEUED and not prepared, and, where no client has it mapped, at stream off. */
 #define CMA_VIDEO_ALLOCATE_LATE (1u << 0)
-/* USER: the rest of first and last cache line may be anybody's: bounced instead of refused. */
+/* USER: what the device can't use as it is (the rest of first and last cache line is anybody's, out
+ * of reach, the device must not see it) is bounced instead of refused. */
 #define CMA_VIDEO_BOUNCE_USER (1u << 1)
+/* A queue without a promise takes blocks that others had the device promised, too. Else it leaves
+ * them alone. */
+#define CMA_VIDEO_DEVICE_PROMISES (1u << 2)
 
 struct cma_video_stats {
     uint32_t nbuffers, dequeued, queued, active, done;
     uint64_t nframes; /* done without error since the queue was made */
     uint64_t nerrors;
-    uint32_t left_by_driver; /* buffers that stop did not give back */
+    uint32_t left_by_driver; /* buffers that stop, or a start that failed, did not give back */
 };
 
 struct cma_video_queue {
@@ -160,53 +186,65 @@ struct cma_video_queue {
     struct cma_video_config config;
     struct cma_video_buffer *buffers; /* the caller's */
     uint32_t room;
-    uint32_t turn; /* atomic */
-    enum cma_video_memory memory;
-    uint32_t nbuffers;
-    uint64_t present; /* bit by number */
-    struct cma_video_buffer *queued, *queued_last;
-    struct cma_video_buffer *done, *done_last;
-    struct cma_lock lock; /* of the two lists */
-    uint32_t event;       /* atomic: something was done */
-    uint32_t nqueued, nactive;
-    bool streaming, started, failed;
-    bool promised;
+    uint32_t turn;  /* atomic */
+    uint32_t event; /* atomic: something was done */
+    bool promised, closed;
     struct cma_device_promise promise;
+    struct cma_lock lock; /* of what follows; all but `done`, `failed` changes in turns only */
+    enum cma_video_memory memory; /* 0: no buffers */
+    uint32_t nbuffers;
+    struct cma_video_buffer *queued; /* QUEUED and ACTIVE ones, in the order of queueing */
+    struct cma_video_buffer *done;   /* DONE and ERROR ones, in their order */
+    bool streaming, started, failed;
     struct cma_video_stats stats;
 };
 
 /*
  * Makes a queue over `room` buffers (1 to CMA_VIDEO_BUFFERS_MAX), the caller's. With a promise it
- * is admitted here. Returns 0, CMA_EINVAL, or as cma_device_admit with *why (NULL: not wanted). May
- * sleep. One thread.
+ * is admitted here (`guarantees` may be NULL without one). Returns 0, CMA_EINVAL (an argument is
+ * NULL, ops without setup, queue, start or stop, no such direction, memory or flag, min_queued more
+ * than room, an alignment that is no power of two), or as cma_device_admit with *why (NULL: not
+ * wanted). May sleep. One thread.
  */
 CMA_MUST_CHECK int cma_video_init(struct cma_video_queue *queue,
                                   const struct cma_video_config *config,
                                   struct cma_guarantees *guarantees,
                                   struct cma_video_buffer *buffers, uint32_t room,
                                   struct cma_admission *why);
-/* Ends it: streams off, frees what nobody else holds, ends the promise. Returns 0, or CMA_EBUSY
- * (clients' mappings or exports are alive: they go first, or the memory of `buffers` must outlive
- * them; call again). May sleep. */
+/*
+ * Ends it: stream off, frees what nobody else holds, ends the promise. Returns 0, or CMA_EBUSY:
+ * clients' mappings or exports are alive. There are no buffers any more then, but `queue` and
+ * `buffers` stay until these are gone (cma_video_unmap still works), and a later call returns 0.
+ * CMA_EAGAIN, as everywhere. May sleep.
+ */
 int cma_video_release(struct cma_video_queue *queue);
 
 /*
- * So many buffers of this memory (REQBUFS). What there was is freed first; *nbuffers 0: only that.
- * *nbuffers comes back as what there is: fewer than asked when memory ran out, if the driver's
- * setup takes that (it is asked again). Returns 0, CMA_EINVAL (a memory that is not allowed,
- * `nplanes` or lengths that the driver refuses), CMA_EBUSY (streaming; or a buffer that a client
- * has mapped or that is exported is in the way: Linux orphans such, here the program must let go
- * first), CMA_ENOMEM and others as the source says, with *refusal. May sleep.
+ * So many buffers of this memory (REQBUFS), at least min_queued. What there was is freed first,
+ * queued or not; *nbuffers 0: only that (of any memory type). *nbuffers comes back as what there
+ * is: fewer than asked when memory ran out, if the driver's setup takes that and it is min_queued.
+ * Returns 0, or
+ *   CMA_EINVAL  a memory that is not allowed, or setup asked for no planes, too many, or empty ones
+ *   CMA_EBUSY   streaming; or a client has a buffer mapped, or it is exported (Linux orphans such,
+ *               here the program lets go first)
+ *   CMA_EBADF   after cma_video_release
+ * with nothing changed, or, with no buffers left, what setup said, and CMA_ENOMEM and others as
+ * cma_dma_alloc_coherent says, with *refusal. May sleep.
  */
 CMA_MUST_CHECK int cma_video_request(struct cma_video_queue *queue, enum cma_video_memory memory,
                                      uint32_t *nbuffers, struct cma_refusal *refusal);
-/* More of them (CREATE_BUFS), of these lengths (nplanes 0: the driver says): *first is the number
- * of the first new one. Also while streaming. Errors as above, CMA_ENOSPC (no room). Remove:
- * numbers that are DEQUEUED (CMA_EBUSY: not, or mapped or exported; CMA_EINVAL: none there). */
+/*
+ * More of them (CREATE_BUFS), of these lengths (nplanes 0: the driver says, plane_nbytes may be
+ * NULL): *first is the number of the first new one, the others follow. Also while streaming; of the
+ * memory that the others are. *nbuffers 0: nothing, but *first is told. Errors as above (not
+ * CMA_EBUSY), CMA_EINVAL (other memory), CMA_ENOSPC (no room for one; or not one behind the other).
+ */
 CMA_MUST_CHECK int cma_video_create(struct cma_video_queue *queue, enum cma_video_memory memory,
                                     uint32_t *nbuffers, uint32_t nplanes,
                                     const uint64_t plane_nbytes[], uint32_t *first,
                                     struct cma_refusal *refusal);
+/* Fewer (REMOVE_BUFS). All or none: 0, CMA_EINVAL (one of them is not there), CMA_EBUSY (one is not
+ * DEQUEUED, or prepared, mapped or exported). n 0: 0. May sleep. */
 CMA_MUST_CHECK int cma_video_remove(struct cma_video_queue *queue, uint32_t first, uint32_t n);
 
 /* What a program knows of a buffer (QUERYBUF). */
@@ -217,7 +255,8 @@ struct cma_video_info {
     uint64_t time_ns;
     uint32_t sequence;
     struct {
-        uint64_t nbytes, used_nbytes, offset_nbytes;
+        uint64_t nbytes;
+        uint64_t used_nbytes, offset_nbytes; /* 0 while it is ACTIVE */
     } plane[CMA_VIDEO_PLANES_MAX];
 };
 /* 0 or CMA_EINVAL (no such number). Sleeps: no. */
@@ -227,51 +266,75 @@ CMA_MUST_CHECK int cma_video_look(const struct cma_video_queue *queue, uint32_t 
 /* What a program says of a buffer that it queues. */
 struct cma_video_put {
     uint32_t number;
-    uint32_t nplanes; /* of `plane` */
-    uint32_t hints;   /* CMA_VIDEO_PLANE_HINT_*, for all planes */
+    uint32_t nplanes; /* of `plane`; 0, of COHERENT and CONTIGUOUS: all of it is 0 */
+    uint32_t hints;   /* CMA_VIDEO_PLANE_HINT_*, for all planes (CONTIGUOUS and USER) */
     struct {
         const void *vaddr;         /* USER: where */
-        struct cma_shared *shared; /* SHARED: which; the queue becomes a holder of it */
+        struct cma_shared *shared; /* SHARED: which; the device attaches to it, and stays so until
+                                    * another one comes or the buffer is freed */
         uint64_t nbytes;           /* USER: how long; SHARED: how much of it, 0: all */
-        uint64_t offset_nbytes;    /* of the data */
-        uint64_t used_nbytes;      /* output: how much data; 0: all */
+        uint64_t offset_nbytes;    /* of the data (TO_DEVICE, BIDIRECTIONAL) */
+        uint64_t used_nbytes;      /* where the data ends (the same); 0: all */
     } plane[CMA_VIDEO_PLANES_MAX];
 };
 /*
- * Prepares a buffer ahead (PREPARE_BUF), or prepares and queues it (QBUF). Returns 0, CMA_EINVAL
- * (no such number, wrong count of planes, data longer than the memory, not whole cache lines),
- * CMA_EBADF (not DEQUEUED, or prepared with other memory), CMA_ERANGE (not contiguous for the
- * device, or out of reach: refusal->possible_run_npages says how much was), CMA_EIO... (see
- * cma_video_failed), or what the driver's prepare said. May sleep.
+ * Prepares a buffer ahead (PREPARE_BUF), or queues it, prepared if it is not (QBUF). Returns 0, or
+ *   CMA_EINVAL  no such number, wrong count of planes, an unknown hint, memory shorter than the
+ *               plane, data longer than the memory or beginning at its end, not whole cache lines
+ *               (CMA_REASON_LINES)
+ *   CMA_EBADF   not DEQUEUED; prepared already (prepare), or with other memory (queue); the driver
+ *               has reported an error (cma_video_failed); USER memory that is not cached
+ *               (CMA_REASON_ALIAS) or nobody's (CMA_REASON_HELD)
+ *   CMA_ERANGE  USER: not contiguous for the device (refusal->possible_run_npages: how much is,
+ *               from its beginning), out of reach, or it would be bounced (CMA_REASON_BOUNCE)
+ *   CMA_ENOENT  USER: a page of it is not mapped
+ *   CMA_EOPNOTSUPP  USER: the port can't look
+ * and for USER as cma_frame_pin and cma_dma_map_list, for SHARED as cma_shared_attach and
+ * cma_shared_map, with late allocation as cma_dma_alloc_coherent, or what the driver's prepare
+ * said; queue also what its start said, when this was the buffer that was missing: it is not queued
+ * then. What was queued is not looked at again if it was prepared ahead. May sleep.
+ *
+ * USER memory that a device has (a buffer of another queue) is not pinned, for it does not move:
+ * the program keeps it. Droppable pages that the device writes are kept first (cma_frame_keep).
  */
 CMA_MUST_CHECK int cma_video_prepare(struct cma_video_queue *queue, const struct cma_video_put *put,
                                      struct cma_refusal *refusal);
 CMA_MUST_CHECK int cma_video_queue_buffer(struct cma_video_queue *queue,
                                           const struct cma_video_put *put,
                                           struct cma_refusal *refusal);
-/* The next one that is done (DQBUF), in the order in which they were done. `wait`: sleeps until
- * there is one. Returns 0 and *info (state ERROR: contents are wrong), CMA_EAGAIN (none yet),
- * CMA_EINVAL (not streaming, and none is done), CMA_EBADF (the driver reported an error; stream off
- * first). */
+/*
+ * The next one that is done (DQBUF), in the order in which they were done. `wait`: sleeps until
+ * there is one. It is DEQUEUED then and not prepared; info->state tells what it was, DONE or ERROR
+ * (contents are wrong). Looked at in this order: CMA_EINVAL (not streaming; a stream off ends the
+ * waiting), CMA_EBADF (the driver has reported an error: stream off first), 0 and *info, CMA_EAGAIN
+ * (none yet; or the port can't wait).
+ */
 CMA_MUST_CHECK int cma_video_dequeue(struct cma_video_queue *queue, bool wait,
                                      struct cma_video_info *info);
-/* Begins: buffers that are queued become the device's as soon as there are min_queued. Returns 0
- * (also when it streams already), CMA_EINVAL (no buffers), or what start said. Off: all buffers are
- * DEQUEUED again, whatever they were, and nothing of them is prepared; 0 also when it was off. May
- * sleep. */
+/*
+ * Begins: as soon as min_queued buffers are queued they become the device's. Returns 0 (also when
+ * it streams already), CMA_EINVAL (fewer than min_queued buffers there are), or what start said
+ * (then it does not stream, and what was queued still is). Off: all buffers are DEQUEUED again,
+ * whatever they were, and none is prepared; an error that the driver reported is forgotten; 0 also
+ * when it was off. May sleep.
+ */
 CMA_MUST_CHECK int cma_video_stream_on(struct cma_video_queue *queue);
 int cma_video_stream_off(struct cma_video_queue *queue);
 
 /* The handle of a plane for others (EXPBUF), who hold it (one cma_shared_put is theirs). COHERENT
- * and CONTIGUOUS. 0, CMA_EINVAL. */
+ * and CONTIGUOUS. 0, CMA_EINVAL (no such plane, other memory), CMA_EOVERFLOW (65,535 holders), or
+ * with late allocation as that. May sleep. */
 CMA_MUST_CHECK int cma_video_export(struct cma_video_queue *queue, uint32_t number, uint32_t plane,
                                     struct cma_shared **shared);
-/* A client maps a part of a plane, as cma_dma_view; the memory lives until it is unmapped. */
+/* A client maps a part of a plane, as cma_dma_view, with its errors; the memory lives until it is
+ * unmapped, which is once for each map. COHERENT and CONTIGUOUS; else CMA_EINVAL. Errors as export.
+ * unmap: 0, CMA_EINVAL (no such plane), CMA_EBADF (not mapped). May sleep. */
 CMA_MUST_CHECK int cma_video_map(struct cma_video_queue *queue, uint32_t number, uint32_t plane,
                                  uint64_t offset_nbytes, uint64_t nbytes, cma_paddr_t *paddr,
                                  enum cma_attr *attr, struct cma_refusal *refusal);
 int cma_video_unmap(struct cma_video_queue *queue, uint32_t number, uint32_t plane);
-/* Its address for the CPU, where there is one (vb2_plane_vaddr); NULL: none. */
+/* Its address for the CPU, where there is one (vb2_plane_vaddr): COHERENT, CONTIGUOUS; USER the
+ * program's, while it is prepared. NULL: none. For who has the buffer. Sleeps: no. */
 void *cma_video_vaddr(const struct cma_video_buffer *buffer, uint32_t plane);
 
 #define CMA_VIDEO_POLL_READY (1u << 0)  /* a buffer can be dequeued */
@@ -282,13 +345,18 @@ CMA_MUST_CHECK int cma_video_wait(struct cma_video_queue *queue);
 
 /* --- for drivers ------------------------------------------------------------------------- */
 
-/* The device is done with a buffer that is ACTIVE: DONE, ERROR, or QUEUED (from start or stop: it
- * comes again). Any context. Returns 0 or CMA_EBADF (it is not ACTIVE; nothing has changed). */
+/*
+ * The device is done with a buffer that is ACTIVE: DONE, ERROR, or QUEUED (mostly from a start that
+ * fails: it keeps its place, and comes again with the next buffer that is queued or the next
+ * start). plane[].used_nbytes is filled before. Any context. Returns 0, CMA_EINVAL (another state)
+ * or CMA_EBADF (it is not ACTIVE); nothing has changed then.
+ */
 int cma_video_done(struct cma_video_buffer *buffer, enum cma_video_state state, uint64_t time_ns,
                    uint32_t sequence);
-/* The device is broken: dequeue and poll say so until stream off. Any context. */
+/* The device is broken: dequeue, prepare, queue and poll say so until stream off. Any context. */
 void cma_video_failed(struct cma_video_queue *queue);
-void cma_video_stats(struct cma_video_queue *queue, struct cma_video_stats *stats);
+/* A snapshot. Sleeps: no. */
+void cma_video_stats(const struct cma_video_queue *queue, struct cma_video_stats *stats);
 /* Does all of it hold together? (Other threads quiet.) */
 bool cma_video_check(const struct cma_video_queue *queue);
 

@@ -219,6 +219,13 @@ static inline const struct cma_window_ops *device_window_ops(const struct cma_wi
     return window->ops;
 }
 
+/* --- share.c --------------------------------------------------------------------------- */
+
+struct cma_shared;
+/* Holders and attached devices. While it is 1 and the caller is the holder, nobody else can come to
+ * it but through him. */
+uint32_t cma__shared_count(const struct cma_shared *shared);
+
 /* --- promise.c ------------------------------------------------------------------------- */
 
 /* Behind pointers, so that devices without promises do not carry the code. */

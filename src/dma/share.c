@@ -18,6 +18,7 @@
 #include "../base/atomic.h"
 #include "../base/guard.h"
 #include "../base/range.h"
+#include "../base/turn.h"
 #include "device.h"
 
 /* In `holders`. */
@@ -87,32 +88,23 @@ int cma_shared_put(struct cma_shared *shared)
     return share_drop(shared, SHARE_HOLDER);
 }
 
+uint32_t cma__shared_count(const struct cma_shared *shared)
+{
+    uint32_t holders = atom_load(&shared->holders);
+
+    return (holders & SHARE_MOST) + holders / SHARE_ATTACHED;
+}
+
 /* --- whose turn it is -------------------------------------------------------------------- */
 
 static int share_enter(struct cma_shared *shared)
 {
-    const struct cma_port *port = shared->dma->port;
-    uint32_t free = 0;
-
-    while (!atom_swap_if(&shared->turn, &free, 1)) {
-        if (port->wait == NULL) {
-            return CMA_EAGAIN;
-        }
-        port->wait(port->ctx, &shared->turn, 1);
-        free = 0;
-    }
-    return 0;
+    return turn_enter(shared->dma->port, &shared->turn);
 }
 
 static int share_leave(struct cma_shared *shared, int error)
 {
-    const struct cma_port *port = shared->dma->port;
-
-    atom_store(&shared->turn, 0);
-    if (port->wake != NULL) {
-        port->wake(port->ctx, &shared->turn);
-    }
-    return error;
+    return turn_leave(shared->dma->port, &shared->turn, error);
 }
 
 /* --- attach ------------------------------------------------------------------------------ */

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * simclient.h - the programs beside the devices of simvideo.h: who opens a camera
+ *
+ *     simclient_create    devices and queues are made; promises are admitted, or refused with why
+ *     simclient_open      buffers are there, or are refused with why
+ *     simclient_start     they are queued, the stream is on, a program looks at each picture
+ *     simclient_stop      stream off; the program has ended when it returns
+ *     simclient_close     the buffers are gone
+ *     simclient_destroy
+ *
+ * A client is a camera alone, or camera, scaler and display in a row: the scaler imports the
+ * camera's buffers, the display the scaler's, and nothing is copied but by the scaler. The program
+ * reads each picture as the CPU sees it (the camera's; with a scaler the scaler's too), compares
+ * all bytes with what the sensor sent, and gives the buffer back.
+ *
+ * Open to close may sleep and are called from fibres (or threads) of the simulation.
+ */
+#ifndef SIM_SIMCLIENT_H
+#define SIM_SIMCLIENT_H
+
+#include "simvideo.h"
+
+/* A picture as the CPU saw it. */
+struct simclient_picture {
+    const struct picture_format *format;
+    const uint8_t *plane[PICTURE_PLANES_MAX];
+    struct simvideo_shot shot; /* what was sent: number, time; sampled ones are no use to look at */
+    uint64_t wrong_bytes;
+    bool scaled; /* the scaler's */
+};
+
+struct simclient_config {
+    struct simcamera_config camera; /* video.nbuffers: as many are asked for */
+    enum cma_video_memory memory;   /* of the camera's buffers; not SHARED */
+    uint32_t least;                 /* open is content with so many buffers; 0: nbuffers */
+    uint64_t work_ns;               /* the program's own work on a picture */
+    /* USER: memory for a plane. */
+    void *(*user)(void *ctx, uint32_t number, uint32_t plane, uint64_t nbytes);
+    /* Each picture that the program looks at. NULL: nobody wants to know. */
+    void (*picture)(void *ctx, const struct simclient_picture *picture);
+    void *ctx;
+    /* NULL: camera alone. Their format and memories are filled in. */
+    const struct simscaler_config *scaler;
+    const struct simdisplay_config *display; /* only with a scaler */
+    enum cma_video_memory scaler_memory;     /* COHERENT or CONTIGUOUS; 0: COHERENT */
+};
+
+struct simclient_stats {
+    struct simvideo_count camera, scaler, display; /* devices; display: compared by the device */
+    struct simvideo_count seen;                    /* compared by the CPU, of all queues */
+    uint32_t nbuffers;
+    uint64_t open_ns;     /* of the last open: from the call to buffers that are there */
+    uint64_t open_ns_max; /* of all */
+    uint64_t opens, refused_opens;
+    int error; /* the first one that a call of the program got and did not expect; 0: none */
+};
+
+struct simclient;
+
+/* Returns 0 and *client, or as cma_video_init with *why. */
+int simclient_create(struct sim *sim, const struct simclient_config *config,
+                     struct simclient **client, struct cma_admission *why);
+/* Returns 0, or as cma_video_request (CMA_ENOMEM: fewer than `least`); nothing is left then. */
+int simclient_open(struct simclient *client, struct cma_refusal *refusal);
+int simclient_start(struct simclient *client, struct cma_refusal *refusal);
+void simclient_stop(struct simclient *client);
+int simclient_close(struct simclient *client);
+/* Closed. Returns 0 or as cma_video_release. */
+int simclient_destroy(struct simclient *client);
+void simclient_stats(const struct simclient *client, struct simclient_stats *stats);
+/* The devices, for tests that break something. */
+struct simcamera *simclient_camera(struct simclient *client);
+struct simscaler *simclient_scaler(struct simclient *client);
+struct simdisplay *simclient_display(struct simclient *client);
+
+#endif

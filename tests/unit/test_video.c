@@ -557,6 +557,145 @@ static void test_port_that_cannot_wait(void **state)
     assert_int_equal(cma_video_release(&bench->queue), 0);
 }
 
+/* --- case 46: calls that meet ------------------------------------------------------------ */
+
+static void sleeps_a_while(void *arg)
+{
+    struct bench *bench = arg;
+
+    sim_sleep_ns(bench->sim, 3000000);
+}
+
+static struct meeting {
+    struct bench *bench;
+    int (*first)(struct bench *bench), (*second)(struct bench *bench);
+    int first_said, second_said;
+    uint64_t first_ended, second_ended;
+} meeting;
+
+static void comes_first(void *arg)
+{
+    (void)arg;
+    meeting.first_said = meeting.first(meeting.bench);
+    meeting.first_ended = sim_now_ns(meeting.bench->sim);
+}
+
+static void comes_second(void *arg)
+{
+    (void)arg;
+    sim_sleep_ns(meeting.bench->sim, 1000000);
+    meeting.second_said = meeting.second(meeting.bench);
+    meeting.second_ended = sim_now_ns(meeting.bench->sim);
+}
+
+/* The first sleeps in the driver for 3 ms, the second comes after 1 ms. */
+static void meet(struct bench *bench, int (*first)(struct bench *bench),
+                 int (*second)(struct bench *bench))
+{
+    meeting = (struct meeting){.bench = bench, .first = first, .second = second};
+    bench->driver.meanwhile = sleeps_a_while;
+    bench->driver.meanwhile_arg = bench;
+    sim_spawn(bench->sim, "first", comes_first, NULL);
+    sim_spawn(bench->sim, "second", comes_second, NULL);
+    sim_run(bench->sim);
+    bench->driver.meanwhile = NULL;
+    assert_true(meeting.first_ended <= meeting.second_ended);
+    assert_true(cma_video_check(&bench->queue));
+}
+
+static int queue_0(struct bench *bench)
+{
+    return put(&bench->queue, 0);
+}
+
+static int prepare_0(struct bench *bench)
+{
+    return prepare(&bench->queue, 0);
+}
+
+static int stream_on(struct bench *bench)
+{
+    return cma_video_stream_on(&bench->queue);
+}
+
+static int stream_off(struct bench *bench)
+{
+    return cma_video_stream_off(&bench->queue);
+}
+
+static int request_3(struct bench *bench)
+{
+    uint32_t n = 3;
+
+    return cma_video_request(&bench->queue, CMA_VIDEO_CONTIGUOUS, &n, NULL);
+}
+
+static int remove_0(struct bench *bench)
+{
+    return cma_video_remove(&bench->queue, 0, 1);
+}
+
+static int map_0(struct bench *bench)
+{
+    enum cma_attr attr;
+    cma_paddr_t paddr;
+
+    return cma_video_map(&bench->queue, 0, 0, 0, 4096, &paddr, &attr, NULL);
+}
+
+/* 63faabfd89f4: REQBUFS freed the buffers that QBUF was preparing. */
+static void test_case_46_request_meets_prepare(void **state)
+{
+    struct bench *bench = *state;
+    struct cma_video_config config = bench_config(bench);
+
+    bench_queue(bench, &config);
+    bench_buffers(bench, CMA_VIDEO_CONTIGUOUS, 2);
+    meet(bench, queue_0, request_3);
+    assert_int_equal(meeting.first_said, 0);
+    assert_int_equal(meeting.second_said, 0);
+    assert_int_equal(state_of(&bench->queue, 0), CMA_VIDEO_DEQUEUED);
+    assert_log(&bench->driver, "spfs"); /* prepared and finished before it was freed */
+    meet(bench, queue_0, remove_0);
+    assert_int_equal(meeting.second_said, CMA_EBUSY);
+    assert_int_equal(cma_video_stream_off(&bench->queue), 0);
+    meet(bench, prepare_0, stream_off);
+    assert_int_equal(meeting.second_said, 0);
+    assert_int_equal(prepare(&bench->queue, 0), 0);
+    meet(bench, queue_0, queue_0); /* it is prepared: nobody sleeps, the first is the first */
+    assert_int_equal(meeting.second_said, CMA_EBADF);
+    meet(bench, stream_on, request_3);
+    assert_int_equal(meeting.second_said, CMA_EBUSY);
+    meet(bench, stream_off, request_3);
+    assert_int_equal(meeting.second_said, 0);
+    assert_int_equal(cma_video_release(&bench->queue), 0);
+}
+
+/* f035eb4e976e, 098e5edc5d04: a buffer was mapped while REQBUFS freed it. */
+static void test_case_46_map_meets_request(void **state)
+{
+    struct bench *bench = *state;
+    struct cma_video_config config = bench_config(bench);
+
+    bench_queue(bench, &config);
+    bench_buffers(bench, CMA_VIDEO_CONTIGUOUS, 2);
+    meet(bench, queue_0, map_0);
+    assert_int_equal(meeting.second_said, 0);
+    assert_int_equal(stream_on(bench), 0);
+    meet(bench, stream_off, map_0);
+    assert_int_equal(meeting.second_said, 0);
+    assert_int_equal(request_3(bench), CMA_EBUSY);
+    assert_int_equal(cma_video_unmap(&bench->queue, 0, 0), 0);
+    assert_int_equal(request_3(bench), CMA_EBUSY);
+    assert_int_equal(cma_video_unmap(&bench->queue, 0, 0), 0);
+    /* What is mapped is what is there, never what was. */
+    assert_int_equal(put(&bench->queue, 0), 0);
+    meet(bench, request_3, map_0);
+    assert_int_equal(meeting.second_said, 0);
+    assert_int_equal(cma_video_unmap(&bench->queue, 0, 0), 0);
+    assert_int_equal(cma_video_release(&bench->queue), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -573,6 +712,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_data_fit_into_memory, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(test_waiting, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(test_port_that_cannot_wait, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_case_46_request_meets_prepare, bench_setup,
+                                        bench_teardown),
+        cmocka_unit_test_setup_teardown(test_case_46_map_meets_request, bench_setup,
+                                        bench_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,9 @@ struct driver {
     uint64_t plane_nbytes[CMA_VIDEO_PLANES_MAX];
     uint32_t least; /* setup refuses fewer */
     int setup_error, prepare_error, start_error;
-    bool keeps;   /* start and stop leave what they have */
+    bool keeps;                   /* start and stop leave what they have */
+    void (*meanwhile)(void *arg); /* called in prepare, start, stop */
+    void *meanwhile_arg;
     bool at_once; /* done in queue */
     struct cma_video_buffer *has[CMA_VIDEO_BUFFERS_MAX];
     uint32_t nhas, sequence;
@@ -95,12 +97,19 @@ static int driver_setup(void *ctx, enum cma_video_memory memory, uint32_t *nbuff
     return driver->setup_error;
 }
 
+static inline void driver_meanwhile(struct driver *driver)
+{
+    if (driver->meanwhile != NULL)
+        driver->meanwhile(driver->meanwhile_arg);
+}
+
 static int driver_prepare(void *ctx, struct cma_video_buffer *buffer)
 {
     struct driver *driver = ctx;
 
     (void)buffer;
     driver_say(driver, 'p');
+    driver_meanwhile(driver);
     return driver->prepare_error;
 }
 
@@ -128,6 +137,7 @@ static int driver_start(void *ctx, uint32_t nbuffers)
     struct driver *driver = ctx;
 
     driver_say(driver, 'S');
+    driver_meanwhile(driver);
     driver->sequence = 0;
     if (driver->start_error != 0) {
         assert_int_equal(nbuffers, driver->nhas);
@@ -139,6 +149,7 @@ static int driver_start(void *ctx, uint32_t nbuffers)
 static void driver_stop(void *ctx)
 {
     driver_say(ctx, 'X');
+    driver_meanwhile(ctx);
     driver_return(ctx, CMA_VIDEO_ERROR);
 }
 

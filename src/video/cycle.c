@@ -140,7 +140,7 @@ static int cycle_find(const struct cma_video_queue *queue, const struct cma_vide
 static int cycle_prepare(struct cma_video_queue *queue, struct cma_video_buffer *buffer,
                          const struct cma_video_put *put, struct cma_refusal *refusal)
 {
-    const struct cma_video_config *config = &queue->config;
+    const struct cma_video_ops *ops = queue->config.ops;
     struct cycle_data data;
     int error = cma__video_acquire(queue, buffer, put, refusal);
 
@@ -150,7 +150,7 @@ static int cycle_prepare(struct cma_video_queue *queue, struct cma_video_buffer 
     error = cycle_judge_data(queue, buffer, put, &data);
     if (error == 0) {
         cycle_swap_data(queue, buffer, &data);
-        error = config->ops->prepare != NULL ? config->ops->prepare(config->ctx, buffer) : 0;
+        error = ops->prepare != NULL ? ops->prepare(queue->config.ctx, buffer) : 0;
         if (error != 0) {
             cycle_swap_data(queue, buffer, &data);
         }
@@ -168,14 +168,14 @@ static int cycle_prepare(struct cma_video_queue *queue, struct cma_video_buffer 
 /* The CPU may look at it again. */
 static void cycle_finish(struct cma_video_queue *queue, struct cma_video_buffer *buffer)
 {
-    const struct cma_video_config *config = &queue->config;
+    const struct cma_video_ops *ops = queue->config.ops;
 
     if (!video_is(buffer, CMA__VIDEO_PREPARED)) {
         return;
     }
     cma__video_letgo(queue, buffer);
-    if (config->ops->finish != NULL) {
-        config->ops->finish(config->ctx, buffer);
+    if (ops->finish != NULL) {
+        ops->finish(queue->config.ctx, buffer);
     }
 }
 
@@ -220,6 +220,7 @@ static struct cma_video_buffer *cycle_next(struct cma_video_queue *queue)
  * meanwhile it gets once more at most. */
 static uint32_t cycle_give(struct cma_video_queue *queue)
 {
+    const struct cma_video_ops *ops = queue->config.ops;
     uintptr_t state = video_lock(queue);
     uint32_t i, n = cycle_count(queue, CMA_VIDEO_QUEUED);
 
@@ -230,7 +231,7 @@ static uint32_t cycle_give(struct cma_video_queue *queue)
         if (buffer == NULL) {
             break;
         }
-        queue->config.ops->queue(queue->config.ctx, buffer);
+        ops->queue(queue->config.ctx, buffer);
     }
     return i;
 }
@@ -238,6 +239,7 @@ static uint32_t cycle_give(struct cma_video_queue *queue)
 /* Begins, if there are enough. */
 static int cycle_start(struct cma_video_queue *queue)
 {
+    const struct cma_video_ops *ops = queue->config.ops;
     uintptr_t state = video_lock(queue);
     bool enough = cycle_count(queue, CMA_VIDEO_QUEUED) >= queue->config.min_queued;
     uint32_t n;
@@ -249,7 +251,7 @@ static int cycle_start(struct cma_video_queue *queue)
         return 0;
     }
     n = cycle_give(queue);
-    error = queue->config.ops->start(queue->config.ctx, n);
+    error = ops->start(queue->config.ctx, n);
     if (error != 0) {
         state = video_lock(queue);
         cycle_force(queue);
@@ -343,11 +345,12 @@ int cma_video_stream_on(struct cma_video_queue *queue)
 
 void cma__video_cancel(struct cma_video_queue *queue)
 {
+    const struct cma_video_ops *ops = queue->config.ops;
     uintptr_t state;
     uint32_t i;
 
     if (queue->started) {
-        queue->config.ops->stop(queue->config.ctx);
+        ops->stop(queue->config.ctx);
     }
     state = video_lock(queue);
     cycle_force(queue);

@@ -342,6 +342,7 @@ static void memory_sync(struct cma_video_queue *queue, const struct cma_video_bu
 {
     struct cma_device *device = queue->config.device;
     enum cma_direction direction = queue->config.direction;
+    const struct cma_port *port = video_port(queue);
     uint32_t i;
 
     for (i = 0; i < buffer->nplanes; i++) {
@@ -359,7 +360,7 @@ static void memory_sync(struct cma_video_queue *queue, const struct cma_video_bu
         }
     }
     if (queue->memory == CMA_VIDEO_COHERENT) {
-        video_port(queue)->dma_barrier(video_port(queue)->ctx);
+        port->dma_barrier(port->ctx);
     }
 }
 

@@ -107,9 +107,10 @@ struct queue_plan {
 
 static int queue_plan(struct cma_video_queue *queue, struct queue_plan *plan, uint32_t room)
 {
+    const struct cma_video_ops *ops = queue->config.ops;
     uint32_t i;
-    int error = queue->config.ops->setup(queue->config.ctx, plan->memory, &plan->nbuffers,
-                                         &plan->nplanes, plan->plane_nbytes);
+    int error = ops->setup(queue->config.ctx, plan->memory, &plan->nbuffers, &plan->nplanes,
+                           plan->plane_nbytes);
 
     if (error == 0 &&
         (plan->nbuffers == 0 || plan->nplanes == 0 || plan->nplanes > CMA_VIDEO_PLANES_MAX)) {

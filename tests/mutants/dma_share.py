@@ -44,8 +44,8 @@ MUTANTS = [
     ("a device gets what the CPU writes", FILE, "    if (shared->cpu_writers != 0 || (shared", "    if ((shared", UNIT),
     ("a device writes what the CPU reads", FILE,
      " || (shared->cpu_readers != 0 && direction != CMA_TO_DEVICE)", "", UNIT),
-    ("a turn is taken that is taken", FILE, "while (!atom_swap_if(&shared->turn, &free, 1)) {",
-     "while (!atom_swap_if(&shared->turn, &free, 1) && free == 2) {", UNIT),
+    ("a turn is taken that is taken", "base/turn.h", "while (!atom_swap_if(turn, &free, 1)) {",
+     "while (!atom_swap_if(turn, &free, 1) && free == 2) {", UNIT),
 
     ("bounce: a mask is not looked at", "dma/stream.c", "request->nbytes, device->config.mask, daddr) !=\n        0) {",
      "request->nbytes, UINT64_MAX, daddr) !=\n        0) {", drivers("bounce")),

@@ -116,6 +116,11 @@ static void test_case_46_lines_and_length(void **state)
     struct bench *bench = *state;
     struct cma_refusal refusal;
 
+    open_user(bench, &bench->camera, CMA_TO_DEVICE, 0);
+    assert_int_equal(put_user(bench, 0, user(1), NBYTES + LINE, NULL), CMA_EINVAL);
+    assert_int_equal(put_user(bench, 0, user(0), NBYTES + 1, NULL), CMA_EINVAL);
+    assert_int_equal(put_user(bench, 0, user(0), NBYTES, NULL), 0);
+    assert_int_equal(cma_video_release(&bench->queue), 0);
     open_user(bench, &bench->camera, CMA_FROM_DEVICE, 0);
     for (uint64_t off = 0; off <= 2 * LINE; off++) {
         for (uint64_t more = 0; more <= 2 * LINE; more++) {
@@ -274,6 +279,28 @@ static void test_pinned_while_prepared(void **state)
     /* Nobody's memory is not taken. */
     program.pfn[0] = (BASE >> 12) + NPAGES - 1;
     assert_int_equal(put_user(bench, 0, user(0), 0x6000, NULL), CMA_EBADF);
+    assert_int_equal(cma_video_release(&bench->queue), 0);
+}
+
+/* Where the second plane is refused, the first is let go. */
+static void test_all_planes_or_none(void **state)
+{
+    struct bench *bench = *state;
+    struct cma_holder holder = {.kind = CMA_KIND_UNMOVABLE};
+    struct cma_video_put what = {.nplanes = 2};
+
+    get_pages(bench, 8, &holder);
+    bench->driver.nplanes = 2;
+    open_user(bench, &bench->camera, CMA_FROM_DEVICE, 0);
+    what.plane[0].vaddr = user(0);
+    what.plane[0].nbytes = 0x6000;
+    what.plane[1].vaddr = user(0x6000);
+    what.plane[1].nbytes = 0xfc0;
+    assert_int_equal(cma_video_queue_buffer(&bench->queue, &what, NULL), CMA_EINVAL);
+    assert_int_equal(pins(bench), 0);
+    what.plane[1].nbytes = 0x1000;
+    assert_int_equal(cma_video_queue_buffer(&bench->queue, &what, NULL), 0);
+    assert_int_equal(pins(bench), 7);
     assert_int_equal(cma_video_release(&bench->queue), 0);
 }
 
@@ -493,6 +520,7 @@ int main(void)
         TEST(test_each_page_is_judged),
         TEST(test_contiguous_is_what_the_device_sees),
         TEST(test_pinned_while_prepared),
+        TEST(test_all_planes_or_none),
         TEST(test_pins_move_out_of_areas),
         TEST(test_written_pages_are_kept),
         TEST(test_users_see_right_bytes),

@@ -131,9 +131,9 @@ MUTANTS = [
      "        cycle_force(queue);\n        queue->started = false;", "        queue->started = false;",
      STATES),
     ("the buffer whose start failed stays queued", CYCLE,
-     "    if (error != 0) {\n        state = video_lock(queue);\n        if (atom_peek(&buffer->state) == CMA_VIDEO_QUEUED)",
-     "    if (false) {\n        state = video_lock(queue);\n        if (atom_peek(&buffer->state) == CMA_VIDEO_QUEUED)",
-     STATES),
+     "            cycle_unlink(&queue->queued, buffer);\n"
+     "            atom_poke(&buffer->state, CMA_VIDEO_DEQUEUED);\n",
+     "", STATES),
     ("start does not wait for enough", CYCLE,
      "cycle_count(queue, CMA_VIDEO_QUEUED) >= queue->config.min_queued", "true", STATES),
     ("stop is called when nothing has started", CYCLE,

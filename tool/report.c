@@ -77,6 +77,12 @@ void report_text_board(struct run *run)
            run->options.seed);
     if (run->options.policy == RUN_LINUX)
         puts("Linux's policy chooses where buffers lie, and what is moved for them.");
+    if (run->options.scenario != NULL) {
+        printf("Scenario: ");
+        report_name(run->options.scenario->said.title[0] != '\0' ? run->options.scenario->said.title
+                                                                 : run->options.scenario_file);
+        putchar('\n');
+    }
     if (run->area_added)
         puts("The board keeps no memory for devices: an area was added for this run.");
     if (run->camera_added)
@@ -251,4 +257,6 @@ void report_text(struct run *run)
            result->bytes_lost, result->pages_checked, result->succeeded);
     if (result->violation != NULL)
         printf("THE BOOKS ARE WRONG: %s\n", result->violation);
+    if (run->options.scenario != NULL)
+        report_text_scenario(run);
 }

@@ -106,6 +106,8 @@ void report_compare(struct run *own, struct run *peer)
     compare_row("  avoidably", ours.avoidable, theirs.avoidable, "");
     compare_row("pages copied", ours.copies, theirs.copies, "");
     compare_row("  in vain", ours.wasted, theirs.wasted, "");
+    if (own->options.scenario != NULL)
+        compare_row("frames dropped", run_scenario_dropped(own), run_scenario_dropped(peer), "");
     compare_row("latency median", ours.median_ns / 1000, theirs.median_ns / 1000, " us");
     compare_row("  99 of 100", ours.p99_ns / 1000, theirs.p99_ns / 1000, " us");
     compare_row("  worst", ours.worst_ns / 1000, theirs.worst_ns / 1000, " us");
@@ -124,6 +126,12 @@ void report_compare(struct run *own, struct run *peer)
     compare_refusals("Linux", peer);
     compare_lost("libcma", own);
     compare_lost("Linux", peer);
+    if (own->options.scenario != NULL) {
+        printf("\nlibcma:");
+        report_text_scenario(own);
+        printf("\nLinux:");
+        report_text_scenario(peer);
+    }
 }
 
 /* --- JSON ------------------------------------------------------------------------------------ */

@@ -200,6 +200,8 @@ void report_json_run(struct json *json, struct run *run)
     report_json_promises(json, run);
     json_areas(json, run);
     json_devices(json, run);
+    if (run->options.scenario != NULL)
+        report_json_scenario(json, run);
     json_hex(json, "trace", result->trace);
 }
 

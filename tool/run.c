@@ -17,6 +17,7 @@ static void run_help(void)
 {
     fputs(
         "usage: cma run BOARD [options]\n"
+        "       cma run --scenario FILE [BOARD] [options]\n"
         "\n"
         "Boots the board in a simulator, fills its memory to the brim with live data, and has its\n"
         "devices stream video, stop and start again. A device's memory is lent to that data\n"
@@ -51,7 +52,10 @@ static void run_help(void)
         "  --policy NAME        who chooses where buffers lie: libcma, or linux: what cma_alloc "
         "of\n"
         "                       Linux 7.3 would do on this board. Default: libcma\n"
-        "  --compare            runs the same load under both, and prints the two side by side\n",
+        "  --compare            runs the same load under both, and prints the two side by side\n"
+        "  --scenario FILE      the file says which devices work in which formats, when they are\n"
+        "                       opened and closed, on which board, and what the rest of memory\n"
+        "                       does (docs/SCENARIO.md). Options said here win over the file\n",
         stdout);
     fputs(board_options_help, stdout);
     fputs(
@@ -91,6 +95,8 @@ static void run_help(void)
         "  cma run examples/boards/omap1-camera.dts\n"
         "  cma run board.dtb --memory 2G --cmdline cma=64M --droppable 0 --json\n"
         "  cma run examples/boards/omap1-camera.dts --compare --pins 20\n"
+        "  cma run --scenario examples/scenarios/camera-full-cache.txt\n"
+        "  cma run --scenario examples/scenarios/four-cameras.txt --seconds 10 --compare\n"
         "\n"
         "exit codes: 0 done (refusals are results); 1 a byte was lost, the books were wrong, or a\n"
         "            promise was broken;\n"
@@ -157,7 +163,8 @@ enum {
     RUN_SEED,
     RUN_PINS,
     RUN_POLICY,
-    RUN_COMPARE
+    RUN_COMPARE,
+    RUN_SCENARIO
 };
 
 static int run_number(const char *name, const char *value, uint64_t least, uint64_t most,
@@ -185,6 +192,8 @@ static int run_policy(const char *value, enum run_policy *policy)
 
 static int run_option(struct run_options *options, int option, const char *value)
 {
+    if (option >= BOARD_OPTION_LAST)
+        options->given |= 1u << (option - BOARD_OPTION_LAST);
     switch (option) {
     case RUN_SECONDS_OPTION:
         return run_number("seconds", value, 1, RUN_SECONDS_MAX, &options->seconds);
@@ -194,8 +203,39 @@ static int run_option(struct run_options *options, int option, const char *value
     case RUN_PINS: return run_number("pins", value, 0, RUN_PINS_MAX, &options->pins);
     case RUN_POLICY: return run_policy(value, &options->policy);
     case RUN_COMPARE: options->compare = true; return 0;
+    case RUN_SCENARIO: options->scenario_file = value; return 0;
     default: return board_option(&options->board, option, value);
     }
+}
+
+/* What the command line did not say, the scenario does. */
+static int run_scenario_options(struct run_options *options)
+{
+    const struct scenario *scenario = &options->scenario->said;
+    const struct {
+        int option;
+        bool said;
+        uint64_t value;
+        uint64_t *to;
+    } numbers[] = {
+        {RUN_SECONDS_OPTION, scenario->seconds != 0, scenario->seconds, &options->seconds},
+        {RUN_FILL, scenario->has_fill, scenario->fill, &options->fill},
+        {RUN_DROPPABLE, scenario->has_droppable, scenario->droppable, &options->droppable},
+        {RUN_SEED, scenario->has_seed, scenario->seed, &options->seed},
+        {RUN_PINS, scenario->has_pins, scenario->pins, &options->pins},
+    };
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (numbers[i].said &&
+            (options->given & 1u << (numbers[i].option - BOARD_OPTION_LAST)) == 0)
+            *numbers[i].to = numbers[i].value;
+    if (scenario->has_cmdline && options->board.cmdline == NULL)
+        options->board.cmdline = scenario->cmdline;
+    if (scenario->memory_nbytes != 0 && options->board.nmemory == 0)
+        options->board.memory[options->board.nmemory++].nbytes = scenario->memory_nbytes;
+    if (scenario->granule_page && options->board.granule_nbytes == 0)
+        return board_option(&options->board, BOARD_GRANULE, "page");
+    return 0;
 }
 
 /* Returns 0, an exit code, or -1: help was printed. */
@@ -210,6 +250,7 @@ static int run_parse(struct run_options *options, int argc, char **argv)
         {"pins", required_argument, NULL, RUN_PINS},
         {"policy", required_argument, NULL, RUN_POLICY},
         {"compare", no_argument, NULL, RUN_COMPARE},
+        {"scenario", required_argument, NULL, RUN_SCENARIO},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -225,6 +266,12 @@ static int run_parse(struct run_options *options, int argc, char **argv)
             fputs("cma: see cma run --help\n", stderr);
             return error;
         }
+    }
+    if (options->scenario_file != NULL && optind >= argc - 1) {
+        error = run_scenario_load(options, argv[optind]); /* NULL: the file's board */
+        if (error == 0)
+            error = run_scenario_options(options);
+        return error;
     }
     if (optind != argc - 1) {
         fputs(optind == argc ? "cma: run: which board? A .dtb or .dts file\n"
@@ -287,24 +334,30 @@ static int run_both(const struct run_options *options)
     return error;
 }
 
+static int run_one(struct run *run)
+{
+    int error = run_board(run, true);
+
+    if (error == 0 && !run->options.board.json)
+        report_text(run);
+    else if (error == 0 && report_json(run) != 0)
+        error = EXIT_USAGE;
+    if (error == 0)
+        error = run_judge(run);
+    run_free(run);
+    return error;
+}
+
 int verb_run(int argc, char **argv)
 {
     struct run run = {
         .options = {.seed = 1, .seconds = RUN_SECONDS, .fill = 90, .droppable = 50, .pins = 1},
     };
-    int error = run_parse(&run.options, argc, argv);
+    struct run_options *options = &run.options;
+    int error = run_parse(options, argc, argv);
 
-    if (error != 0)
-        return error < 0 ? 0 : error;
-    if (run.options.compare)
-        return run_both(&run.options);
-    error = run_board(&run, true);
-    if (error == 0 && !run.options.board.json)
-        report_text(&run);
-    else if (error == 0 && report_json(&run) != 0)
-        error = EXIT_USAGE;
     if (error == 0)
-        error = run_judge(&run);
-    run_free(&run);
-    return error;
+        error = options->compare ? run_both(options) : run_one(&run);
+    run_scenario_free(options);
+    return error < 0 ? 0 : error;
 }

@@ -8,6 +8,7 @@
  *     run_promise.c what the board promises its devices, and what it cost
  *     run_stream.c  the devices: six buffers each or what was promised, pictures in and out, stop
  * and start again run_linux.c   where their buffers come from under --policy linux (linux_area.c)
+ *     run_scenario.c  devices that a scenario names, opened and closed when it says (scenario.h)
  *     promise.c     what the board promises its devices, admitted at boot
  *     oracle.c      a second opinion on each refusal
  *     report.c      what is printed, report_json.c as JSON, report_compare.c for two runs
@@ -24,6 +25,7 @@
 #include "oracle.h"
 #include "progress.h"
 #include "promise.h"
+#include "scenario.h"
 #include "sentence.h"
 
 #include <cma/system.h>
@@ -49,6 +51,15 @@ struct run_options {
     uint64_t fill;      /* percent */
     uint64_t droppable; /* percent of what fills */
     uint64_t pins;      /* pages that are pinned at any time */
+    uint32_t given;     /* bit for each option of cma run that was said, by number */
+    const char *scenario_file;
+    struct run_scenario *scenario; /* NULL: none; shared by all runs */
+};
+
+/* A file that was read. */
+struct run_scenario {
+    struct scenario said;
+    char *board; /* file of the board */
 };
 
 /* Values to take the median of. */
@@ -125,6 +136,29 @@ struct run_device {
     uint64_t requests, succeeded, failed;
     uint64_t starts, pictures, late; /* streams begun; pictures shown; of these, late */
     uint64_t bytes_wrong;
+    /* of a scenario */
+    const struct scenario_device *scenario; /* NULL: it streams as it likes */
+    struct run_format scenario_format;
+    char scenario_format_name[40];
+    uint64_t opens;           /* times that it was to be open */
+    uint64_t refused_opens;   /* tries that were refused */
+    uint64_t dropped;         /* pictures that were due, and there was no buffer for them */
+    uint64_t slowest_open_ns; /* from being opened to having all buffers */
+};
+
+/*
+ * What a simulated device of a scenario can do. All three are called in a fibre of the device, and
+ * may sleep.
+ */
+struct scenario_device_ops {
+    /* Takes all that it needs to work. False: refused, and nothing is held. */
+    bool (*open)(struct run_device *device);
+    /* Works until `until_ns`; pictures are due at `due_ns` and once each `period_ns` from then on.
+     * Counts them in `pictures`, those that passed by in `dropped`, and every byte that was not
+     * what it had to be in `bytes_wrong`. */
+    void (*work)(struct run_device *device, uint64_t due_ns, uint64_t period_ns, uint64_t until_ns);
+    /* Gives all back. */
+    void (*close)(struct run_device *device);
 };
 
 struct run_result {
@@ -156,6 +190,8 @@ struct run {
     struct board_zones zones;
     bool area_added, camera_added;
     struct promises promises;
+    struct cma_fdt_guarantee *scenario_promises;   /* in place of the tree's */
+    uint32_t scenario_nodes[SCENARIO_DEVICES_MAX]; /* its devices in the tree, or CMA_NODE_NONE */
     struct run_device **open; /* by group of the tree: which of its devices is */
     struct run_area *areas;
     uint32_t nareas;
@@ -211,6 +247,22 @@ void run_load_free(struct run *run);
 
 /* run_stream.c: the fibre of a device; arg is a struct run_device. */
 void run_stream(void *arg);
+/* What cameras, decoders and displays of a scenario do: coherent memory, as above. */
+extern const struct scenario_device_ops run_stream_ops;
+
+/* run_scenario.c */
+/* Reads options->scenario_file. `board` is the board's file if it is not to be the scenario's, or
+ * NULL. Returns 0, or EXIT_USAGE after a message. */
+int run_scenario_load(struct run_options *options, const char *board);
+void run_scenario_free(struct run_options *options);
+/* Finds its devices in the tree, and puts what it promises in place of what the tree does. Returns
+ * 0, or EXIT_USAGE after a message. */
+int run_scenario_boot(struct run *run);
+/* The fibre of one of its devices. */
+void run_scenario_stream(void *arg);
+void report_text_scenario(struct run *run);
+void report_json_scenario(struct json *json, struct run *run);
+uint64_t run_scenario_dropped(const struct run *run);
 
 /* run_linux.c. Asking and giving back as cma_dma_alloc_coherent and _free_coherent do. */
 void run_linux_boot(struct run *run);

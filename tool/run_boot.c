@@ -193,8 +193,8 @@ static struct run_area *boot_area(struct run *run, const struct cma_range *range
 /* --- devices ------------------------------------------------------------------------------------
  */
 
-static void boot_add_device(struct run *run, const struct cma_fdt_device *node,
-                            const struct cma_range *range)
+static struct run_device *boot_add_device(struct run *run, const struct cma_fdt_device *node,
+                                          const char *name, const struct cma_range *range)
 {
     struct run_device *device = &run->devices[run->ndevices];
     struct cma_device_config config = {
@@ -210,8 +210,8 @@ static void boot_add_device(struct run *run, const struct cma_fdt_device *node,
     device->node = node;
     device->area = boot_area(run, range);
     if (device->area == NULL)
-        return;
-    device->path = strdup(node != NULL ? board_path(&run->board, node->node) : "");
+        return NULL;
+    device->path = strdup(node != NULL ? board_path(&run->board, node->node) : name);
     if (device->path == NULL)
         run_die("no memory");
     run->ndevices++;
@@ -224,11 +224,11 @@ static void boot_add_device(struct run *run, const struct cma_fdt_device *node,
         config.quota_npages = board_quota(&run->board, node);
     if (config.nwindows > SIMDEV_WINDOWS_MAX) {
         device->idle_because = "its bus has more windows than the simulated device can have";
-        return;
+        return device;
     }
     if (cma_device_init(&device->dma, &run->system.dma, &config) != 0) {
         device->idle_because = "it reaches no memory at all";
-        return;
+        return device;
     }
     bus.name = device->path;
     bus.windows = config.windows;
@@ -236,6 +236,7 @@ static void boot_add_device(struct run *run, const struct cma_fdt_device *node,
     bus.snoops = coherent;
     simdev_init(&device->bus, run->sim, &bus);
     device->random = run->options.seed * 1000 + config.owner;
+    return device;
 }
 
 /* Was it promised memory, although it names no area? Then that of the default one. */
@@ -245,6 +246,32 @@ static bool boot_is_promised(const struct run *run, uint32_t device)
         if (run->board.fdt.guarantees[i].device == device)
             return true;
     return false;
+}
+
+/* Those of a scenario, in its order. */
+static int boot_scenario_devices(struct run *run, const struct cma_range *camera)
+{
+    const struct scenario *scenario = &run->options.scenario->said;
+
+    run->devices = run_calloc(scenario->ndevices, sizeof(*run->devices));
+    for (uint32_t i = 0; i < scenario->ndevices; i++) {
+        const struct cma_fdt_device *node = run->scenario_nodes[i] != CMA_NODE_NONE
+                                                ? &run->board.fdt.devices[run->scenario_nodes[i]]
+                                                : NULL;
+        const struct cma_range *range = node != NULL ? boot_device_area(run, node) : NULL;
+        struct run_device *device =
+            boot_add_device(run, node, scenario->devices[i].name, range != NULL ? range : camera);
+
+        if (device == NULL || device->idle_because != NULL) {
+            fprintf(stderr, "cma: %s:%u: '%s' can't be run on this board: %s\n",
+                    run->options.scenario_file, scenario->devices[i].line,
+                    scenario->devices[i].name,
+                    device != NULL ? device->idle_because : "its area is not there");
+            return EXIT_USAGE;
+        }
+        device->scenario = &scenario->devices[i];
+    }
+    return 0;
 }
 
 static void boot_devices(struct run *run, const struct cma_range *camera)
@@ -257,11 +284,11 @@ static void boot_devices(struct run *run, const struct cma_range *camera)
         if (range == NULL && boot_is_promised(run, i))
             range = camera;
         if (range != NULL)
-            boot_add_device(run, node, range);
+            boot_add_device(run, node, "", range);
     }
     if (run->ndevices == 0) {
         run->camera_added = true;
-        boot_add_device(run, NULL, camera);
+        boot_add_device(run, NULL, "", camera);
     }
 }
 
@@ -281,6 +308,9 @@ int run_boot(struct run *run)
     error = boot_some_area(run) == NULL ? boot_add_area(run) : 0;
     if (error != 0)
         return error;
+    error = run->options.scenario != NULL ? run_scenario_boot(run) : 0;
+    if (error != 0)
+        return error;
     if (promises_read(&run->promises, &run->board) != 0)
         run_die("not enough memory");
     board_zones(&run->board, &run->zones);
@@ -297,8 +327,12 @@ int run_boot(struct run *run)
         if (area != NULL)
             area->range = range;
     }
-    boot_devices(run, boot_some_area(run));
-    error = run_promise(run);
+    if (run->options.scenario != NULL)
+        error = boot_scenario_devices(run, boot_some_area(run));
+    else
+        boot_devices(run, boot_some_area(run));
+    if (error == 0)
+        error = run_promise(run);
     if (error != 0)
         return error;
     if (run->options.policy == RUN_LINUX)
@@ -321,6 +355,7 @@ void run_free(struct run *run)
     free(run->result.latency_ns.values);
     free(run->result.copies.values);
     promises_free(&run->promises);
+    free(run->scenario_promises);
     free(run->open);
     free(run->devices);
     free(run->areas);

@@ -484,7 +484,9 @@ void run_load(struct run *run)
         if (run->devices[i].format == NULL)
             continue;
         run->streaming++;
-        sim_spawn(run->sim, "device", run_stream, &run->devices[i]);
+        sim_spawn(run->sim, "device",
+                  run->options.scenario != NULL ? run_scenario_stream : run_stream,
+                  &run->devices[i]);
     }
     sim_spawn(run->sim, "sampler", load_sampler, load);
     sim_spawn(run->sim, "rest", load_rest, load);

@@ -119,8 +119,35 @@ static void promise_choose_blocks(struct run_device *device, const struct cma_fd
     promise_add_kind(device, nbytes, said->count, said);
 }
 
+/* What a scenario says, each plane of a picture in a block of its own. */
+static void promise_choose_scenario(struct run *run, uint32_t index)
+{
+    struct run_device *device = &run->devices[index];
+    const struct scenario_format *format = &device->scenario->format;
+
+    for (uint32_t plane = 0; plane < format->nplanes; plane++) {
+        const struct cma_fdt_guarantee *said = NULL;
+
+        for (uint32_t i = 0; i < run->promises.count; i++)
+            if (run->promises.list[i].error == 0 && run->promises.list[i].said->device == index &&
+                run->promises.list[i].said->entry == plane)
+                said = run->promises.list[i].said;
+        promise_add_kind(device, format->plane_nbytes[plane], device->scenario->nbuffers, said);
+    }
+    snprintf(device->scenario_format_name, sizeof(device->scenario_format_name),
+             "%s %" PRIu32 "x%" PRIu32, format->name, format->width, format->height);
+    device->scenario_format = (struct run_format){
+        device->scenario_format_name,
+        format->width,
+        format->height,
+    };
+    device->format = &device->scenario_format;
+}
+
 static struct run_device *promise_run_device(struct run *run, uint32_t index)
 {
+    if (run->options.scenario != NULL)
+        return &run->devices[index]; /* whose devices are all there, in its order */
     for (uint32_t i = 0; i < run->ndevices; i++)
         if (run->devices[i].node == &run->board.fdt.devices[index])
             return &run->devices[i];
@@ -146,7 +173,8 @@ static void promise_admit_all(void *arg)
 
         if (promise->error != 0)
             continue;
-        promise_choose_blocks(promise_run_device(run, promise->said->device), promise->said);
+        if (run->options.scenario == NULL)
+            promise_choose_blocks(promise_run_device(run, promise->said->device), promise->said);
         if (run->options.policy == RUN_LINUX &&
             cma_device_revoke(promise->device, &promise->promise) != 0)
             run->result.violation = "a guarantee could not be revoked";
@@ -161,7 +189,9 @@ int run_promise(struct run *run)
         sim_run(run->sim);
     }
     for (uint32_t i = 0; i < run->ndevices; i++)
-        if (run->devices[i].nkinds == 0 && run->devices[i].idle_because == NULL)
+        if (run->options.scenario != NULL)
+            promise_choose_scenario(run, i);
+        else if (run->devices[i].nkinds == 0 && run->devices[i].idle_because == NULL)
             promise_choose_format(run, &run->devices[i]);
     return 0;
 }

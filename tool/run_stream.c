@@ -315,3 +315,82 @@ void run_stream(void *arg)
     }
     run->streaming--;
 }
+
+/* --- in a scenario ---------------------------------------------------------------------------- */
+
+static bool stream_open(struct run_device *device)
+{
+    uint64_t got = 0;
+
+    for (uint64_t i = 0; i < device->nbuffers; i++)
+        got += stream_ask(device, &device->buffers[i]);
+    if (got == device->nbuffers)
+        return true;
+    stream_stop(device);
+    return false;
+}
+
+/* A display: the CPU draws all of it, the device reads it. */
+static void stream_display(struct run_device *device, struct run_buffer *buffer, uint64_t picture)
+{
+    uint64_t words[STREAM_CHUNK / sizeof(uint64_t)], shown[STREAM_CHUNK / sizeof(uint64_t)];
+
+    for (uint64_t at = 0; at < buffer->memory.nbytes; at += STREAM_CHUNK) {
+        stream_paint(device, picture, at, words);
+        sim_write(device->run->sim, stream_at(buffer, at), words, stream_chunk(buffer, at));
+    }
+    device->run->system.dma.port->dma_barrier(device->run->system.dma.port->ctx);
+    for (uint64_t at = 0; at < buffer->memory.nbytes; at += STREAM_CHUNK) {
+        uint64_t nbytes = stream_chunk(buffer, at);
+
+        stream_paint(device, picture, at, words);
+        if (!simdev_read(&device->bus, buffer->memory.daddr + at, shown, nbytes))
+            memset(shown, 0xff, sizeof(shown));
+        device->bytes_wrong += stream_differ(words, shown, nbytes);
+    }
+    buffer->picture = picture;
+}
+
+/* All planes of one picture; that of plane k of buffer i is at k * count + i. */
+static void stream_picture(struct run_device *device, uint64_t picture)
+{
+    uint64_t count = device->scenario->nbuffers;
+
+    for (uint64_t at = picture % count; at < device->nbuffers; at += count) {
+        struct run_buffer *buffer = &device->buffers[at];
+
+        if (device->scenario->kind == SCENARIO_DISPLAY) {
+            stream_display(device, buffer, picture);
+        } else {
+            stream_capture(device, buffer, picture);
+            stream_look(device, buffer);
+        }
+    }
+}
+
+/* The program may be late by as many pictures as there are buffers; what comes then passes by. */
+static void stream_work(struct run_device *device, uint64_t due_ns, uint64_t period_ns,
+                        uint64_t until_ns)
+{
+    struct sim *sim = device->run->sim;
+
+    for (; due_ns <= until_ns; due_ns += period_ns) {
+        uint64_t now = sim_now_ns(sim);
+
+        if (now < due_ns) {
+            sim_sleep_ns(sim, due_ns - now);
+        } else if (now - due_ns >= device->scenario->nbuffers * period_ns) {
+            device->dropped++;
+            continue;
+        } else {
+            device->late += now != due_ns;
+        }
+        stream_picture(device, ++device->pictures);
+    }
+}
+
+const struct scenario_device_ops run_stream_ops = {
+    .open = stream_open,
+    .work = stream_work,
+    .close = stream_stop,
+};

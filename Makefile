@@ -160,6 +160,7 @@ check-long: ## 10 million random operations, long thread tests, seeded bugs, all
 	time $(BUILD)/release/tests/model/arithmetic --bits 8 --jobs $(JOBS)
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/cma
 	CMA=$(abspath $(BUILD))/cma tests/tool/promises.sh 1000 $(SEED)
+	CMA=$(abspath $(BUILD))/cma tests/tool/scenarios.sh 600
 	@BUILD=$(BUILD) tests/spin/run --all --jobs $(JOBS)
 	@BUILD=$(BUILD) tests/mutants/run --jobs $(JOBS)
 

@@ -33,6 +33,7 @@ static int test_system_init(struct cma_system *system, const struct cma_map *map
 #include "../../tool/verbs.h"
 
 #define BOARD "examples/boards/omap1-camera.dts"
+#define SCENARIO "--scenario=examples/scenarios/camera-full-cache.txt"
 
 enum fault {
     FAULT_NONE,
@@ -134,7 +135,7 @@ static int test_run_with(enum fault fault, const char *droppable, const char *op
                     NULL,
                     NULL,
                     NULL};
-    char percent[8], last[32];
+    char percent[8], last[64];
     FILE *out = tmpfile();
     int kept = dup(STDOUT_FILENO), code;
     size_t nbytes;
@@ -228,6 +229,24 @@ static void lost_bytes_are_noticed_under_both_policies(void **state)
     assert_int_equal(test_run_with(FAULT_NO_MAINTENANCE, "20", "--policy=linux"), EXIT_LOST);
 }
 
+/* The frames of a scenario's camera, on the same board, are compared as well. */
+static void scenarios_notice_it_too(void **state)
+{
+    static const struct {
+        enum fault fault;
+        const char *droppable;
+    } faults[] = {{FAULT_NO_MAINTENANCE, "50"}, {FAULT_NO_CLEAN, "50"}, {FAULT_NO_ZERO, "50"}};
+    (void)state;
+
+    test_sound_ports = 0;
+    assert_int_equal(test_run_with(FAULT_NONE, "50", SCENARIO), 0);
+    assert_non_null(strstr(test_output, "\"stale_bytes\": 0\n"));
+    assert_non_null(strstr(test_output, "\"dropped\": 0,"));
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        assert_int_equal(test_run_with(faults[i].fault, faults[i].droppable, SCENARIO), EXIT_LOST);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +257,7 @@ int main(void)
         cmocka_unit_test(dirty_buffers_are_noticed),
         cmocka_unit_test(wrong_refusals_are_noticed),
         cmocka_unit_test(lost_bytes_are_noticed_under_both_policies),
+        cmocka_unit_test(scenarios_notice_it_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

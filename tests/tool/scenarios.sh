@@ -1,0 +1,206 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# scenarios.sh [SECONDS] - `cma run --scenario`: every example, shortened, says in one line what
+# happened; errors name file and line; what a too small board is told is true
+#
+# With SECONDS (make check-long) only the four cameras are run, for so long and under both policies.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+CMA=${CMA:-build/cma}
+CMA_CLANG=${CMA_CLANG:-build/clang/cma}
+command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
+command -v dtc >/dev/null || { echo "SKIPPED: dtc is not installed"; exit 77; }
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+failed=0
+scenarios=examples/scenarios
+
+fail()
+{
+    echo "FAILED: $*"
+    failed=1
+}
+
+# expect CODE PATTERN ARGUMENTS...: the exit code, and a line of the output (both kinds) that matches
+expect()
+{
+    local code=$1 pattern=$2 got
+    shift 2
+    "$CMA" run "$@" >"$tmp/out" 2>&1
+    got=$?
+    [ $got -eq "$code" ] || fail "cma run $*: exit code $got, not $code: $(head -n 3 "$tmp/out")"
+    grep -q -e "$pattern" "$tmp/out" || fail "cma run $*: no '$pattern' in: $(tail -n 20 "$tmp/out")"
+}
+
+# refused LINE PATTERN TEXT: a file that can't be run, and the line of it that is named
+refused()
+{
+    printf '%s' "$3" >"$tmp/bad.txt"
+    expect 2 "^cma: $tmp/bad.txt:${1:+$1:} .*$2" --scenario "$tmp/bad.txt"
+    [ "$(wc -l <"$tmp/out")" -eq 1 ] || fail "more than a line about $3: $(cat "$tmp/out")"
+}
+
+# good FILTER ARGUMENTS...: a run whose JSON passes jq's FILTER; nothing is ever lost or stale
+good()
+{
+    local filter=$1
+    shift
+    "$CMA" run --json "$@" >"$tmp/json" 2>"$tmp/err" || fail "cma run $*: exit code $?: $(head -n 3 "$tmp/err")"
+    jq -e '([.libcma // ., .linux // empty] | all(.violation == "" and .bytes_lost == 0 and
+            .scenario.lost_bytes == 0 and .scenario.stale_bytes == 0)) and
+        ((.libcma // .) | .broken_promises == 0 and .oracle_disagreements == 0) and
+        ('"$filter"')' "$tmp/json" >/dev/null ||
+        fail "cma run $*: not so: $filter: $(jq -c '[.libcma // ., .linux // empty] | map(.scenario)' "$tmp/json")"
+}
+
+all='.scenario.dropped == 0 and .scenario.frames > 0 and .failed == 0 and ([.guarantees[].admitted] | all) and
+    (.scenario.areas_too_small == []) and ([.scenario.devices[] | .opens == .opened and .opens > 0] | all)'
+both=".linux.policy == \"linux\" and (.libcma | $all)"
+
+# The same load under both: this area is just large enough, for who puts buffers where they fit.
+if [ -n "${1:-}" ]; then
+    good "$both and .linux.scenario.dropped > 0" --scenario $scenarios/four-cameras.txt --seconds "$1" --compare
+    jq -r '[.libcma, .linux][] | "\(.policy): \(.scenario.frames) frames, \(.scenario.dropped) dropped, \(
+        .scenario.lost_bytes) bytes lost, \(.scenario.stale_bytes) stale"' "$tmp/json"
+    exit $failed
+fi
+
+# Every example: what it says in its last line.
+line()
+{
+    expect 0 "$2" --scenario "$scenarios/$1.txt" --seconds "$3"
+    tail -n 1 "$tmp/out" | grep -q -e "$2" || fail "$1: its last line is $(tail -n 1 "$tmp/out")"
+    grep -q "^Scenario: $(sed -n 's/^scenario "\(.*\)"$/\1/p' "$scenarios/$1.txt")\$" "$tmp/out" ||
+        fail "$1: no title"
+    told="$told $1.txt"
+}
+told=
+line camera-full-cache '^result  .* 1 of 1 openings; 60 of 60 frames, 0 dropped; 0 bytes lost, 0 stale bytes$' 3
+line face-unlock '^result  .* 2 of 2 openings; 96 of 96 frames, 0 dropped; 0 bytes lost, 0 stale bytes$' 2
+line decoder-camera '^result  .* 2 of 2 openings; 67 of 67 frames, 0 dropped; 0 bytes lost, 0 stale bytes$' 3
+line four-cameras '^result  .* 4 of 4 openings; 222 of 222 frames, 0 dropped; 0 bytes lost, 0 stale bytes$' 3
+line too-small '^result  .* 0 of 1 openings; 0 of 30 frames, 30 dropped; 0 bytes lost, 0 stale bytes$' 2
+for file in "$scenarios"/*; do
+    [[ " $told " == *" ${file##*/} "* ]] || fail "$file is not run here"
+done
+for name in camera-full-cache face-unlock decoder-camera four-cameras; do
+    good "$all" --scenario $scenarios/$name.txt --seconds 3 --seed 3
+done
+
+# What the file says arrives, and what is said here wins over it.
+good '.fill_percent == 99 and .droppable_percent == 90 and .seconds == 1 and .seed == 1 and
+    .devices[0].path == "/soc/camera@fffb6800" and .devices[0].pages_a_buffer == 113 and
+    .devices[0].format == "NV12 640x480"' --scenario $scenarios/camera-full-cache.txt --seconds 1
+good '.fill_percent == 50 and .droppable_percent == 10 and .seed == 9 and .scenario.frames == 15' \
+    --scenario $scenarios/camera-full-cache.txt --seconds 1 --fill 50 --droppable 10 --seed 9
+good '(.model | test("Media board")) and .pages < 50000 and .scenario.devices[0].kind == "display"' \
+    --scenario $scenarios/face-unlock.txt --seconds 1
+cat >"$tmp/small.txt" <<END
+scenario "Options"
+board $PWD/examples/boards/omap1-camera.dts
+cmdline "cma=8M"
+memory 24M
+granule page
+time 1s
+pins 2
+seed 5
+
+camera one          # no node: the default area
+    format GREY 64x64
+    buffers 2
+    rate 10
+    open at 100ms for 200ms every 300ms
+camera two
+    format NV12M 64x64
+    promise 3
+    open at 0us
+END
+good '.seed == 5 and .seconds == 1 and .fill_percent == 90 and ([.areas[].size] | index("0x800000")) and
+    .pages == 6144 and ([.devices[].path] == ["one", "two"]) and ([.devices[].buffers] == [2, 12]) and
+    ([.guarantees[] | [.blocks, .max_moves]] == [[6, 3], [6, 3]]) and .promised == 12 and
+    ([.scenario.devices[] | [.opens, .frames]] == [[3, 6], [1, 30]])' --scenario "$tmp/small.txt"
+good '([.areas[].size] | index("0x400000")) and .pages == 8192' \
+    --scenario "$tmp/small.txt" --cmdline cma=4M --memory 32M
+
+# A group: never open together, so one waits for the other and misses frames; the slots are shared.
+sed 's/^    open at 2200ms for 1600ms/    open at 1500ms for 1500ms/; s|\.\./boards|'"$PWD"'/examples/boards|' \
+    $scenarios/decoder-camera.txt >"$tmp/overlap.txt"
+good '.slots == 8 and .failed == 0 and .scenario.devices[0].dropped == 0 and .scenario.devices[1].dropped >= 15 and
+    .scenario.devices[1].frames + .scenario.devices[1].dropped == 45' --scenario "$tmp/overlap.txt" --seconds 3
+sed '/group/d' "$tmp/overlap.txt" >"$tmp/apart.txt"
+good '.slots == 14 and .scenario.dropped == 0' --scenario "$tmp/apart.txt" --seconds 3
+
+# Too small: why, what would have been admitted, and which size of the area would do. It does, and not
+# a page less.
+expect 0 'NOT ADMITTED: 4 blocks of 760 pages refused: .*; 1 of them, or 4 of 256 pages would have been' \
+    --scenario $scenarios/too-small.txt --seconds 1
+grep -q 'AREA TOO SMALL: camera@11c00000 has 4 MiB, and its devices want 3040 pages: 12 MiB would do$' "$tmp/out" ||
+    fail "it does not say what would do"
+sized()
+{
+    sed "s/0x11c00000 0x00400000/0x11400000 $1/" examples/boards/omap1-camera.dts >"$tmp/sized.dts"
+}
+sized 0x00c00000
+good "$all" "$tmp/sized.dts" --scenario $scenarios/too-small.txt --seconds 1
+good '.scenario.areas_too_small[0].would_do == "0xbe0000"' --scenario $scenarios/too-small.txt --seconds 1 --granule page
+sized 0x00be0000
+good "$all" "$tmp/sized.dts" --scenario $scenarios/too-small.txt --seconds 1 --granule page
+sized 0x00bdf000
+good '.scenario.frames == 0 and .scenario.areas_too_small[0].would_do == "0xbe0000" and
+    ([.guarantees[].admitted] == [false])' "$tmp/sized.dts" --scenario $scenarios/too-small.txt --seconds 1 --granule page
+
+# The same load under Linux's policy: on this area it drops frames, on one of 16 MiB it does not.
+good "$both and .linux.scenario.dropped > 30 and .linux.failed > 0" \
+    --scenario $scenarios/four-cameras.txt --seconds 4 --compare
+expect 0 '^frames dropped   libcma  .* 0$' --scenario $scenarios/four-cameras.txt --seconds 4 --compare
+[ "$(grep -c '^result ' "$tmp/out")" -eq 2 ] || fail "compare: not two results"
+sed 's/0x43000000 0x00c00000/0x43000000 0x01000000/' examples/boards/dashcam.dts >"$tmp/large.dts"
+good "$both and .linux.scenario.dropped == 0" "$tmp/large.dts" --scenario $scenarios/four-cameras.txt --seconds 4 --compare
+
+# Errors: the file, the line, what was expected.
+expect 2 'missing.txt: No such file' --scenario "$tmp/missing.txt"
+expect 2 "$tmp: " --scenario "$tmp"
+expect 2 'one board at a time' a.dts b.dts --scenario $scenarios/too-small.txt
+expect 2 'none.dts' --scenario $scenarios/too-small.txt none.dts
+refused '' 'expected a line board' ''
+refused 2 "'frob' is no word here; expected scenario, board," $'board x\nfrob\n'
+refused 3 "expected width x height, such as 640x480, at most 16384 each, not '640'" \
+    $'board x\ncamera a\nformat NV12 640\n'
+camera=$'camera a\nformat GREY 64x64\nopen at 0s\n'
+refused 5 "expected the path of a device of .* that is enabled, not '/nowhere'" \
+    "board $PWD/examples/boards/dashcam.dts"$'\n'"${camera}node /nowhere"
+refused 5 'scaler: expected a camera, decoder or display: no other device is simulated' \
+    "board $PWD/examples/boards/dashcam.dts"$'\n'"$camera${camera/camera a/scaler b$'\n'from a}"
+head -c 70000 /dev/zero >"$tmp/zero.txt"
+expect 2 'longer than 65536 bytes' --scenario "$tmp/zero.txt"
+head -c 300 /dev/urandom >"$tmp/noise.txt"
+expect 2 "^cma: $tmp/noise.txt:[0-9]*: " --scenario "$tmp/noise.txt"
+
+# The same seed is the same run, whichever compiler built it.
+"$CMA" run --json --scenario $scenarios/face-unlock.txt --seconds 1 >"$tmp/first.json"
+"$CMA" run --json --scenario $scenarios/face-unlock.txt --seconds 1 >"$tmp/second.json"
+cmp "$tmp/first.json" "$tmp/second.json" || fail "two runs with one seed differ"
+if [ -x "$CMA_CLANG" ]; then
+    "$CMA_CLANG" run --json --scenario $scenarios/face-unlock.txt --seconds 1 >"$tmp/clang.json"
+    cmp "$tmp/first.json" "$tmp/clang.json" || fail "clang's build runs differently"
+else
+    echo "no clang build at $CMA_CLANG: not compared"
+fi
+
+# docs/SCENARIO.md shows an example that is there, and knows every word.
+sed -n '/^scenario "/,/^```$/p' docs/SCENARIO.md | sed '/^```$/,$d' >"$tmp/shown.txt"
+sed -n '/^scenario/,$p' $scenarios/camera-full-cache.txt | diff - "$tmp/shown.txt" || fail "docs: another example"
+grep -o -e '{"[a-z]*", say_' -e '^    \[SCENARIO_[A-Z]*\] = "[a-z]*"' tool/scenario.c | sed 's/^[^"]*"\([a-z]*\)".*/\1/' \
+    >"$tmp/words"
+[ "$(wc -l <"$tmp/words")" -eq 22 ] || fail "docs: words not found: $(tr '\n' ' ' <"$tmp/words")"
+while read -r word; do
+    grep -q "^| \`$word[ \`]" docs/SCENARIO.md || fail "docs: no word about $word"
+done <"$tmp/words"
+sed -n 's/^    {"\([A-Z0-9]*\)", [12], .*/\1/p' tool/scenario_format.c >"$tmp/formats"
+[ "$(wc -l <"$tmp/formats")" -eq 9 ] || fail "docs: formats not found: $(cat "$tmp/formats")"
+while read -r word; do
+    grep -q "\`$word\` ([0-9.]*" docs/SCENARIO.md || fail "docs: no word about $word"
+done <"$tmp/formats"
+
+[ $failed -eq 0 ] && echo "cma run --scenario: all as it has to be"
+exit $failed

@@ -142,12 +142,14 @@ sized()
 }
 sized 0x00c00000
 good "$all" "$tmp/sized.dts" --scenario $scenarios/too-small.txt --seconds 1
-good '.scenario.areas_too_small[0].would_do == "0xbe0000"' --scenario $scenarios/too-small.txt --seconds 1 --granule page
+good '.scenario.areas_too_small[0].would_do == "0xbe0000"' --scenario $scenarios/too-small.txt --seconds 1 \
+    --granule page
 sized 0x00be0000
 good "$all" "$tmp/sized.dts" --scenario $scenarios/too-small.txt --seconds 1 --granule page
 sized 0x00bdf000
 good '.scenario.frames == 0 and .scenario.areas_too_small[0].would_do == "0xbe0000" and
-    ([.guarantees[].admitted] == [false])' "$tmp/sized.dts" --scenario $scenarios/too-small.txt --seconds 1 --granule page
+    ([.guarantees[].admitted] == [false])' \
+    "$tmp/sized.dts" --scenario $scenarios/too-small.txt --seconds 1 --granule page
 
 # The same load under Linux's policy: on this area it drops frames, on one of 16 MiB it does not.
 good "$both and .linux.scenario.dropped > 30 and .linux.failed > 0" \
@@ -155,7 +157,8 @@ good "$both and .linux.scenario.dropped > 30 and .linux.failed > 0" \
 expect 0 '^frames dropped   libcma  .* 0$' --scenario $scenarios/four-cameras.txt --seconds 4 --compare
 [ "$(grep -c '^result ' "$tmp/out")" -eq 2 ] || fail "compare: not two results"
 sed 's/0x43000000 0x00c00000/0x43000000 0x01000000/' examples/boards/dashcam.dts >"$tmp/large.dts"
-good "$both and .linux.scenario.dropped == 0" "$tmp/large.dts" --scenario $scenarios/four-cameras.txt --seconds 4 --compare
+good "$both and .linux.scenario.dropped == 0" "$tmp/large.dts" --scenario $scenarios/four-cameras.txt --seconds 4 \
+    --compare
 
 # Errors: the file, the line, what was expected.
 expect 2 'missing.txt: No such file' --scenario "$tmp/missing.txt"
@@ -189,9 +192,10 @@ fi
 
 # docs/SCENARIO.md shows an example that is there, and knows every word.
 sed -n '/^scenario "/,/^```$/p' docs/SCENARIO.md | sed '/^```$/,$d' >"$tmp/shown.txt"
-sed -n '/^scenario/,$p' $scenarios/camera-full-cache.txt | diff - "$tmp/shown.txt" || fail "docs: another example"
-grep -o -e '{"[a-z]*", say_' -e '^    \[SCENARIO_[A-Z]*\] = "[a-z]*"' tool/scenario.c | sed 's/^[^"]*"\([a-z]*\)".*/\1/' \
-    >"$tmp/words"
+sed -n '/^scenario/,$p' $scenarios/camera-full-cache.txt | diff - "$tmp/shown.txt" ||
+    fail "docs: another example"
+grep -o -e '{"[a-z]*", say_' -e '^    \[SCENARIO_[A-Z]*\] = "[a-z]*"' tool/scenario.c |
+    sed 's/^[^"]*"\([a-z]*\)".*/\1/' >"$tmp/words"
 [ "$(wc -l <"$tmp/words")" -eq 22 ] || fail "docs: words not found: $(tr '\n' ' ' <"$tmp/words")"
 while read -r word; do
     grep -q "^| \`$word[ \`]" docs/SCENARIO.md || fail "docs: no word about $word"

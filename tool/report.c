@@ -259,4 +259,5 @@ void report_text(struct run *run)
         printf("THE BOOKS ARE WRONG: %s\n", result->violation);
     if (run->options.scenario != NULL)
         report_text_scenario(run);
+    report_text_drawings(run);
 }

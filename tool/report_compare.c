@@ -132,6 +132,8 @@ void report_compare(struct run *own, struct run *peer)
         printf("\nLinux:");
         report_text_scenario(peer);
     }
+    report_text_drawings(own);
+    report_text_drawings(peer);
 }
 
 /* --- JSON ------------------------------------------------------------------------------------ */

@@ -202,6 +202,7 @@ void report_json_run(struct json *json, struct run *run)
     json_devices(json, run);
     if (run->options.scenario != NULL)
         report_json_scenario(json, run);
+    report_json_drawings(json, run);
     json_hex(json, "trace", result->trace);
 }
 

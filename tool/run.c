@@ -2,6 +2,7 @@
 /*
  * run.c - `cma run BOARD`: boots a board in the simulator and puts it to work
  */
+#include "draw.h"
 #include "run.h"
 #include "verbs.h"
 
@@ -55,7 +56,9 @@ static void run_help(void)
         "  --compare            runs the same load under both, and prints the two side by side\n"
         "  --scenario FILE      the file says which devices work in which formats, when they are\n"
         "                       opened and closed, on which board, and what the rest of memory\n"
-        "                       does (docs/SCENARIO.md). Options said here win over the file\n",
+        "                       does (docs/SCENARIO.md). Options said here win over the file\n"
+        "  --out DIR            draws maps of memory, PNG and SVG, into DIR: before the devices\n"
+        "                       stream, when most of them do, and in the end\n",
         stdout);
     fputs(board_options_help, stdout);
     fputs(
@@ -164,7 +167,8 @@ enum {
     RUN_PINS,
     RUN_POLICY,
     RUN_COMPARE,
-    RUN_SCENARIO
+    RUN_SCENARIO,
+    RUN_OUT
 };
 
 static int run_number(const char *name, const char *value, uint64_t least, uint64_t most,
@@ -204,6 +208,7 @@ static int run_option(struct run_options *options, int option, const char *value
     case RUN_POLICY: return run_policy(value, &options->policy);
     case RUN_COMPARE: options->compare = true; return 0;
     case RUN_SCENARIO: options->scenario_file = value; return 0;
+    case RUN_OUT: options->out = value; return 0;
     default: return board_option(&options->board, option, value);
     }
 }
@@ -251,6 +256,7 @@ static int run_parse(struct run_options *options, int argc, char **argv)
         {"policy", required_argument, NULL, RUN_POLICY},
         {"compare", no_argument, NULL, RUN_COMPARE},
         {"scenario", required_argument, NULL, RUN_SCENARIO},
+        {"out", required_argument, NULL, RUN_OUT},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -289,6 +295,8 @@ static int run_board(struct run *run, bool tell)
 {
     int error = board_load(&run->board, &run->options.board);
 
+    if (error == 0 && run->options.out != NULL && draw_directory(run->options.out) != 0)
+        error = EXIT_USAGE;
     if (error == 0)
         error = run_boot(run);
     if (error != 0)
@@ -299,11 +307,13 @@ static int run_board(struct run *run, bool tell)
     run_fill(run);
     for (uint32_t i = 0; i < run->nareas; i++)
         run_picture(run, &run->areas[i], RUN_BEFORE);
+    run_draw_map(run, "map-1-before", "Before any device streams: what is kept for them is lent");
     run_load(run);
+    run_draw_map(run, "map-3-after", "In the end: the devices have given their buffers back");
     for (uint32_t i = 0; i < run->nareas; i++)
         run_picture(run, &run->areas[i], RUN_AFTER);
     run_verify(run);
-    return 0;
+    return run_draw_write(run);
 }
 
 static int run_judge(const struct run *run)

@@ -11,6 +11,7 @@
  *     run_scenario.c  devices that a scenario names, opened and closed when it says (scenario.h)
  *     promise.c     what the board promises its devices, admitted at boot
  *     oracle.c      a second opinion on each refusal
+ *     run_draw.c    --out DIR: maps of memory and frames as pictures (draw.h)
  *     report.c      what is printed, report_json.c as JSON, report_compare.c for two runs
  *
  * Everything that a result depends on is simulated: the same seed is the same run, bit for bit.
@@ -60,6 +61,7 @@ struct run_options {
 struct run_scenario {
     struct scenario said;
     char *board; /* file of the board */
+    const char *out;    /* directory for pictures; NULL: none are drawn */
 };
 
 /* Values to take the median of. */
@@ -201,6 +203,9 @@ struct run {
     struct load *load;                     /* run_load.c's own */
     struct oracle_board oracle;
     struct progress progress;
+    struct run_draw *draw; /* run_draw.c's own */
+    /* Who has buffers with this tag; NULL: the devices above. Else good until the next call. */
+    const char *(*owner_name)(struct run *run, uint32_t owner);
     struct run_result result;
     uint64_t began_ns, ends_ns; /* of the load */
     uint64_t given_back;        /* buffers, by all devices */
@@ -271,6 +276,21 @@ void run_linux_free(struct run *run);
 int run_linux_ask(struct run_device *device, struct run_buffer *buffer,
                   struct cma_refusal *refusal);
 int run_linux_give_back(struct run_device *device, struct run_buffer *buffer);
+
+/*
+ * run_draw.c. Both look at once, and cost no simulated time; nothing happens without --out. The
+ * name is that of the file, without its ending; the same name again replaces the picture.
+ */
+struct draw_frame;
+void run_draw_map(struct run *run, const char *name, const char *title);
+void run_draw_frame(struct run *run, const char *name, const struct draw_frame *frame);
+/* A device has got all its buffers, or is about to give them back: draws when it are most. */
+void run_draw_streaming(struct run *run, bool begins);
+/* When the run is over. Returns 0, or EXIT_USAGE after a message. */
+int run_draw_write(struct run *run);
+void run_draw_free(struct run *run);
+void report_text_drawings(const struct run *run);
+void report_json_drawings(struct json *json, const struct run *run);
 
 /* report.c, report_json.c, report_compare.c */
 void report_text_board(struct run *run);

@@ -352,6 +352,7 @@ void run_free(struct run *run)
         free((void *)(uintptr_t)run->devices[i].path);
     run_linux_free(run);
     run_load_free(run);
+    run_draw_free(run);
     free(run->result.latency_ns.values);
     free(run->result.copies.values);
     promises_free(&run->promises);

@@ -317,8 +317,10 @@ void run_stream(void *arg)
             device->starts++;
             if (device->area->pictures[RUN_DURING][0] == '\0')
                 run_picture(run, device->area, RUN_DURING);
+            run_draw_streaming(run, true);
             stream_pictures(device,
                             sim_now_ns(run->sim) + (200 + stream_random(device, 300)) * STREAM_MS);
+            run_draw_streaming(run, false);
         }
         stream_stop(device);
         run_promise_close(device);

@@ -8,12 +8,14 @@
  *     draw_frame.c  bytes of a frame -> RGB -> PNG
  *     run_draw.c    `cma run --out DIR`: when, under which names (run.h)
  *
- * The map. One square stands for one page, or for 2, 4, 8... of them so that the whole machine fits
- * on one sheet; it has the colour of what most of its pages are. Addresses grow to the right and
- * then downwards, as one reads, and each row begins at a round address: a buffer is a bar, and an
- * area a block of rows. Areas are framed and in full colour, the rest of memory is pale, so that
- * what was lent to whom is seen at first glance. Colours are of Okabe and Ito's set, which people
- * with any sort of colour blindness tell apart, and differ in brightness too.
+ * The map. One cell stands for one page, or for 2, 4, 8... of them so that the whole machine fits
+ * on one sheet. Where its pages are of several kinds it has the colour of one of them, so that over
+ * a few cells the shares are right. Addresses grow to the right and then downwards, as one reads,
+ * and each row begins at a round address: a buffer is a bar, and an area a block of rows. Rows of
+ * areas are higher than the others, which are seen through the wrong end of the glass. Areas are
+ * framed and in full colour, the rest of memory is pale, so that what was lent to whom is seen at
+ * first glance. Colours are of Okabe and Ito's set, which people with any sort of colour blindness
+ * tell apart, and differ in brightness too.
  */
 #ifndef CMA_TOOL_DRAW_H
 #define CMA_TOOL_DRAW_H

@@ -3,8 +3,8 @@
  * draw_map.c - looks at each page of a machine, and keeps what a picture of it needs
  *
  * Only cma_frame_info is asked, which takes no lock: of a machine at work each page is a moment's
- * truth. Pages are counted one by one, cells get the kind of most of their pages; so the counts of
- * the legend are exact whatever a cell stands for.
+ * truth. Pages are counted one by one, so the counts of the legend are exact whatever a cell
+ * stands for.
  */
 #include "draw.h"
 
@@ -24,7 +24,8 @@ struct map_look {
     struct draw_map *map;
     cma_pfn_t claimed_end;       /* of the buffer that the last pages were in */
     uint64_t counts[DRAW_KINDS]; /* of the cell */
-    uint64_t area_pages;         /* of it */
+    int64_t carry[DRAW_KINDS];   /* pages that no cell has shown yet */
+    uint64_t area_pages;         /* of the cell */
 };
 
 /* Text of a device tree may hold anything, and a font only what prints. */
@@ -255,23 +256,42 @@ static void map_page(struct map_look *look, cma_pfn_t pfn)
         map_slot(look, pfn);
 }
 
+/*
+ * The colour of a cell whose pages differ. Whoever has most of each would win all of them: where
+ * cache and programs lie mixed, one of the two would not be seen at all. So those who lose are
+ * remembered, and win a cell in which they are when it is their turn: shares look as they are.
+ */
+static enum draw_kind map_choose(struct map_look *look, uint64_t npages)
+{
+    enum draw_kind most = DRAW_KINDS;
+
+    for (int kind = 0; kind < DRAW_KINDS; kind++) {
+        if (look->counts[kind] == 0)
+            continue;
+        look->carry[kind] += (int64_t)look->counts[kind];
+        if (most == DRAW_KINDS || look->carry[kind] > look->carry[most])
+            most = (enum draw_kind)kind;
+    }
+    look->carry[most] -= (int64_t)npages;
+    return most;
+}
+
 static void map_band(struct map_look *look, const struct draw_band *band)
 {
     struct draw_map *map = look->map;
     cma_pfn_t pfn = band->first;
 
     look->claimed_end = 0;
+    memset(look->carry, 0, sizeof(look->carry));
     while (pfn < band->end) {
         uint64_t cell = (pfn - band->pfn) / map->cell_npages, npages = 0;
-        enum draw_kind most = 0;
+        enum draw_kind most;
 
         memset(look->counts, 0, sizeof(look->counts));
         look->area_pages = 0;
         for (; pfn < band->end && (pfn - band->pfn) / map->cell_npages == cell; pfn++, npages++)
             map_page(look, pfn);
-        for (int kind = 1; kind < DRAW_KINDS; kind++)
-            if (look->counts[kind] > look->counts[most])
-                most = (enum draw_kind)kind;
+        most = map_choose(look, npages);
         if (band->nrows != 0)
             map->cells[band->row * map->ncolumns + cell] =
                 (uint8_t)(most | (2 * look->area_pages >= npages ? DRAW_CELL_AREA : 0));

@@ -18,6 +18,9 @@
 #define PAINT_RIGHT 330.0
 #define PAINT_CELL_MAX 24.0
 #define PAINT_LINE 17.0
+#define PAINT_TALL 18.0 /* rows of areas, as long as they leave room */
+#define PAINT_HEIGHT 960.0
+#define PAINT_ROWS_MAX 128
 #define PAINT_NOTES_MAX 10
 
 #define PAINT_INK 0x222222u
@@ -27,8 +30,9 @@
 struct paint {
     cairo_t *cairo;
     const struct draw_map *map;
-    double cell;         /* width and height */
-    double notes_bottom; /* where the names at the right end */
+    double cell;                     /* width; height of most rows */
+    double tops[PAINT_ROWS_MAX + 1]; /* of rows, and the last one's bottom */
+    double notes_bottom;             /* where the names at the right end */
 };
 
 static const struct {
@@ -71,29 +75,29 @@ void draw_legend(const struct draw_map *map, enum draw_kind kind, char text[DRAW
              outside, paint_kinds[kind].words);
 }
 
+static uint64_t paint_sum(const uint64_t pages[DRAW_KINDS])
+{
+    uint64_t sum = 0;
+
+    for (int kind = 0; kind < DRAW_KINDS; kind++)
+        sum += pages[kind];
+    return sum;
+}
+
 void draw_sentence(const struct draw_map *map, char text[DRAW_TEXT])
 {
     const uint64_t *pages = map->pages[true];
-    uint64_t all = 0;
+    uint64_t all = paint_sum(pages);
     char kept[32], taken[32], lent[32], empty[32];
 
-    for (int kind = 0; kind < DRAW_KINDS; kind++)
-        all += pages[kind];
     draw_size(map, all, kept);
     draw_size(map, pages[DRAW_BUFFER], taken);
     draw_size(map, pages[DRAW_DROPPABLE] + pages[DRAW_KEPT], lent);
     draw_size(map, all - pages[DRAW_BUFFER] - pages[DRAW_DROPPABLE] - pages[DRAW_KEPT], empty);
-    if (pages[DRAW_BUFFER] == 0)
-        snprintf(
-            text, DRAW_TEXT,
-            "%s are kept for devices (framed). No device has any of it: %s are lent to others' "
-            "data, %s stand empty.",
-            kept, lent, empty);
-    else
-        snprintf(text, DRAW_TEXT,
-                 "%s are kept for devices (framed). Devices have taken %s; %s are lent to others' "
-                 "data, %s stand empty.",
-                 kept, taken, lent, empty);
+    snprintf(text, DRAW_TEXT,
+             "%s are kept for devices (framed). In devices' hands: %s; lent to others' data: %s; "
+             "empty: %s.",
+             kept, taken, lent, empty);
 }
 
 /* --- paper --------------------------------------------------------------------------------------
@@ -140,22 +144,48 @@ static double paint_x(const struct paint *paint, uint32_t column)
 
 static double paint_y(const struct paint *paint, uint32_t row)
 {
-    return PAINT_TOP + row * paint->cell;
+    return paint->tops[row];
 }
 
-static double paint_cell(const struct draw_map *map)
+/* Is a part of an area in this row? */
+static bool paint_is_tall(const struct draw_map *map, uint32_t row)
 {
-    double cell = PAINT_GRID / map->ncolumns;
+    for (uint32_t column = 0; column < map->ncolumns; column++)
+        if ((map->cells[(size_t)row * map->ncolumns + column] &
+             (DRAW_CELL_AREA | DRAW_CELL_EMPTY)) == DRAW_CELL_AREA)
+            return true;
+    return false;
+}
 
-    return cell < PAINT_CELL_MAX ? cell : PAINT_CELL_MAX;
+static struct paint paint_begin(const struct draw_map *map)
+{
+    struct paint paint = {.map = map, .cell = PAINT_GRID / map->ncolumns};
+    double tall = PAINT_TALL, left = PAINT_HEIGHT, top = PAINT_TOP;
+    uint32_t ntall = 0;
+
+    for (uint32_t row = 0; row < map->nrows; row++)
+        ntall += paint_is_tall(map, row);
+    if (paint.cell > PAINT_CELL_MAX)
+        paint.cell = PAINT_CELL_MAX;
+    left -= (map->nrows - ntall) * paint.cell;
+    if (ntall != 0 && left / ntall < tall)
+        tall = floor(left / ntall);
+    if (tall < paint.cell)
+        tall = paint.cell;
+    for (uint32_t row = 0; row < map->nrows; row++) {
+        paint.tops[row] = top;
+        top += paint_is_tall(map, row) ? tall : paint.cell;
+    }
+    paint.tops[map->nrows] = top;
+    return paint;
 }
 
 void draw_map_place(const struct draw_map *map, uint32_t row, uint32_t column, double *x, double *y)
 {
-    double cell = paint_cell(map);
+    struct paint paint = paint_begin(map);
 
-    *x = PAINT_LEFT + (column + 0.5) * cell;
-    *y = PAINT_TOP + (row + 0.5) * cell;
+    *x = PAINT_LEFT + (column + 0.5) * paint.cell;
+    *y = (paint.tops[row] + paint.tops[row + 1]) / 2;
 }
 
 /* The outline of a run of pages: rows are lines of text, so it may begin and end inside one.
@@ -180,9 +210,9 @@ static bool paint_outline(struct paint *paint, cma_pfn_t pfn, uint64_t npages, d
         return true;
     }
     if (last_row == row + 1 && last_column < column) {
-        cairo_rectangle(cairo, left, top, all_right - left, paint->cell - 2 * inset);
-        cairo_rectangle(cairo, all_left, paint_y(paint, last_row) + inset, right - all_left,
-                        paint->cell - 2 * inset);
+        cairo_rectangle(cairo, left, top, all_right - left, paint_y(paint, row + 1) - top - inset);
+        top = paint_y(paint, last_row) + inset;
+        cairo_rectangle(cairo, all_left, top, right - all_left, bottom - top);
         return true;
     }
     cairo_move_to(cairo, left, top);
@@ -213,7 +243,8 @@ static void paint_cells(struct paint *paint, uint8_t what)
                 ;
             if (cells[column] == what)
                 cairo_rectangle(paint->cairo, paint_x(paint, column), paint_y(paint, row),
-                                (end - column) * paint->cell, paint->cell);
+                                (end - column) * paint->cell,
+                                paint_y(paint, row + 1) - paint_y(paint, row));
         }
     cairo_fill(paint->cairo);
 }
@@ -243,7 +274,7 @@ static void paint_bands(struct paint *paint)
     uint32_t step = 1;
     double free_from = 0;
 
-    while (step * paint->cell < 2 * PAINT_LINE)
+    while (step * paint->cell < 2.5 * PAINT_LINE)
         step *= 2;
     for (uint32_t i = 0; i < map->nbands; i++) {
         const struct draw_band *band = &map->bands[i];
@@ -256,7 +287,7 @@ static void paint_bands(struct paint *paint)
         cairo_stroke(paint->cairo);
         paint_font(paint, 11, false);
         for (uint32_t row = 0; row < band->nrows; row += step) {
-            double y = paint_y(paint, band->row + row) + paint->cell / 2 + 4;
+            double y = paint_y(paint, band->row + row) + 9;
             char text[32];
 
             if (y - 11 < free_from)
@@ -290,14 +321,14 @@ static bool paint_middle(const struct paint *paint, const struct draw_part *part
     }
     *width = (last_column + 1 - column) * paint->cell;
     *x = paint_x(paint, column) + *width / 2;
-    *y = paint_y(paint, row) + paint->cell / 2;
+    *y = (paint_y(paint, row) + paint_y(paint, row + 1)) / 2;
     return true;
 }
 
 static void paint_buffer(struct paint *paint, const struct draw_part *part)
 {
     cairo_text_extents_t extents;
-    double x, y, width, size = paint->cell < 11 ? 11 : paint->cell;
+    double x, y, width, size = 12;
     char text[16];
 
     if (!paint_outline(paint, part->pfn, part->npages, 0.6))
@@ -308,7 +339,7 @@ static void paint_buffer(struct paint *paint, const struct draw_part *part)
     if (!paint_middle(paint, part, &x, &y, &width))
         return;
     snprintf(text, sizeof(text), "%" PRIu32, part->number);
-    paint_font(paint, size > 16 ? 16 : size, true);
+    paint_font(paint, size, true);
     cairo_text_extents(paint->cairo, text, &extents);
     if (extents.x_advance + 4 > width)
         return;
@@ -321,6 +352,21 @@ static void paint_buffer(struct paint *paint, const struct draw_part *part)
     cairo_move_to(paint->cairo, x - extents.width / 2 - extents.x_bearing,
                   y - extents.height / 2 - extents.y_bearing);
     cairo_show_text(paint->cairo, text);
+}
+
+/* Areas have black frames, slots dashed green ones. */
+static void paint_frame_style(struct paint *paint, bool slot)
+{
+    paint_source(paint, slot ? PAINT_SLOT : 0x000000);
+    cairo_set_line_width(paint->cairo, slot ? 2 : 2.5);
+    if (slot)
+        cairo_set_dash(paint->cairo, (const double[]){6, 3}, 2, 0);
+}
+
+static void paint_frame_stroke(struct paint *paint)
+{
+    cairo_stroke(paint->cairo);
+    cairo_set_dash(paint->cairo, NULL, 0, 0);
 }
 
 static void paint_grid(struct paint *paint)
@@ -342,13 +388,9 @@ static void paint_grid(struct paint *paint)
 
         if (!slot && map->parts[i].kind != DRAW_PART_AREA)
             continue;
-        paint_source(paint, slot ? PAINT_SLOT : 0x000000);
-        cairo_set_line_width(paint->cairo, slot ? 2 : 2.5);
-        if (slot)
-            cairo_set_dash(paint->cairo, (const double[]){6, 3}, 2, 0);
+        paint_frame_style(paint, slot);
         paint_outline(paint, map->parts[i].pfn, map->parts[i].npages, slot ? 2 : -1);
-        cairo_stroke(paint->cairo);
-        cairo_set_dash(paint->cairo, NULL, 0, 0);
+        paint_frame_stroke(paint);
     }
 }
 
@@ -521,9 +563,8 @@ static void paint_title(struct paint *paint)
     paint_font(paint, 12, false);
     draw_size(map, map->cell_npages, size);
     snprintf(text, sizeof(text),
-             map->cell_npages == 1 ? "%s. Each square is a page of %s; addresses go as text goes."
-                                   : "%s. Each square is %s; addresses go as text goes.",
-             map->subtitle, size);
+             "%.130s. A cell is %s%s; addresses go as text goes; rows of areas are drawn higher.",
+             map->subtitle, map->cell_npages == 1 ? "a page of " : "", size);
     paint_text(paint, 20, 76, width, false, text);
 }
 
@@ -551,63 +592,68 @@ static void paint_legend_row(struct paint *paint, enum draw_kind kind, double y)
     paint_number(paint, PAINT_LEFT + 720, y, text);
 }
 
+static void paint_legend_frame(struct paint *paint, bool slot, double y, const char *words,
+                               uint64_t npages)
+{
+    char text[32];
+
+    paint_frame_style(paint, slot);
+    cairo_rectangle(paint->cairo, PAINT_LEFT + 1, y - 10, 26, 12);
+    paint_frame_stroke(paint);
+    paint_source(paint, PAINT_INK);
+    paint_text(paint, PAINT_LEFT + 38, y, 380, false, words);
+    snprintf(text, sizeof(text), "%" PRIu64, npages);
+    paint_number(paint, PAINT_LEFT + 510, y, text);
+    draw_size(paint->map, npages, text);
+    paint_number(paint, PAINT_LEFT + 720, y, text);
+}
+
 static void paint_legend(struct paint *paint, double y)
 {
-    double x = paint_note_x();
-
     paint_source(paint, PAINT_INK);
     paint_font(paint, 12, true);
-    paint_text(paint, PAINT_LEFT, y, 400, false,
-               paint->map->cell_npages == 1
-                   ? "Who has the page (pale: outside of areas)"
-                   : "Who has most of the square (pale: outside of areas)");
+    paint_text(paint, PAINT_LEFT, y, 400, false, "Who has the page (pale: outside of areas)");
     paint_number(paint, PAINT_LEFT + 510, y, "pages in areas");
     paint_number(paint, PAINT_LEFT + 610, y, "elsewhere");
     paint_number(paint, PAINT_LEFT + 720, y, "together");
     for (int kind = 0; kind < DRAW_KINDS; kind++)
         paint_legend_row(paint, (enum draw_kind)kind, y + (kind + 1) * 20);
-    paint_source(paint, 0x000000);
-    cairo_set_line_width(paint->cairo, 2.5);
-    cairo_rectangle(paint->cairo, x, y - 11, 26, 14);
-    cairo_stroke(paint->cairo);
-    paint_source(paint, PAINT_INK);
-    paint_font(paint, 12, false);
-    paint_text(paint, x + 36, y, PAINT_RIGHT - 70, false, "area: kept for devices, lent meanwhile");
-    paint_source(paint, PAINT_SLOT);
-    cairo_set_line_width(paint->cairo, 2);
-    cairo_set_dash(paint->cairo, (const double[]){6, 3}, 2, 0);
-    cairo_rectangle(paint->cairo, x, y + 9, 26, 14);
-    cairo_stroke(paint->cairo);
-    cairo_set_dash(paint->cairo, NULL, 0, 0);
-    paint_source(paint, PAINT_INK);
-    paint_text(paint, x + 36, y + 20, PAINT_RIGHT - 70, false, "slot: promised, never refused");
+    paint_legend_frame(paint, false, y + (DRAW_KINDS + 1) * 20,
+                       "area: kept for devices, lent until they ask",
+                       paint_sum(paint->map->pages[true]));
+    paint_legend_frame(paint, true, y + (DRAW_KINDS + 2) * 20,
+                       "of it promised: slots that no device is ever refused",
+                       paint->map->slot_pages);
 }
 
+/* How far the names at the right go is known when they have been written: once for nothing. */
 static void paint_size(const struct draw_map *map, double *width, double *height)
 {
-    uint32_t lines = 2;
+    cairo_surface_t *nowhere = cairo_image_surface_create(CAIRO_FORMAT_A8, 1, 1);
+    struct paint paint = paint_begin(map);
 
-    for (uint32_t i = 0; i < map->nparts; i++)
-        lines += map->parts[i].kind == DRAW_PART_AREA ? 6 : 0;
+    paint.cairo = cairo_create(nowhere);
+    paint_notes(&paint);
+    cairo_destroy(paint.cairo);
+    cairo_surface_destroy(nowhere);
     *width = PAINT_LEFT + PAINT_GRID + PAINT_RIGHT;
-    *height = map->nrows * paint_cell(map);
-    if (*height < lines * PAINT_LINE)
-        *height = lines * PAINT_LINE;
-    *height += PAINT_TOP + 40 + 20 * (DRAW_KINDS + 1);
+    *height = paint.tops[map->nrows];
+    if (*height < paint.notes_bottom)
+        *height = paint.notes_bottom;
+    *height = ceil(*height) + 20 * (DRAW_KINDS + 3) + 34;
 }
 
-static void paint_all(cairo_surface_t *surface, const struct draw_map *map)
+static void paint_all(cairo_surface_t *surface, const struct draw_map *map, double height)
 {
-    struct paint paint = {.cairo = cairo_create(surface), .map = map, .cell = paint_cell(map)};
-    double width, height;
+    struct paint paint = paint_begin(map);
 
-    paint_size(map, &width, &height);
+    paint.cairo = cairo_create(surface);
     paint_source(&paint, 0xffffff);
     cairo_paint(paint.cairo);
     paint_title(&paint);
     paint_grid(&paint);
     paint_notes(&paint);
-    paint_legend(&paint, height - 20 * (DRAW_KINDS + 1) + 8);
+    paint_legend(&paint, height - 20 * (DRAW_KINDS + 3) + 8);
     cairo_destroy(paint.cairo);
 }
 
@@ -663,7 +709,7 @@ int draw_map_png(const struct draw_map *map, const char *path)
 
     paint_size(map, &width, &height);
     surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)width, (int)height);
-    paint_all(surface, map);
+    paint_all(surface, map, height);
     error = draw_write_png(surface, path);
     cairo_surface_destroy(surface);
     return error;
@@ -680,7 +726,7 @@ int draw_map_svg(const struct draw_map *map, const char *path)
         return -1;
     paint_size(map, &width, &height);
     surface = cairo_svg_surface_create_for_stream(paint_write, file, width, height);
-    paint_all(surface, map);
+    paint_all(surface, map, height);
     cairo_surface_finish(surface);
     status = cairo_surface_status(surface);
     cairo_surface_destroy(surface);

@@ -64,7 +64,10 @@ void draw_size(const struct draw_map *map, uint64_t npages, char text[32])
 
     for (; size >= 1024 && unit < 3; unit++)
         size /= 1024;
-    snprintf(text, 32, size == floor(size) ? "%.0f %s" : "%.2f %s", size, units[unit]);
+    if (npages == 0)
+        snprintf(text, 32, "none");
+    else
+        snprintf(text, 32, size == floor(size) ? "%.0f %s" : "%.2f %s", size, units[unit]);
 }
 
 void draw_legend(const struct draw_map *map, enum draw_kind kind, char text[DRAW_TEXT])

@@ -60,8 +60,8 @@ struct run_options {
 /* A file that was read. */
 struct run_scenario {
     struct scenario said;
-    char *board; /* file of the board */
-    const char *out;    /* directory for pictures; NULL: none are drawn */
+    char *board;     /* file of the board */
+    const char *out; /* directory for pictures; NULL: none are drawn */
 };
 
 /* Values to take the median of. */

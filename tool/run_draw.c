@@ -199,7 +199,7 @@ void report_json_drawings(struct json *json, const struct run *run)
 
     if (drawing == NULL)
         return;
-    json_open(json, "pictures", '[');
+    json_open(json, "files", '[');
     for (; drawing != NULL; drawing = drawing->next) {
         char name[RUN_DRAW_NAME + 8];
 

@@ -129,6 +129,7 @@ struct cma_video_plane {
     struct cma_piece pieces[CMA_VIDEO_PIECES_MAX];
     uint32_t npieces;
     bool pinned;   /* the frames of the pieces */
+    bool resource; /* it is another device's own memory */
     uint32_t live; /* atomic: its own memory is there */
     uint32_t maps; /* atomic: of clients */
 };
@@ -283,8 +284,8 @@ struct cma_video_put {
  *               plane, data longer than the memory or beginning at its end, not whole cache lines
  *               (CMA_REASON_LINES)
  *   CMA_EBADF   not DEQUEUED; prepared already (prepare), or with other memory (queue); the driver
- *               has reported an error (cma_video_failed); USER memory that is not cached
- *               (CMA_REASON_ALIAS) or nobody's (CMA_REASON_HELD)
+ *               has reported an error (cma_video_failed); USER memory that is neither cached
+ *               nor a device's own all through (CMA_REASON_ALIAS) or nobody's (CMA_REASON_HELD)
  *   CMA_ERANGE  USER: not contiguous for the device (refusal->possible_run_npages: how much is,
  *               from its beginning), out of reach, or it would be bounced (CMA_REASON_BOUNCE)
  *   CMA_ENOENT  USER: a page of it is not mapped
@@ -295,7 +296,8 @@ struct cma_video_put {
  * then. What was queued is not looked at again if it was prepared ahead. May sleep.
  *
  * USER memory that a device has (a buffer of another queue) is not pinned, for it does not move:
- * the program keeps it. Droppable pages that the device writes are kept first (cma_frame_keep).
+ * the program keeps it. Another device's own memory (CMA_ATTR_DEVICE) goes by cma_dma_map_resource,
+ * with its errors. Droppable pages that the device writes are kept first (cma_frame_keep).
  */
 CMA_MUST_CHECK int cma_video_prepare(struct cma_video_queue *queue, const struct cma_video_put *put,
                                      struct cma_refusal *refusal);

@@ -353,9 +353,11 @@ static void memory_sync(struct cma_video_queue *queue, const struct cma_video_bu
             (void)cma_dma_sync_for_cpu(device, daddr, plane->nbytes, direction);
         } else if (queue->memory == CMA_VIDEO_CONTIGUOUS) {
             (void)cma_dma_sync_for_device(device, daddr, plane->nbytes, direction);
-        } else if (queue->memory == CMA_VIDEO_USER && for_cpu) {
+        } else if (queue->memory != CMA_VIDEO_USER || plane->resource) {
+            continue;
+        } else if (for_cpu) {
             (void)cma_dma_sync_list_for_cpu(device, &plane->segment, 1, direction);
-        } else if (queue->memory == CMA_VIDEO_USER) {
+        } else {
             (void)cma_dma_sync_list_for_device(device, &plane->segment, 1, direction);
         }
     }

@@ -7,6 +7,9 @@
  * not move and can't be pinned; a plane is of one kind or of the other, so that unpinning never
  * takes a pin away that is somebody else's.
  *
+ * Another device's own memory (mapped as such) is neither pinned nor synced: there is one address
+ * for it on the bus, and it is physically one run.
+ *
  * Contiguous means contiguous for the device: pages that lie apart in memory may be one run on its
  * bus. So pages are collected to pieces, and the list of pieces has to come out as one segment.
  */
@@ -22,9 +25,9 @@
 struct user_walk {
     struct cma_video_queue *queue;
     struct cma_video_plane *plane;
-    cma_daddr_t next; /* where the next page has to be for the device */
-    bool bounced;     /* ... if it is not bounced anyway */
-    bool pins;
+    cma_daddr_t next;   /* where the next page has to be for the device */
+    bool bounced;       /* ... if it is not bounced anyway */
+    enum cma_attr attr; /* of the first page: all have it */
     uint64_t npages;
     struct cma_refusal why;
 };
@@ -60,7 +63,11 @@ static int user_look(struct user_walk *walk, const void *vaddr, cma_paddr_t *pad
     }
     walk->why.pfn = *paddr >> port->page_shift;
     walk->why.reason = CMA_REASON_ALIAS;
-    return attr == CMA_ATTR_CACHED ? 0 : CMA_EBADF;
+    if (walk->npages == 0) {
+        walk->attr = attr;
+    }
+    return (attr == CMA_ATTR_CACHED || attr == CMA_ATTR_DEVICE) && attr == walk->attr ? 0
+                                                                                      : CMA_EBADF;
 }
 
 /* Pins a frame that somebody holds, and what it is written to is kept. CMA_EAGAIN: look again. */
@@ -231,11 +238,41 @@ static int user_judge(const struct cma_video_queue *queue, const void *vaddr, ui
                : CMA_EINVAL;
 }
 
+/* The pieces are collected. */
+static int user_map(struct user_walk *walk, uint64_t nbytes)
+{
+    struct cma_video_plane *plane = walk->plane;
+    struct cma_device *device = walk->queue->config.device;
+    enum cma_direction direction = walk->queue->config.direction;
+    uint64_t npages = walk->npages;
+    uint32_t nsegments;
+    int error;
+
+    plane->resource = walk->attr == CMA_ATTR_DEVICE;
+    plane->segment = (struct cma_segment){.nbytes = nbytes};
+    if (plane->resource) {
+        walk->why.reason = CMA_REASON_UNREACHABLE;
+        error = plane->npieces == 1 ? cma_dma_map_resource(device, plane->pieces[0].paddr, nbytes,
+                                                           direction, &plane->segment.daddr)
+                                    : CMA_ERANGE;
+    } else {
+        error = cma_dma_map_list(device, plane->pieces, plane->npieces, direction,
+                                 user_map_flags(walk->queue), &plane->segment, 1, &nsegments,
+                                 &walk->why);
+    }
+    if (error == CMA_ENOSPC) {
+        error = CMA_ERANGE;
+        walk->why.reason = CMA_REASON_UNREACHABLE;
+        npages = user_segment_npages(walk);
+    }
+    walk->why.possible_run_npages = npages;
+    return error;
+}
+
 int cma__user_map(struct cma_video_queue *queue, struct cma_video_plane *plane, const void *vaddr,
                   uint64_t nbytes, struct cma_refusal *refusal)
 {
     struct user_walk walk = {.queue = queue, .plane = plane, .why = {.pfn = CMA_PFN_NONE}};
-    uint32_t nsegments = 0;
     enum cma_reason reason;
     int error = user_judge(queue, vaddr, nbytes, &reason);
 
@@ -246,14 +283,7 @@ int cma__user_map(struct cma_video_queue *queue, struct cma_video_plane *plane, 
     error = user_walk(&walk, vaddr, nbytes);
     walk.why.possible_run_npages = walk.npages;
     if (error == 0) {
-        error = cma_dma_map_list(queue->config.device, plane->pieces, plane->npieces,
-                                 queue->config.direction, user_map_flags(queue), &plane->segment, 1,
-                                 &nsegments, &walk.why);
-    }
-    if (error == CMA_ENOSPC) {
-        error = CMA_ERANGE;
-        walk.why.reason = CMA_REASON_UNREACHABLE;
-        walk.why.possible_run_npages = user_segment_npages(&walk);
+        error = user_map(&walk, nbytes);
     }
     if (error != 0) {
         user_unpin(queue, plane);
@@ -272,8 +302,15 @@ int cma__user_map(struct cma_video_queue *queue, struct cma_video_plane *plane, 
 
 void cma__user_unmap(struct cma_video_queue *queue, struct cma_video_plane *plane)
 {
-    (void)cma_dma_unmap_list(queue->config.device, &plane->segment, 1, queue->config.direction,
-                             user_map_flags(queue));
+    struct cma_device *device = queue->config.device;
+    enum cma_direction direction = queue->config.direction;
+
+    if (plane->resource) {
+        (void)cma_dma_unmap_resource(device, plane->segment.daddr, plane->segment.nbytes,
+                                     direction);
+    } else {
+        (void)cma_dma_unmap_list(device, &plane->segment, 1, direction, user_map_flags(queue));
+    }
     user_unpin(queue, plane);
     plane->npieces = 0;
 }

@@ -185,6 +185,7 @@ static void test_each_page_is_judged(void **state)
     assert_null(cma_video_vaddr(&bench->buffers[0], 0));
     bench->camera.config.mask = ((program.pfn[0] + 5) << 12 | LINE) - 2; /* one byte too low */
     assert_int_equal(put_user(bench, 0, user(at), whole, &refusal), CMA_ERANGE);
+    assert_int_equal(refusal.possible_run_npages, 6);
     bench->camera.config.mask++;
     assert_int_equal(put_user(bench, 0, user(at), whole, NULL), 0);
     bench->port.lookup = NULL;
@@ -227,6 +228,29 @@ static void test_contiguous_is_what_the_device_sees(void **state)
     bench->scaler.config.segment_boundary_nbytes = 0x4000;
     assert_int_equal(put_user(bench, 0, user(0), 0x6000, &refusal), CMA_ERANGE);
     assert_int_equal(refusal.possible_run_npages, 2);
+    assert_int_equal(cma_video_release(&bench->queue), 0);
+}
+
+/* Another device's memory: one run, not pinned, not synced, and never what the table knows. */
+static void test_memory_of_another_device(void **state)
+{
+    struct bench *bench = *state;
+    struct cma_refusal refusal;
+
+    open_user(bench, &bench->camera, CMA_FROM_DEVICE, 0);
+    program.attr[2] = CMA_ATTR_DEVICE;
+    assert_int_equal(put_user(bench, 0, user(0), 0x6000, &refusal), CMA_EBADF);
+    for (uint32_t i = 0; i < 6; i++)
+        program.attr[i] = CMA_ATTR_DEVICE;
+    assert_int_equal(put_user(bench, 0, user(0), 0x6000, NULL), CMA_EEXIST);
+    for (uint32_t i = 0; i < 6; i++)
+        program.pfn[i] = 0x10000 + i;
+    assert_int_equal(put_user(bench, 0, user(0), 0x6000, NULL), 0);
+    assert_int_equal(bench->buffers[0].plane[0].daddr, 0x10000000);
+    assert_int_equal(cma_video_stream_off(&bench->queue), 0); /* maintenance would hit no memory */
+    program.pfn[4]++;
+    assert_int_equal(put_user(bench, 0, user(0), 0x6000, &refusal), CMA_ERANGE);
+    assert_int_equal(refusal.possible_run_npages, 4);
     assert_int_equal(cma_video_release(&bench->queue), 0);
 }
 
@@ -519,6 +543,7 @@ int main(void)
         TEST(test_case_46_lines_and_length),
         TEST(test_each_page_is_judged),
         TEST(test_contiguous_is_what_the_device_sees),
+        TEST(test_memory_of_another_device),
         TEST(test_pinned_while_prepared),
         TEST(test_all_planes_or_none),
         TEST(test_pins_move_out_of_areas),

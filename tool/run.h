@@ -53,6 +53,7 @@ struct run_options {
     uint64_t droppable; /* percent of what fills */
     uint64_t pins;      /* pages that are pinned at any time */
     uint32_t given;     /* bit for each option of cma run that was said, by number */
+    const char *out;    /* directory for pictures; NULL: none are drawn */
     const char *scenario_file;
     struct run_scenario *scenario; /* NULL: none; shared by all runs */
 };

@@ -232,7 +232,9 @@ static void scenario_session(struct run_device *device, uint64_t from_ns, uint64
     if (device->area->pictures[RUN_DURING][0] == '\0')
         run_picture(run, device->area, RUN_DURING);
     device->dropped += late / period;
+    run_draw_streaming(run, true);
     ops->work(device, from_ns + (late / period + 1) * period, period, until_ns);
+    run_draw_streaming(run, false);
     ops->close(device);
     run_promise_close(device);
 }

@@ -68,7 +68,7 @@ struct simvideo_lane {
     uint32_t generation; /* of starts and stops */
     uint32_t event;      /* atomic, for port->wait */
     uint32_t sequence;
-    uint64_t leave_out; /* of tests: transfers that are not made although they should */
+    struct simvideo_lane *event_of; /* whose event is signalled; NULL: its own */
 };
 
 struct simvideo_config {
@@ -120,7 +120,7 @@ int simcamera_destroy(struct simcamera *camera);
 /* --- scaler ------------------------------------------------------------------------------ */
 
 struct simscaler_config {
-    struct simvideo_config input, output; /* output.format is made from input's */
+    struct simvideo_config input, output; /* output.format: that of picture_shrunk() */
     uint32_t shrink;                      /* 1 to 8 */
     uint64_t work_ns;                     /* of one picture; 0: 2 ms */
 };
@@ -128,7 +128,6 @@ struct simscaler {
     struct simvideo_lane input, output; /* TO_DEVICE, FROM_DEVICE */
     struct simscaler_config config;
     uint8_t *scratch[2];
-    bool working;
 };
 int simscaler_init(struct simscaler *scaler, struct sim *sim, const struct simscaler_config *config,
                    struct cma_admission *why);
@@ -144,7 +143,7 @@ struct simdisplay_config {
 struct simdisplay {
     struct simvideo_lane lane;
     struct simdisplay_config config;
-    uint8_t *scratch[3];
+    uint8_t *scratch;
 };
 int simdisplay_init(struct simdisplay *display, struct sim *sim,
                     const struct simdisplay_config *config, struct cma_admission *why);
@@ -155,10 +154,10 @@ int simdisplay_destroy(struct simdisplay *display);
 /* The `i`-th piece of a plane that a sampled picture has; false: there are no more. */
 bool simvideo_sample(uint64_t plane_nbytes, uint32_t number, uint32_t i, uint64_t *offset_nbytes,
                      uint32_t *nbytes);
-/* Compares one plane with what `shot` sent; what differs is counted, as stale if `was` had it.
- * `scratch`: 2 times picture_nbytes of the source's plane. */
+/* Compares one plane with what `shot` sent; what differs is counted, as stale if `was`, which was
+ * in the buffer before, had the same byte. (Of a shot without source all is wrong.) */
 void simvideo_compare(struct simvideo_count *count, const struct picture_format *format,
                       const struct simvideo_shot *shot, const struct simvideo_shot *was,
-                      uint32_t plane, const uint8_t *bytes, uint8_t *const scratch[2]);
+                      uint32_t plane, const uint8_t *bytes);
 
 #endif

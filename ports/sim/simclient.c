@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * simclient.c - programs that open cameras
+ *
+ * One fibre for each queue that gives something back, each sleeping in its dequeue:
+ *
+ *     camera --(1)--> scaler's input --(2)--> camera again
+ *     scaler's output --(3)--> display --(4)--> scaler's output again
+ *
+ * Buffer i of a queue that imports is always buffer i of the queue that it is imported from. Stop
+ * ends the streams, and so the fibres' sleeps; what one of them queues behind that is taken back by
+ * a second stream off.
+ */
+#include "simclient.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "simlane.h"
+
+enum client_stage { CLIENT_CAMERA, CLIENT_INPUT, CLIENT_OUTPUT, CLIENT_DISPLAY, CLIENT_STAGES };
+
+struct simclient {
+    struct sim *sim;
+    struct simclient_config config;
+    struct simcamera camera;
+    struct simscaler scaler;
+    struct simdisplay display;
+    struct simvideo_lane *lanes[CLIENT_STAGES]; /* NULL: there is no such */
+    struct simvideo_count seen[CLIENT_STAGES];
+    struct cma_shared *exports[CLIENT_STAGES][CMA_VIDEO_BUFFERS_MAX][PICTURE_PLANES_MAX];
+    uint32_t nbuffers[CLIENT_STAGES];
+    struct simclient_stats stats;
+    struct sim_mutex lock; /* of what follows */
+    bool stopping;
+    uint32_t running;
+    int error;
+};
+
+struct client_run {
+    struct simclient *client;
+    enum client_stage stage;
+};
+
+/* --- made and ended ------------------------------------------------------------------------ */
+
+static int client_make_rest(struct simclient *client, struct cma_admission *why)
+{
+    struct simclient_config *config = &client->config;
+    struct simscaler_config scaler = *config->scaler;
+    struct simdisplay_config display;
+    int error;
+
+    scaler.input.format = config->camera.video.format;
+    scaler.input.nbuffers = config->camera.video.nbuffers;
+    error = simscaler_init(&client->scaler, client->sim, &scaler, why);
+    if (error != 0)
+        return error;
+    client->lanes[CLIENT_INPUT] = &client->scaler.input;
+    client->lanes[CLIENT_OUTPUT] = &client->scaler.output;
+    if (config->display == NULL)
+        return 0;
+    display = *config->display;
+    display.video.format = client->scaler.output.format;
+    display.video.nbuffers = scaler.output.nbuffers;
+    if (display.video.min_queued == 0 && display.video.nbuffers > 2)
+        display.video.min_queued = 2;
+    error = simdisplay_init(&client->display, client->sim, &display, why);
+    if (error == 0)
+        client->lanes[CLIENT_DISPLAY] = &client->display.lane;
+    return error;
+}
+
+int simclient_create(struct sim *sim, const struct simclient_config *config,
+                     struct simclient **made, struct cma_admission *why)
+{
+    struct simclient *client;
+    int error;
+
+    if (config->memory == CMA_VIDEO_SHARED || (config->display != NULL && config->scaler == NULL) ||
+        (config->memory == CMA_VIDEO_USER && (config->user == NULL || config->scaler != NULL)))
+        return CMA_EINVAL;
+    client = calloc(1, sizeof(*client));
+    if (client == NULL)
+        abort();
+    client->sim = sim;
+    client->config = *config;
+    if (config->scaler != NULL)
+        client->config.camera.full_every = 1; /* what is scaled, is whole */
+    if (client->config.scaler_memory == 0)
+        client->config.scaler_memory = CMA_VIDEO_COHERENT;
+    error = simcamera_init(&client->camera, sim, &client->config.camera, why);
+    if (error == 0)
+        client->lanes[CLIENT_CAMERA] = &client->camera.lane;
+    if (error == 0 && config->scaler != NULL)
+        error = client_make_rest(client, why);
+    if (error != 0) {
+        (void)simclient_destroy(client);
+        return error;
+    }
+    *made = client;
+    return 0;
+}
+
+int simclient_destroy(struct simclient *client)
+{
+    int error = 0;
+
+    if (client->lanes[CLIENT_DISPLAY] != NULL)
+        error = simdisplay_destroy(&client->display);
+    if (error == 0 && client->lanes[CLIENT_INPUT] != NULL)
+        error = simscaler_destroy(&client->scaler);
+    if (error == 0 && client->lanes[CLIENT_CAMERA] != NULL)
+        error = simcamera_destroy(&client->camera);
+    if (error == 0)
+        free(client);
+    return error;
+}
+
+/* --- open and close ------------------------------------------------------------------------ */
+
+static int client_request(struct simclient *client, enum client_stage stage,
+                          enum cma_video_memory memory, uint32_t wanted, uint32_t least,
+                          struct cma_refusal *refusal)
+{
+    struct cma_video_queue *queue = &client->lanes[stage]->queue;
+    uint32_t got = wanted, none = 0;
+    int error = cma_video_request(queue, memory, &got, refusal);
+
+    if (error == 0 && got < least) {
+        (void)cma_video_request(queue, memory, &none, NULL);
+        error = CMA_ENOMEM;
+    }
+    client->nbuffers[stage] = error == 0 ? got : 0;
+    return error;
+}
+
+/* Handles of all planes, for the queue that imports them. */
+static int client_export(struct simclient *client, enum client_stage stage)
+{
+    for (uint32_t i = 0; i < client->nbuffers[stage]; i++) {
+        for (uint32_t j = 0; j < picture_nplanes(&client->lanes[stage]->format); j++) {
+            int error =
+                cma_video_export(&client->lanes[stage]->queue, i, j, &client->exports[stage][i][j]);
+
+            if (error != 0)
+                return error;
+        }
+    }
+    return 0;
+}
+
+static int client_open_rest(struct simclient *client, struct cma_refusal *refusal)
+{
+    uint32_t n = client->nbuffers[CLIENT_CAMERA], room = client->config.scaler->output.nbuffers;
+    int error = client_export(client, CLIENT_CAMERA);
+
+    if (error == 0)
+        error = client_request(client, CLIENT_INPUT, CMA_VIDEO_SHARED, n, n, refusal);
+    if (error == 0)
+        error = client_request(client, CLIENT_OUTPUT, client->config.scaler_memory, room, room,
+                               refusal);
+    if (error != 0 || client->lanes[CLIENT_DISPLAY] == NULL)
+        return error;
+    error = client_export(client, CLIENT_OUTPUT);
+    return error != 0
+               ? error
+               : client_request(client, CLIENT_DISPLAY, CMA_VIDEO_SHARED, room, room, refusal);
+}
+
+int simclient_open(struct simclient *client, struct cma_refusal *refusal)
+{
+    uint32_t wanted = client->config.camera.video.nbuffers;
+    uint32_t least = client->config.least ? client->config.least : wanted;
+    uint64_t begin_ns = sim_now_ns(client->sim);
+    struct simclient_stats *stats = &client->stats;
+    int error =
+        client_request(client, CLIENT_CAMERA, client->config.memory, wanted, least, refusal);
+
+    if (error == 0 && client->lanes[CLIENT_INPUT] != NULL) {
+        error = client_open_rest(client, refusal);
+        if (error != 0)
+            (void)simclient_close(client);
+    }
+    if (error != 0) {
+        stats->refused_opens++;
+        return error;
+    }
+    stats->opens++;
+    stats->open_ns = sim_now_ns(client->sim) - begin_ns;
+    if (stats->open_ns > stats->open_ns_max)
+        stats->open_ns_max = stats->open_ns;
+    return 0;
+}
+
+static int client_free(struct simclient *client, enum client_stage stage)
+{
+    uint32_t none = 0;
+    int error = 0;
+
+    for (uint32_t i = 0; i < CMA_VIDEO_BUFFERS_MAX; i++) {
+        for (uint32_t j = 0; j < PICTURE_PLANES_MAX; j++) {
+            if (client->exports[stage][i][j] != NULL)
+                (void)cma_shared_put(client->exports[stage][i][j]);
+            client->exports[stage][i][j] = NULL;
+        }
+    }
+    if (client->lanes[stage] != NULL)
+        error = cma_video_request(&client->lanes[stage]->queue, CMA_VIDEO_COHERENT, &none, NULL);
+    client->nbuffers[stage] = 0;
+    return error;
+}
+
+int simclient_close(struct simclient *client)
+{
+    /* Who imports lets go first. */
+    static const enum client_stage order[CLIENT_STAGES] = {CLIENT_DISPLAY, CLIENT_INPUT,
+                                                           CLIENT_OUTPUT, CLIENT_CAMERA};
+    int error = 0;
+
+    for (uint32_t i = 0; error == 0 && i < CLIENT_STAGES; i++)
+        error = client_free(client, order[i]);
+    return error;
+}
+
+/* --- the program --------------------------------------------------------------------------- */
+
+static int client_put(struct simclient *client, enum client_stage stage, uint32_t number,
+                      struct cma_refusal *refusal)
+{
+    struct simvideo_lane *lane = client->lanes[stage];
+    struct cma_video_put put = {.number = number, .nplanes = picture_nplanes(&lane->format)};
+    bool imports = stage == CLIENT_INPUT || stage == CLIENT_DISPLAY;
+
+    for (uint32_t i = 0; i < put.nplanes; i++) {
+        if (imports) {
+            /* The stage before is the one that it is imported from. */
+            put.plane[i].shared = client->exports[stage - 1][number][i];
+        } else if (stage == CLIENT_CAMERA && client->config.memory == CMA_VIDEO_USER) {
+            put.plane[i].nbytes = picture_nbytes(&lane->format, i);
+            put.plane[i].vaddr =
+                client->config.user(client->config.ctx, number, i, put.plane[i].nbytes);
+        }
+    }
+    if (imports)
+        simlane_note(lane, number, &client->lanes[stage - 1]->shot[number]);
+    return cma_video_queue_buffer(&lane->queue, &put, refusal);
+}
+
+/* Puts it on, unless all ends. */
+static void client_pass(struct simclient *client, enum client_stage stage, uint32_t number)
+{
+    struct cma_refusal refusal = {.code = 0};
+    bool stopping;
+    int error;
+
+    sim_lock(client->sim, &client->lock);
+    stopping = client->stopping;
+    sim_unlock(client->sim, &client->lock);
+    if (stopping)
+        return;
+    error = client_put(client, stage, number, &refusal);
+    if (error != 0) {
+        sim_lock(client->sim, &client->lock);
+        if (client->error == 0 && !client->stopping)
+            client->error = error;
+        sim_unlock(client->sim, &client->lock);
+    }
+}
+
+static void client_read(struct simclient *client, const struct simvideo_shot *shot,
+                        const uint8_t *vaddr, uint64_t nbytes, uint8_t *to)
+{
+    uint64_t offset = 0;
+    uint32_t n = 0;
+
+    if (!shot->sampled) {
+        sim_read(client->sim, vaddr, to, nbytes);
+        return;
+    }
+    for (uint32_t i = 0; simvideo_sample(nbytes, shot->number, i, &offset, &n); i++)
+        sim_read(client->sim, vaddr + offset, to + offset, n);
+}
+
+/* Looks at all of a picture as the CPU sees it. */
+static void client_examine(struct simclient *client, enum client_stage stage, uint32_t number)
+{
+    struct simvideo_lane *lane = client->lanes[stage];
+    struct simvideo_count *seen = &client->seen[stage];
+    struct simclient_picture picture = {
+        .format = &lane->format, .shot = lane->shot[number], .scaled = stage == CLIENT_OUTPUT};
+    uint64_t wrong = seen->wrong_bytes;
+    uint8_t *bytes[PICTURE_PLANES_MAX] = {NULL, NULL};
+
+    for (uint32_t i = 0; i < picture_nplanes(&lane->format); i++) {
+        uint64_t nbytes = picture_nbytes(&lane->format, i);
+        const void *vaddr = cma_video_vaddr(&lane->buffers[number], i);
+
+        if (stage == CLIENT_CAMERA && client->config.memory == CMA_VIDEO_USER)
+            vaddr = client->config.user(client->config.ctx, number, i, nbytes);
+        bytes[i] = malloc(nbytes);
+        if (bytes[i] == NULL)
+            abort();
+        client_read(client, &picture.shot, vaddr, nbytes, bytes[i]);
+        simvideo_compare(seen, &lane->format, &picture.shot, &lane->was[number], i, bytes[i]);
+        picture.plane[i] = bytes[i];
+    }
+    picture.wrong_bytes = seen->wrong_bytes - wrong;
+    if (client->config.picture != NULL)
+        client->config.picture(client->config.ctx, &picture);
+    for (uint32_t i = 0; i < PICTURE_PLANES_MAX; i++)
+        free(bytes[i]);
+    if (client->config.work_ns != 0)
+        sim_sleep_ns(client->sim, client->config.work_ns);
+}
+
+/* Where a buffer goes from there. */
+static enum client_stage client_next(const struct simclient *client, enum client_stage stage)
+{
+    enum client_stage next = stage % 2 == 0 ? stage + 1 : stage - 1;
+
+    return client->lanes[next] != NULL ? next : stage;
+}
+
+static void client_main(void *arg)
+{
+    struct client_run run = *(struct client_run *)arg;
+    struct simclient *client = run.client;
+    struct simvideo_lane *lane = client->lanes[run.stage];
+    struct cma_video_info info;
+    int error;
+
+    free(arg);
+    for (;;) {
+        error = cma_video_dequeue(&lane->queue, true, &info);
+        if (error != 0)
+            break;
+        if (info.state == CMA_VIDEO_DONE &&
+            (run.stage == CLIENT_CAMERA || run.stage == CLIENT_OUTPUT))
+            client_examine(client, run.stage, info.number);
+        client_pass(client, client_next(client, run.stage), info.number);
+    }
+    sim_lock(client->sim, &client->lock);
+    if (client->error == 0 && !client->stopping)
+        client->error = error;
+    client->running--;
+    sim_unlock(client->sim, &client->lock);
+}
+
+/* --- start and stop ------------------------------------------------------------------------ */
+
+static int client_start_stage(struct simclient *client, enum client_stage stage,
+                              struct cma_refusal *refusal)
+{
+    struct client_run *run;
+    int error = 0;
+
+    /* Those that import get theirs from the others. */
+    for (uint32_t i = 0; error == 0 && stage % 2 == 0 && i < client->nbuffers[stage]; i++)
+        error = client_put(client, stage, i, refusal);
+    if (error == 0)
+        error = cma_video_stream_on(&client->lanes[stage]->queue);
+    if (error != 0)
+        return error;
+    run = malloc(sizeof(*run));
+    if (run == NULL)
+        abort();
+    *run = (struct client_run){client, stage};
+    sim_lock(client->sim, &client->lock);
+    client->running++;
+    sim_unlock(client->sim, &client->lock);
+    sim_spawn(client->sim, "program", client_main, run);
+    return 0;
+}
+
+int simclient_start(struct simclient *client, struct cma_refusal *refusal)
+{
+    int error = 0;
+
+    client->stopping = false;
+    /* The last ones first: they are there when the first picture comes. */
+    for (uint32_t i = CLIENT_STAGES; error == 0 && i-- > 0;) {
+        if (client->lanes[i] != NULL)
+            error = client_start_stage(client, (enum client_stage)i, refusal);
+    }
+    if (error != 0)
+        simclient_stop(client);
+    return error;
+}
+
+static void client_streams_off(struct simclient *client)
+{
+    for (uint32_t i = 0; i < CLIENT_STAGES; i++) {
+        if (client->lanes[i] != NULL)
+            (void)cma_video_stream_off(&client->lanes[i]->queue);
+    }
+}
+
+void simclient_stop(struct simclient *client)
+{
+    bool running = true;
+
+    sim_lock(client->sim, &client->lock);
+    client->stopping = true;
+    sim_unlock(client->sim, &client->lock);
+    client_streams_off(client);
+    while (running) {
+        sim_lock(client->sim, &client->lock);
+        running = client->running != 0;
+        sim_unlock(client->sim, &client->lock);
+        if (running)
+            sim_sleep_ns(client->sim, 10000);
+    }
+    client_streams_off(client);
+}
+
+/* --- numbers ------------------------------------------------------------------------------- */
+
+static void client_add(struct simvideo_count *to, const struct simvideo_count *count)
+{
+    to->compared_frames += count->compared_frames;
+    to->compared_bytes += count->compared_bytes;
+    to->wrong_bytes += count->wrong_bytes;
+    to->stale_bytes += count->stale_bytes;
+}
+
+void simclient_stats(const struct simclient *client, struct simclient_stats *stats)
+{
+    *stats = client->stats;
+    stats->camera = client->camera.lane.count;
+    stats->scaler = client->scaler.output.count;
+    stats->scaler.bus_errors += client->scaler.input.count.bus_errors;
+    stats->display = client->display.lane.count;
+    for (uint32_t i = 0; i < CLIENT_STAGES; i++)
+        client_add(&stats->seen, &client->seen[i]);
+    stats->nbuffers = client->nbuffers[CLIENT_CAMERA];
+    stats->error = client->error;
+}
+
+struct simcamera *simclient_camera(struct simclient *client)
+{
+    return &client->camera;
+}
+
+struct simscaler *simclient_scaler(struct simclient *client)
+{
+    return &client->scaler;
+}
+
+struct simdisplay *simclient_display(struct simclient *client)
+{
+    return &client->display;
+}

@@ -128,8 +128,8 @@ static int client_request(struct simclient *client, enum client_stage stage,
     int error = cma_video_request(queue, memory, &got, refusal);
 
     if (error == 0 && got < least) {
-        (void)cma_video_request(queue, memory, &none, NULL);
-        error = CMA_ENOMEM;
+        error = cma_video_request(queue, memory, &none, NULL);
+        error = error != 0 ? error : CMA_ENOMEM;
     }
     client->nbuffers[stage] = error == 0 ? got : 0;
     return error;
@@ -225,6 +225,17 @@ int simclient_close(struct simclient *client)
 
 /* --- the program --------------------------------------------------------------------------- */
 
+static void *client_vaddr(struct simclient *client, enum client_stage stage, uint32_t number,
+                          uint32_t plane)
+{
+    struct simvideo_lane *lane = client->lanes[stage];
+
+    if (stage == CLIENT_CAMERA && client->config.memory == CMA_VIDEO_USER)
+        return client->config.user(client->config.ctx, number, plane,
+                                   picture_nbytes(&lane->format, plane));
+    return cma_video_vaddr(&lane->buffers[number], plane);
+}
+
 static int client_put(struct simclient *client, enum client_stage stage, uint32_t number,
                       struct cma_refusal *refusal)
 {
@@ -238,8 +249,7 @@ static int client_put(struct simclient *client, enum client_stage stage, uint32_
             put.plane[i].shared = client->exports[stage - 1][number][i];
         } else if (stage == CLIENT_CAMERA && client->config.memory == CMA_VIDEO_USER) {
             put.plane[i].nbytes = picture_nbytes(&lane->format, i);
-            put.plane[i].vaddr =
-                client->config.user(client->config.ctx, number, i, put.plane[i].nbytes);
+            put.plane[i].vaddr = client_vaddr(client, stage, number, i);
         }
     }
     if (imports)
@@ -294,14 +304,11 @@ static void client_examine(struct simclient *client, enum client_stage stage, ui
 
     for (uint32_t i = 0; i < picture_nplanes(&lane->format); i++) {
         uint64_t nbytes = picture_nbytes(&lane->format, i);
-        const void *vaddr = cma_video_vaddr(&lane->buffers[number], i);
-
-        if (stage == CLIENT_CAMERA && client->config.memory == CMA_VIDEO_USER)
-            vaddr = client->config.user(client->config.ctx, number, i, nbytes);
         bytes[i] = malloc(nbytes);
         if (bytes[i] == NULL)
             abort();
-        client_read(client, &picture.shot, vaddr, nbytes, bytes[i]);
+        client_read(client, &picture.shot, client_vaddr(client, stage, number, i), nbytes,
+                    bytes[i]);
         simvideo_compare(seen, &lane->format, &picture.shot, &lane->was[number], i, bytes[i]);
         picture.plane[i] = bytes[i];
     }
@@ -312,6 +319,22 @@ static void client_examine(struct simclient *client, enum client_stage stage, ui
         free(bytes[i]);
     if (client->config.work_ns != 0)
         sim_sleep_ns(client->sim, client->config.work_ns);
+}
+
+/* Draws over a picture before it gives the buffer back, as programs do: dirty lines. */
+static void client_scribble(struct simclient *client, enum client_stage stage, uint32_t number)
+{
+    static const uint8_t zeros[4096];
+    const struct picture_format *format = &client->lanes[stage]->format;
+
+    for (uint32_t i = 0; i < picture_nplanes(format); i++) {
+        uint64_t nbytes = picture_nbytes(format, i);
+        uint8_t *vaddr = client_vaddr(client, stage, number, i);
+
+        for (uint64_t offset = 0; offset < nbytes; offset += sizeof(zeros))
+            sim_write(client->sim, vaddr + offset, zeros,
+                      nbytes - offset < sizeof(zeros) ? nbytes - offset : sizeof(zeros));
+    }
 }
 
 /* Where a buffer goes from there. */
@@ -338,6 +361,8 @@ static void client_main(void *arg)
         if (info.state == CMA_VIDEO_DONE &&
             (run.stage == CLIENT_CAMERA || run.stage == CLIENT_OUTPUT))
             client_examine(client, run.stage, info.number);
+        if (client->config.scribbles && client->lanes[CLIENT_INPUT] == NULL)
+            client_scribble(client, run.stage, info.number);
         client_pass(client, client_next(client, run.stage), info.number);
     }
     sim_lock(client->sim, &client->lock);

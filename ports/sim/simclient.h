@@ -35,7 +35,8 @@ struct simclient_config {
     enum cma_video_memory memory;   /* of the camera's buffers; not SHARED */
     uint32_t least;                 /* open is content with so many buffers; 0: nbuffers */
     uint64_t work_ns;               /* the program's own work on a picture */
-    /* USER: memory for a plane. */
+    bool scribbles; /* it writes over each picture it has looked at (a camera alone) */
+    /* USER: memory for a plane; always the same for the same plane. */
     void *(*user)(void *ctx, uint32_t number, uint32_t plane, uint64_t nbytes);
     /* Each picture that the program looks at. NULL: nobody wants to know. */
     void (*picture)(void *ctx, const struct simclient_picture *picture);

@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_simvideo.c - pictures from the sensor to the program and the screen, compared bit by bit
+ *
+ * The board: 64 MiB from 0x40000000, 24 MiB of it an area, a cache that is not told of what devices
+ * do. Each comparison is shown to be able to fail: a clean, an invalidate or a copy that is left
+ * out, a bus or a device that is not what its description says.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <cma/bounce.h>
+#include <cma/system.h>
+
+#include "../../ports/sim/simclient.h"
+
+#define BASE UINT64_C(0x40000000)
+#define NBYTES (UINT64_C(64) << 20)
+#define AREA_FIRST (UINT64_C(32) << 20)
+#define AREA_NBYTES (UINT64_C(24) << 20)
+#define SECOND_NS UINT64_C(1000000000)
+#define USER_NBYTES (UINT64_C(1) << 17)
+#define USER_MAX 8u
+
+struct bench {
+    struct sim *sim;
+    struct cma_port port;
+    struct cma_range memory[2], reserved[4];
+    struct cma_map map;
+    struct cma_system system;
+    void *storage, *pool_storage;
+    struct cma_bounce pool;
+    struct cma_device camera, scaler, display;
+    struct simclient *client;
+    struct simclient_config config;
+    struct simscaler_config scaler_config;
+    struct simdisplay_config display_config;
+    struct simclient_stats stats;
+    struct cma_admission why;
+    uint64_t run_ns;
+    cma_paddr_t user_first, user_last;
+    uint8_t *user[USER_MAX];
+    uint32_t pictures;
+    uint32_t restarts;
+    int open_error;
+};
+
+static const struct cma_bus_window shifted = {0x1000, BASE, NBYTES};
+
+static void device(struct bench *bench, struct cma_device *device, uint32_t owner,
+                   const struct cma_bus_window *window, cma_daddr_t mask, uint32_t flags)
+{
+    struct cma_device_config config = {.name = "device",
+                                       .owner = owner,
+                                       .mask = mask,
+                                       .coherent_mask = mask,
+                                       .windows = window,
+                                       .nwindows = window != NULL,
+                                       .flags = flags};
+
+    assert_int_equal(cma_device_init(device, &bench->system.dma, &config), 0);
+}
+
+static int bench_setup(void **state)
+{
+    static const struct sim_memory memory = {BASE, NBYTES};
+    struct sim_config config = {.seed = 7, .memory = &memory, .nmemory = 1};
+    struct cma_range area = {BASE + AREA_FIRST, AREA_NBYTES, CMA_RANGE_AREA,
+                             CMA_RANGE_DEFAULT, "area",      0};
+    struct bench *bench = calloc(1, sizeof(*bench));
+    struct cma_system_config machine = {.block_order = 6, .nslots = 16};
+    uint64_t nbytes;
+
+    bench->sim = sim_create(&config);
+    assert_non_null(bench->sim);
+    bench->port = *sim_port(bench->sim);
+    machine.port = &bench->port;
+    assert_int_equal(cma_map_init(&bench->map, bench->memory, 2, bench->reserved, 4), 0);
+    assert_int_equal(cma_map_add_memory(&bench->map, BASE, NBYTES, NULL), 0);
+    assert_int_equal(cma_map_reserve(&bench->map, &area, NULL), 0);
+    nbytes = cma_system_size(&bench->map, &machine);
+    bench->storage = malloc(nbytes);
+    assert_int_equal(cma_system_init(&bench->system, &bench->map, &machine, bench->storage, nbytes),
+                     0);
+    device(bench, &bench->camera, 1, NULL, UINT64_MAX, 0);
+    device(bench, &bench->scaler, 2, NULL, UINT64_MAX, 0);
+    device(bench, &bench->display, 3, NULL, UINT64_MAX, 0);
+    bench->run_ns = SECOND_NS;
+    bench->user_last = UINT64_MAX;
+    bench->config = (struct simclient_config){
+        .camera = {.video = {.name = "camera",
+                             .device = &bench->camera,
+                             .guarantees = &bench->system.guarantees,
+                             .format = {PICTURE_YUYV, 160, 120, 0},
+                             .nbuffers = 4},
+                   .rate_mhz = 30000,
+                   .seed = 11},
+        .memory = CMA_VIDEO_CONTIGUOUS,
+        .scribbles = true,
+        .ctx = bench,
+    };
+    bench->scaler_config = (struct simscaler_config){
+        .input = {.name = "scaler in", .device = &bench->scaler},
+        .output = {.name = "scaler out", .device = &bench->scaler, .nbuffers = 4},
+        .shrink = 2,
+    };
+    bench->display_config = (struct simdisplay_config){
+        .video = {.name = "display", .device = &bench->display}, .rate_mhz = 30000};
+    *state = bench;
+    return 0;
+}
+
+static int bench_teardown(void **state)
+{
+    struct bench *bench = *state;
+    struct cma_violation violation;
+
+    assert_int_equal(bench->camera.live_npages, 0);
+    assert_int_equal(bench->scaler.live_npages, 0);
+    assert_true(cma_system_check(&bench->system, &violation));
+    sim_destroy(bench->sim);
+    free(bench->pool_storage);
+    free(bench->storage);
+    free(bench);
+    return 0;
+}
+
+/* Opens, runs, stops, now and then begins again, and closes. */
+static void program(void *arg)
+{
+    struct bench *bench = arg;
+    struct cma_refusal refusal;
+
+    bench->open_error = simclient_open(bench->client, &refusal);
+    if (bench->open_error != 0)
+        return;
+    for (uint32_t i = 0; i <= bench->restarts; i++) {
+        assert_int_equal(simclient_start(bench->client, &refusal), 0);
+        sim_sleep_ns(bench->sim, bench->run_ns);
+        simclient_stop(bench->client);
+    }
+    simclient_stats(bench->client, &bench->stats);
+    assert_int_equal(simclient_close(bench->client), 0);
+}
+
+static const struct simclient_stats *film(struct bench *bench)
+{
+    struct simvideo_lane *lane;
+
+    assert_int_equal(simclient_create(bench->sim, &bench->config, &bench->client, &bench->why), 0);
+    sim_spawn(bench->sim, "program", program, bench);
+    sim_run(bench->sim);
+    assert_int_equal(bench->open_error, 0);
+    assert_int_equal(bench->stats.error, 0);
+    lane = &simclient_camera(bench->client)->lane;
+    assert_true(cma_video_check(&lane->queue));
+    assert_int_equal(simclient_destroy(bench->client), 0);
+    return &bench->stats;
+}
+
+static void film_is_right(struct bench *bench, uint64_t frames)
+{
+    const struct simclient_stats *stats = film(bench);
+
+    assert_true(stats->camera.frames >= frames);
+    assert_true(stats->seen.compared_frames >= frames);
+    assert_true(stats->seen.compared_bytes >=
+                frames * picture_total_nbytes(&bench->config.camera.video.format));
+    assert_int_equal(stats->camera.dropped, 0);
+    assert_int_equal(stats->camera.bus_errors, 0);
+    assert_int_equal(stats->seen.wrong_bytes, 0);
+    assert_int_equal(stats->seen.stale_bytes, 0);
+}
+
+static void film_is_wrong(struct bench *bench)
+{
+    const struct simclient_stats *stats = film(bench);
+
+    assert_true(stats->seen.compared_frames > 0);
+    assert_true(stats->seen.wrong_bytes > 0);
+}
+
+static void *user_memory(void *ctx, uint32_t number, uint32_t plane, uint64_t nbytes)
+{
+    struct bench *bench = ctx;
+    struct cma_pages_request request = {.npages = USER_NBYTES >> 12,
+                                        .paddr_first = bench->user_first,
+                                        .paddr_last = bench->user_last,
+                                        .holder = {.kind = CMA_KIND_UNMOVABLE, .cookie = 5}};
+    cma_pfn_t pfn;
+
+    assert_int_equal(plane, 0);
+    assert_true(nbytes <= USER_NBYTES && number < USER_MAX);
+    if (bench->user[number] == NULL) {
+        assert_int_equal(cma_pages_alloc(&bench->system.pages, &request, &pfn, NULL), 0);
+        bench->user[number] = bench->port.vaddr(bench->port.ctx, (cma_paddr_t)pfn << 12);
+    }
+    return bench->user[number];
+}
+
+static void use_chain(struct bench *bench)
+{
+    bench->config.scaler = &bench->scaler_config;
+    bench->config.display = &bench->display_config;
+}
+
+/* --- what is right ------------------------------------------------------------------------- */
+
+static void test_all_formats_arrive(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->run_ns = SECOND_NS / 2;
+    for (uint32_t i = 0; i < PICTURE_PIXELS; i++) {
+        bench->config.camera.video.format.pixel = (enum picture_pixel)i;
+        for (uint32_t memory = CMA_VIDEO_COHERENT; memory <= CMA_VIDEO_CONTIGUOUS; memory++) {
+            bench->config.memory = (enum cma_video_memory)memory;
+            film_is_right(bench, 13);
+        }
+    }
+}
+
+/* Over and over: no buffer is lost at a stop in the middle of a picture. */
+static void test_begins_again(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->run_ns = SECOND_NS / 10 + 1234567;
+    bench->restarts = 20;
+    bench->config.memory = CMA_VIDEO_COHERENT;
+    film_is_right(bench, 42);
+    bench->config.memory = CMA_VIDEO_CONTIGUOUS;
+    use_chain(bench);
+    film_is_right(bench, 42);
+}
+
+static void test_promised(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.memory = CMA_VIDEO_COHERENT;
+    bench->config.camera.video.promised = true;
+    film_is_right(bench, 28);
+    /* More than there is: refused when it is made. */
+    bench->config.camera.video.format = (struct picture_format){PICTURE_NV12_ONE, 4096, 4096, 0};
+    assert_int_not_equal(simclient_create(bench->sim, &bench->config, &bench->client, &bench->why),
+                         0);
+}
+
+/* A program that is too slow: the camera has no buffer, and says so. */
+static void test_slow_programs_lose_pictures(void **state)
+{
+    struct bench *bench = *state;
+    const struct simclient_stats *stats;
+
+    bench->config.work_ns = 100000000;
+    stats = film(bench);
+    assert_in_range(stats->camera.dropped, 12, 20);
+    assert_in_range(stats->camera.frames + stats->camera.dropped, 28, 31);
+    assert_int_equal(stats->seen.wrong_bytes, 0);
+}
+
+static void chain_is_right(struct bench *bench)
+{
+    const struct simclient_stats *stats;
+
+    use_chain(bench);
+    film_is_right(bench, 28);
+    stats = &bench->stats;
+    assert_true(stats->scaler.frames >= 27);
+    assert_true(stats->seen.compared_frames >= 55);
+    assert_int_equal(stats->scaler.bus_errors, 0);
+    assert_true(stats->display.compared_frames >= 24);
+    assert_true(stats->display.compared_bytes > 0);
+    assert_int_equal(stats->display.wrong_bytes, 0);
+    assert_int_equal(stats->display.bus_errors, 0);
+    assert_int_equal(stats->display.underruns, 0);
+}
+
+static void test_through_scaler_and_display(void **state)
+{
+    struct bench *bench = *state;
+
+    for (uint32_t i = 0; i < PICTURE_PIXELS; i++) {
+        bench->config.camera.video.format.pixel = (enum picture_pixel)i;
+        bench->config.memory = i % 2 ? CMA_VIDEO_COHERENT : CMA_VIDEO_CONTIGUOUS;
+        bench->config.scaler_memory = i / 2 % 2 ? CMA_VIDEO_COHERENT : CMA_VIDEO_CONTIGUOUS;
+        bench->scaler_config.shrink = 1 + i % 3;
+        chain_is_right(bench);
+    }
+}
+
+/* The display looks into the caches, the others don't; and all do. */
+static void test_snooping_and_not(void **state)
+{
+    struct bench *bench = *state;
+
+    device(bench, &bench->display, 3, NULL, UINT64_MAX, CMA_DEVICE_COHERENT);
+    chain_is_right(bench);
+    device(bench, &bench->scaler, 2, NULL, UINT64_MAX, CMA_DEVICE_COHERENT);
+    device(bench, &bench->camera, 1, NULL, UINT64_MAX, CMA_DEVICE_COHERENT);
+    chain_is_right(bench);
+}
+
+static void test_behind_a_bus_offset(void **state)
+{
+    struct bench *bench = *state;
+
+    device(bench, &bench->camera, 1, &shifted, UINT32_MAX, 0);
+    chain_is_right(bench);
+    device(bench, &bench->scaler, 2, &shifted, UINT32_MAX, 0);
+    bench->config.memory = CMA_VIDEO_COHERENT;
+    chain_is_right(bench);
+}
+
+/* 2 MiB for all devices, at the bottom of the area's end, which a short mask reaches. */
+static void use_bounce(struct bench *bench)
+{
+    struct cma_bounce_config config = {.name = "pool",
+                                       .nbytes = 2 << 20,
+                                       .owner = 77,
+                                       .area = bench->system.default_area,
+                                       .paddr_last = BASE + AREA_FIRST + (8 << 20) - 1};
+    uint64_t nbytes = cma_bounce_size(&bench->port, &config);
+
+    bench->pool_storage = malloc(nbytes);
+    assert_int_equal(cma_bounce_init(&bench->pool, &bench->system.dma, &config, bench->pool_storage,
+                                     nbytes, NULL),
+                     0);
+    cma_bounce_use(&bench->system.dma, &bench->pool);
+    /* The program's memory is behind the area, out of reach. */
+    bench->user_first = BASE + AREA_FIRST + AREA_NBYTES;
+    bench->config.memory = CMA_VIDEO_USER;
+    bench->config.user = user_memory;
+    bench->config.camera.video.flags = CMA_VIDEO_BOUNCE_USER;
+    device(bench, &bench->camera, 1, NULL, BASE + AREA_FIRST + (8 << 20) - 1, 0);
+}
+
+static void bounce_is_clean(struct bench *bench)
+{
+    struct cma_bounce_stats stats;
+
+    cma_bounce_stats(&bench->pool, &stats);
+    assert_true(stats.ncopies_out >= 28);
+    assert_int_equal(stats.used_nbytes, 0);
+    assert_true(cma_bounce_check(&bench->pool));
+    assert_int_equal(cma_bounce_destroy(&bench->pool), 0);
+}
+
+static void test_through_bounce_buffers(void **state)
+{
+    struct bench *bench = *state;
+
+    use_bounce(bench);
+    film_is_right(bench, 28);
+    bounce_is_clean(bench);
+}
+
+static void test_users_memory_in_reach(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.memory = CMA_VIDEO_USER;
+    bench->config.user = user_memory;
+    film_is_right(bench, 28);
+}
+
+/* Only some lines are sent and compared: for long runs. */
+static void test_samples(void **state)
+{
+    struct bench *bench = *state;
+    const struct simclient_stats *stats;
+
+    bench->config.camera.full_every = 10;
+    stats = film(bench);
+    assert_true(stats->camera.frames >= 28);
+    assert_true(stats->seen.compared_bytes >=
+                3 * picture_nbytes(&bench->config.camera.video.format, 0) + 20 * 10 * 64);
+    assert_true(stats->seen.compared_bytes <=
+                5 * picture_nbytes(&bench->config.camera.video.format, 0) + 31 * 11 * 64);
+    assert_int_equal(stats->seen.wrong_bytes, 0);
+}
+
+/* --- what is broken is seen ---------------------------------------------------------------- */
+
+static void leave_out(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
+{
+    (void)ctx;
+    (void)paddr;
+    (void)nbytes;
+}
+
+static void leave_out_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbytes)
+{
+    (void)ctx;
+    (void)to;
+    (void)from;
+    (void)nbytes;
+}
+
+static void test_missing_invalidate(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->port.invalidate = leave_out;
+    film_is_wrong(bench);
+}
+
+/* What was in the buffer before is told from other rubbish. */
+static void test_stale_bytes_are_counted(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.scribbles = false; /* so the cache keeps the picture that was there */
+    bench->port.invalidate = leave_out;
+    film_is_wrong(bench);
+    assert_true(bench->stats.seen.stale_bytes > 0);
+    assert_true(bench->stats.seen.stale_bytes <= bench->stats.seen.wrong_bytes);
+}
+
+static void test_missing_clean(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->port.clean = leave_out;
+    film_is_wrong(bench);
+}
+
+static void test_samples_see_it_too(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.camera.full_every = 1000;
+    bench->port.invalidate = leave_out;
+    film_is_wrong(bench);
+}
+
+static void test_missing_copy(void **state)
+{
+    struct bench *bench = *state;
+
+    use_bounce(bench);
+    bench->port.copy = leave_out_copy;
+    film_is_wrong(bench);
+    bounce_is_clean(bench);
+}
+
+static void set_snoops(struct bench *bench, struct simdev *bus)
+{
+    (void)bench;
+    bus->config.snoops = false;
+}
+
+/* The board says that the device looks into the caches, and it does not. */
+static void test_a_board_that_lies(void **state)
+{
+    struct bench *bench = *state;
+    const struct simclient_stats *stats = &bench->stats;
+
+    device(bench, &bench->camera, 1, NULL, UINT64_MAX, CMA_DEVICE_COHERENT);
+    bench->config.memory = CMA_VIDEO_COHERENT;
+    assert_int_equal(simclient_create(bench->sim, &bench->config, &bench->client, NULL), 0);
+    set_snoops(bench, &simclient_camera(bench->client)->lane.bus);
+    sim_spawn(bench->sim, "program", program, bench);
+    sim_run(bench->sim);
+    assert_true(stats->seen.wrong_bytes > 0);
+    assert_int_equal(simclient_destroy(bench->client), 0);
+}
+
+/* The bus shifts addresses by another page than libcma was told. */
+static void test_a_bus_that_shifts_otherwise(void **state)
+{
+    struct bench *bench = *state;
+    const struct simclient_stats *stats = &bench->stats;
+
+    use_chain(bench);
+    device(bench, &bench->scaler, 2, &shifted, UINT32_MAX, 0);
+    assert_int_equal(simclient_create(bench->sim, &bench->config, &bench->client, NULL), 0);
+    simclient_scaler(bench->client)->input.bus.windows[0].daddr += 0x1000;
+    sim_spawn(bench->sim, "program", program, bench);
+    sim_run(bench->sim);
+    assert_true(stats->seen.wrong_bytes > 0);
+    assert_true(stats->display.wrong_bytes > 0);
+    assert_int_equal(simclient_destroy(bench->client), 0);
+}
+
+/* The display shows a picture that the scaler writes at the same time. */
+static void test_the_display_compares(void **state)
+{
+    struct bench *bench = *state;
+
+    use_chain(bench);
+    bench->port.clean = leave_out;
+    bench->port.invalidate = leave_out;
+    device(bench, &bench->display, 3, NULL, UINT64_MAX, CMA_DEVICE_COHERENT);
+    (void)film(bench);
+    assert_true(bench->stats.display.compared_frames > 0);
+    assert_true(bench->stats.display.wrong_bytes + bench->stats.seen.wrong_bytes > 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_all_formats_arrive),
+        TEST(test_begins_again),
+        TEST(test_promised),
+        TEST(test_slow_programs_lose_pictures),
+        TEST(test_through_scaler_and_display),
+        TEST(test_snooping_and_not),
+        TEST(test_behind_a_bus_offset),
+        TEST(test_through_bounce_buffers),
+        TEST(test_users_memory_in_reach),
+        TEST(test_samples),
+        TEST(test_missing_invalidate),
+        TEST(test_stale_bytes_are_counted),
+        TEST(test_missing_clean),
+        TEST(test_samples_see_it_too),
+        TEST(test_missing_copy),
+        TEST(test_a_board_that_lies),
+        TEST(test_a_bus_that_shifts_otherwise),
+        TEST(test_the_display_compares),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -95,12 +95,10 @@ static void camera_run(void *arg)
         bool right = true;
 
         run_sleep_until(lane->sim, next_ns);
-        if (!simlane_enter(lane, run.generation))
+        if (!simlane_look(lane, run.generation, &buffer, NULL))
             return;
-        simlane_leave(lane);
         shot.number = camera->number++;
         shot.sampled = camera->config.full_every > 1 && shot.number % camera->config.full_every;
-        buffer = simlane_first(lane, run.generation, NULL);
         if (buffer == NULL) {
             lane->count.dropped++;
             lane->sequence++;
@@ -193,10 +191,11 @@ static void display_run(void *arg)
         struct cma_video_buffer *buffer;
 
         run_sleep_until(lane->sim, next_ns);
-        buffer = simlane_first(lane, run.generation, &has);
+        if (!simlane_look(lane, run.generation, &buffer, &has))
+            return;
         if (buffer != NULL && shown >= display->config.every && has > 1) {
             simlane_finish(lane, run.generation, true, sim_now_ns(lane->sim), lane->sequence++);
-            buffer = simlane_first(lane, run.generation, NULL);
+            (void)simlane_look(lane, run.generation, &buffer, NULL);
             shown = 0;
         } else if (shown >= display->config.every) {
             lane->count.underruns++;

@@ -18,9 +18,10 @@ void simlane_kick(struct simvideo_lane *lane);
 /* Before memory is touched: false when the lane has stopped since. Then leave. */
 bool simlane_enter(struct simvideo_lane *lane, uint32_t generation);
 void simlane_leave(struct simvideo_lane *lane);
-/* The buffer that is the device's next, and how many it has; NULL: none, or stopped. */
-struct cma_video_buffer *simlane_first(struct simvideo_lane *lane, uint32_t generation,
-                                       uint32_t *n);
+/* The buffer that is the device's next (NULL: none), and how many it has (`n` may be NULL). False:
+ * the lane has stopped since, and there is none. */
+bool simlane_look(struct simvideo_lane *lane, uint32_t generation, struct cma_video_buffer **buffer,
+                  uint32_t *n);
 /* The device is done with that one. */
 void simlane_finish(struct simvideo_lane *lane, uint32_t generation, bool right, uint64_t time_ns,
                     uint32_t sequence);

@@ -58,17 +58,19 @@ static bool scaler_write(struct simscaler *scaler, uint32_t generation,
 static bool scaler_work(struct simscaler *scaler, const struct scaler_run *run)
 {
     struct sim *sim = scaler->input.sim;
-    struct cma_video_buffer *from = simlane_first(&scaler->input, run->input, NULL);
-    struct cma_video_buffer *to = simlane_first(&scaler->output, run->output, NULL);
+    struct cma_video_buffer *from, *to, *from_now, *to_now;
     struct simvideo_shot shot;
 
+    (void)simlane_look(&scaler->input, run->input, &from, NULL);
+    (void)simlane_look(&scaler->output, run->output, &to, NULL);
     if (from == NULL || to == NULL || !scaler_read(scaler, run->input, from))
         return false;
     shot = scaler->input.shot[from->number];
     shot.shrink *= scaler->config.shrink;
     sim_sleep_ns(sim, scaler->config.work_ns);
-    if (simlane_first(&scaler->input, run->input, NULL) != from ||
-        simlane_first(&scaler->output, run->output, NULL) != to)
+    (void)simlane_look(&scaler->input, run->input, &from_now, NULL);
+    (void)simlane_look(&scaler->output, run->output, &to_now, NULL);
+    if (from_now != from || to_now != to)
         return true;
     simlane_note(&scaler->output, to->number, &shot);
     if (!scaler_write(scaler, run->output, to))
@@ -78,28 +80,19 @@ static bool scaler_work(struct simscaler *scaler, const struct scaler_run *run)
     return true;
 }
 
-static bool scaler_is_running(struct simvideo_lane *lane, uint32_t generation)
-{
-    bool running;
-
-    sim_lock(lane->sim, &lane->lock);
-    running = lane->running && lane->generation == generation;
-    sim_unlock(lane->sim, &lane->lock);
-    return running;
-}
-
 static void scaler_main(void *arg)
 {
     struct scaler_run run = *(struct scaler_run *)arg;
     struct simscaler *scaler = run.scaler;
     const struct cma_port *port = sim_port(scaler->input.sim);
+    struct cma_video_buffer *first;
 
     free(arg);
     for (;;) {
         uint32_t seen = __atomic_load_n(&scaler->input.event, __ATOMIC_SEQ_CST);
 
-        if (!scaler_is_running(&scaler->input, run.input) ||
-            !scaler_is_running(&scaler->output, run.output))
+        if (!simlane_look(&scaler->input, run.input, &first, NULL) ||
+            !simlane_look(&scaler->output, run.output, &first, NULL))
             return;
         if (!scaler_work(scaler, &run))
             port->wait(port->ctx, &scaler->input.event, seen);
@@ -110,6 +103,7 @@ static void scaler_begin(struct simvideo_lane *lane)
 {
     struct simscaler *scaler = lane->owner;
     struct scaler_run *run = malloc(sizeof(*run));
+    struct cma_video_buffer *first;
 
     if (run == NULL)
         abort();
@@ -117,8 +111,8 @@ static void scaler_begin(struct simvideo_lane *lane)
     run->scaler = scaler;
     run->input = scaler->input.generation;
     run->output = scaler->output.generation;
-    if (scaler_is_running(&scaler->input, run->input) &&
-        scaler_is_running(&scaler->output, run->output))
+    if (simlane_look(&scaler->input, run->input, &first, NULL) &&
+        simlane_look(&scaler->output, run->output, &first, NULL))
         sim_spawn(lane->sim, "scaler", scaler_main, run);
     else
         free(run);

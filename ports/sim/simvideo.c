@@ -47,17 +47,18 @@ void simlane_leave(struct simvideo_lane *lane)
     sim_unlock(lane->sim, &lane->lock);
 }
 
-struct cma_video_buffer *simlane_first(struct simvideo_lane *lane, uint32_t generation, uint32_t *n)
+bool simlane_look(struct simvideo_lane *lane, uint32_t generation, struct cma_video_buffer **buffer,
+                  uint32_t *n)
 {
-    struct cma_video_buffer *buffer = NULL;
+    bool same;
 
     sim_lock(lane->sim, &lane->lock);
-    if (lane->running && lane->generation == generation && lane->nhas != 0)
-        buffer = lane->has[0];
+    same = lane->running && lane->generation == generation;
+    *buffer = same && lane->nhas != 0 ? lane->has[0] : NULL;
     if (n != NULL)
         *n = lane->nhas;
     sim_unlock(lane->sim, &lane->lock);
-    return buffer;
+    return same;
 }
 
 void simlane_finish(struct simvideo_lane *lane, uint32_t generation, bool right, uint64_t time_ns,

@@ -415,7 +415,11 @@ static void test_late_allocation(void **state)
     assert_int_equal(bench->camera.live_npages, 8); /* the picture is in it */
     assert_int_equal(cma_video_stream_off(&bench->queue), 0);
     assert_int_equal(bench->camera.live_npages, 1);
+    /* The export goes while the buffer is queued: the queue has its own hold on it. */
+    assert_int_equal(put(&bench->queue, 1), 0);
+    assert_int_equal(bench->camera.live_npages, 7);
     assert_int_equal(cma_shared_put(shared), 0);
+    assert_int_equal(bench->camera.live_npages, 7);
     assert_int_equal(cma_video_stream_off(&bench->queue), 0);
     assert_int_equal(bench->camera.live_npages, 0);
     /* Where the second plane finds no memory, the first goes back. */

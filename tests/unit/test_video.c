@@ -510,6 +510,22 @@ static void makes_picture(void *arg)
     assert_int_equal(cma_video_stream_off(&bench->queue), 0);
 }
 
+static void waits_for_nothing(void *arg)
+{
+    struct bench *bench = arg;
+    struct cma_video_info info;
+
+    assert_int_equal(cma_video_dequeue(&bench->queue, true, &info), CMA_EINVAL);
+}
+
+static void turns_off(void *arg)
+{
+    struct bench *bench = arg;
+
+    sim_sleep_ns(bench->sim, 1000000);
+    assert_int_equal(cma_video_stream_off(&bench->queue), 0);
+}
+
 static void test_waiting(void **state)
 {
     struct bench *bench = *state;
@@ -521,6 +537,11 @@ static void test_waiting(void **state)
     assert_int_equal(cma_video_stream_on(&bench->queue), 0);
     sim_spawn(bench->sim, "program", waits_for_picture, bench);
     sim_spawn(bench->sim, "camera", makes_picture, bench);
+    sim_run(bench->sim);
+    /* Off, when no device has a buffer that it would give back. */
+    assert_int_equal(cma_video_stream_on(&bench->queue), 0);
+    sim_spawn(bench->sim, "program", waits_for_nothing, bench);
+    sim_spawn(bench->sim, "other", turns_off, bench);
     sim_run(bench->sim);
     assert_int_equal(cma_video_release(&bench->queue), 0);
 }

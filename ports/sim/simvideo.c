@@ -261,30 +261,30 @@ bool simvideo_sample(uint64_t plane_nbytes, uint32_t number, uint32_t i, uint64_
     return true;
 }
 
-/* A plane as `shot` has it, in `to`; `with` is used in between. */
-static bool video_expect(const struct simvideo_shot *shot, uint32_t plane, uint8_t *to,
-                         uint8_t *with)
+static uint8_t *video_bytes(const struct picture_source *source, uint32_t plane)
 {
-    if (shot->source == NULL)
-        return false;
-    if (shot->shrink <= 1) {
-        picture_draw(shot->source, shot->number, shot->time_ns, plane, to);
-    } else {
-        picture_draw(shot->source, shot->number, shot->time_ns, plane, with);
-        picture_shrink(&shot->source->format, shot->shrink, plane, with, to);
-    }
-    return true;
+    uint8_t *bytes = malloc(picture_nbytes(&source->format, plane));
+
+    if (bytes == NULL)
+        abort();
+    return bytes;
 }
 
-static uint8_t *video_scratch(const struct simvideo_shot *shot, uint32_t plane)
+/* A plane as `shot` has it, to be freed; NULL: nobody knows. */
+static uint8_t *video_expect(const struct simvideo_shot *shot, uint32_t plane)
 {
-    uint8_t *bytes;
+    uint8_t *large, *bytes;
 
     if (shot->source == NULL)
         return NULL;
-    bytes = malloc(picture_nbytes(&shot->source->format, plane));
-    if (bytes == NULL)
-        abort();
+    bytes = video_bytes(shot->source, plane);
+    picture_draw(shot->source, shot->number, shot->time_ns, plane, bytes);
+    if (shot->shrink <= 1)
+        return bytes;
+    large = bytes;
+    bytes = video_bytes(shot->source, plane); /* more than it needs */
+    picture_shrink(&shot->source->format, shot->shrink, plane, large, bytes);
+    free(large);
     return bytes;
 }
 
@@ -323,27 +323,22 @@ void simvideo_compare(struct simvideo_count *count, const struct picture_format 
                       uint32_t plane, const uint8_t *bytes)
 {
     uint64_t plane_nbytes = picture_nbytes(format, plane), offset, nbytes, wrong = 0;
-    uint8_t *right = video_scratch(shot, plane), *before = video_scratch(was, plane);
-    uint8_t *with = video_scratch(shot, plane);
+    uint8_t *right = video_expect(shot, plane), *before;
 
     count->compared_frames += plane == 0;
-    if (!video_expect(shot, plane, right, with)) {
-        wrong = plane_nbytes;
-    } else {
-        for (uint32_t i = 0; video_piece(shot, plane_nbytes, i, &offset, &nbytes); i++) {
-            count->compared_bytes += nbytes;
-            wrong += video_differences(bytes + offset, right + offset, NULL, nbytes);
-        }
-        if (wrong != 0 && video_expect(was, plane, before, with)) {
-            for (uint32_t i = 0; video_piece(shot, plane_nbytes, i, &offset, &nbytes); i++)
-                count->stale_bytes +=
-                    video_differences(bytes + offset, right + offset, before + offset, nbytes);
-        }
+    for (uint32_t i = 0; right != NULL && video_piece(shot, plane_nbytes, i, &offset, &nbytes);
+         i++) {
+        count->compared_bytes += nbytes;
+        wrong += video_differences(bytes + offset, right + offset, NULL, nbytes);
     }
-    count->wrong_bytes += wrong;
+    count->wrong_bytes += right != NULL ? wrong : plane_nbytes;
+    before = wrong != 0 ? video_expect(was, plane) : NULL;
+    for (uint32_t i = 0; before != NULL && video_piece(shot, plane_nbytes, i, &offset, &nbytes);
+         i++)
+        count->stale_bytes +=
+            video_differences(bytes + offset, right + offset, before + offset, nbytes);
     free(right);
     free(before);
-    free(with);
 }
 
 void simlane_note(struct simvideo_lane *lane, uint32_t number, const struct simvideo_shot *shot)

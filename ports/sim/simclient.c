@@ -321,7 +321,26 @@ static void client_examine(struct simclient *client, enum client_stage stage, ui
         sim_sleep_ns(client->sim, client->config.work_ns);
 }
 
-/* Draws over a picture before it gives the buffer back, as programs do: dirty lines. */
+/* Draws on a picture that others look at after it. */
+static void client_draw(struct simclient *client, uint32_t number)
+{
+    struct simvideo_lane *lane = client->lanes[CLIENT_CAMERA];
+    struct simvideo_shot *shot = &lane->shot[number];
+    uint8_t bytes[4096], value;
+    uint64_t offset;
+
+    for (uint32_t i = 0; i < picture_nplanes(&lane->format); i++) {
+        uint64_t nbytes =
+            simvideo_drawn(picture_nbytes(&lane->format, i), shot->number, &offset, &value);
+        uint8_t *vaddr = client_vaddr(client, CLIENT_CAMERA, number, i);
+
+        memset(bytes, value, nbytes);
+        sim_write(client->sim, vaddr + offset, bytes, nbytes);
+    }
+    shot->drawn = true;
+}
+
+/* Writes over a picture before it gives the buffer back, as programs do: dirty lines. */
 static void client_scribble(struct simclient *client, enum client_stage stage, uint32_t number)
 {
     static const uint8_t zeros[4096];
@@ -363,6 +382,8 @@ static void client_main(void *arg)
             client_examine(client, run.stage, info.number);
         if (client->config.scribbles && client->lanes[CLIENT_INPUT] == NULL)
             client_scribble(client, run.stage, info.number);
+        if (client->config.draws && run.stage == CLIENT_CAMERA && info.state == CMA_VIDEO_DONE)
+            client_draw(client, info.number);
         client_pass(client, client_next(client, run.stage), info.number);
     }
     sim_lock(client->sim, &client->lock);

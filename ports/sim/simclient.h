@@ -36,6 +36,7 @@ struct simclient_config {
     uint32_t least;                 /* open is content with so many buffers; 0: nbuffers */
     uint64_t work_ns;               /* the program's own work on a picture */
     bool scribbles; /* it writes over each picture it has looked at (a camera alone) */
+    bool draws;     /* it draws on each picture before the scaler gets it */
     /* USER: memory for a plane; always the same for the same plane. */
     void *(*user)(void *ctx, uint32_t number, uint32_t plane, uint64_t nbytes);
     /* Each picture that the program looks at. NULL: nobody wants to know. */

@@ -17,6 +17,7 @@
 
 #define SAMPLE_NBYTES 64u
 #define SAMPLE_PAGE 4096u
+#define DRAWN_NBYTES 2048u
 
 /* --- the driver ---------------------------------------------------------------------------- */
 
@@ -261,6 +262,16 @@ bool simvideo_sample(uint64_t plane_nbytes, uint32_t number, uint32_t i, uint64_
     return true;
 }
 
+uint64_t simvideo_drawn(uint64_t plane_nbytes, uint32_t number, uint64_t *offset_nbytes,
+                        uint8_t *value)
+{
+    uint64_t nbytes = plane_nbytes < DRAWN_NBYTES ? plane_nbytes : DRAWN_NBYTES;
+
+    *offset_nbytes = plane_nbytes - nbytes;
+    *value = (uint8_t)(number * 37 + 1);
+    return nbytes;
+}
+
 static uint8_t *video_bytes(const struct picture_source *source, uint32_t plane)
 {
     uint8_t *bytes = malloc(picture_nbytes(&source->format, plane));
@@ -273,12 +284,18 @@ static uint8_t *video_bytes(const struct picture_source *source, uint32_t plane)
 /* A plane as `shot` has it, to be freed; NULL: nobody knows. */
 static uint8_t *video_expect(const struct simvideo_shot *shot, uint32_t plane)
 {
-    uint8_t *large, *bytes;
+    uint8_t *large, *bytes, value;
+    uint64_t offset, nbytes;
 
     if (shot->source == NULL)
         return NULL;
     bytes = video_bytes(shot->source, plane);
     picture_draw(shot->source, shot->number, shot->time_ns, plane, bytes);
+    if (shot->drawn) {
+        nbytes = simvideo_drawn(picture_nbytes(&shot->source->format, plane), shot->number, &offset,
+                                &value);
+        memset(bytes + offset, value, nbytes);
+    }
     if (shot->shrink <= 1)
         return bytes;
     large = bytes;

@@ -35,6 +35,8 @@ struct simvideo_shot {
     uint64_t time_ns;
     uint32_t shrink; /* 1: as the sensor sent it */
     bool sampled;    /* only the lines of simvideo_sample() were sent */
+    bool drawn;      /* the program drew over the end of each plane (simvideo_draw) before it was
+                      * made smaller */
 };
 
 struct simvideo_count {
@@ -154,6 +156,9 @@ int simdisplay_destroy(struct simdisplay *display);
 /* The `i`-th piece of a plane that a sampled picture has; false: there are no more. */
 bool simvideo_sample(uint64_t plane_nbytes, uint32_t number, uint32_t i, uint64_t *offset_nbytes,
                      uint32_t *nbytes);
+/* The last bytes of a plane that a program draws over, 2,048 at most, and what with. */
+uint64_t simvideo_drawn(uint64_t plane_nbytes, uint32_t number, uint64_t *offset_nbytes,
+                        uint8_t *value);
 /* Compares one plane with what `shot` sent; what differs is counted, as stale if `was`, which was
  * in the buffer before, had the same byte. (Of a shot without source all is wrong.) */
 void simvideo_compare(struct simvideo_count *count, const struct picture_format *format,

@@ -66,6 +66,7 @@ struct draw_part {
     uint64_t npages;
     uint32_t number;            /* of a buffer: 1 up for each device */
     uint32_t owner;             /* of a buffer */
+    uint32_t device;            /* of a buffer: whose first buffer came first has 0 */
     uint64_t pages[DRAW_KINDS]; /* of an area */
     uint64_t slot_pages;        /* of an area: promised, in a device's hands or not */
     char name[64];              /* printing characters only */
@@ -81,6 +82,7 @@ struct draw_map {
     uint32_t nbands;
     struct draw_part *parts;
     uint32_t nparts, max_parts;
+    uint32_t ndevices;             /* that have buffers */
     uint64_t pages[2][DRAW_KINDS]; /* elsewhere; in areas */
     uint64_t slot_pages;
 };
@@ -123,7 +125,7 @@ struct draw_frame {
     uint32_t stride; /* bytes from line to line, of both planes; 0: no gap */
 };
 
-/* "GREY", "YUYV", "NV12", "RGB24". Returns 0 or -1. */
+/* "GREY", "YUYV", "NV12" or "NV12-ONE", "RGB24". Returns 0 or -1. */
 int draw_format(const char *name, enum draw_format *format);
 /* width * height times 0xrrggbb. Colours as BT.601 has them, 16 to 235. Returns 0, or -1 when the
  * planes are too short for that format and size, or a size is 0 or more than 32,767. */

@@ -18,6 +18,8 @@ static const char *const frame_names[DRAW_FORMATS] = {"GREY", "YUYV", "NV12", "R
 
 int draw_format(const char *name, enum draw_format *format)
 {
+    if (strcmp(name, "NV12-ONE") == 0)
+        name = "NV12";
     for (int i = 0; i < DRAW_FORMATS; i++)
         if (strcmp(name, frame_names[i]) == 0) {
             *format = (enum draw_format)i;

@@ -186,19 +186,24 @@ static void map_buffer(struct map_look *look, cma_pfn_t pfn, const struct cma_fr
     struct draw_map *map = look->map;
     const char *name =
         source->owner_name != NULL ? source->owner_name(source->ctx, info->cookie) : NULL;
-    uint32_t number = 1;
+    uint32_t number = 1, device = map->ndevices;
     struct draw_part *part;
     char text[32];
 
     snprintf(text, sizeof(text), "device %" PRIu32, info->cookie);
-    for (uint32_t i = 0; i < map->nparts; i++)
-        number += map->parts[i].kind == DRAW_PART_BUFFER && map->parts[i].owner == info->cookie;
     look->claimed_end = pfn + info->npages;
+    for (uint32_t i = 0; i < map->nparts; i++)
+        if (map->parts[i].kind == DRAW_PART_BUFFER && map->parts[i].owner == info->cookie) {
+            device = map->parts[i].device;
+            number++;
+        }
     part = map_add_part(map, DRAW_PART_BUFFER, pfn, info->npages, name != NULL ? name : text);
     if (part == NULL)
         return;
     part->owner = info->cookie;
     part->number = number;
+    part->device = device;
+    map->ndevices += device == map->ndevices;
 }
 
 static enum draw_kind map_kind(struct map_look *look, cma_pfn_t pfn, struct cma_frame_info *info)

@@ -328,6 +328,15 @@ static bool paint_middle(const struct paint *paint, const struct draw_part *part
     return true;
 }
 
+/* Devices have letters where there are several: "A", "B", ... */
+static const char *paint_letter(const struct draw_map *map, const struct draw_part *part)
+{
+    static const char letters[] = "A\0B\0C\0D\0E\0F\0G\0H\0I\0J\0K\0L\0M\0N\0O\0P";
+
+    return map->ndevices < 2 || part->device >= sizeof(letters) / 2 ? ""
+                                                                    : letters + 2 * part->device;
+}
+
 static void paint_buffer(struct paint *paint, const struct draw_part *part)
 {
     cairo_text_extents_t extents;
@@ -341,7 +350,7 @@ static void paint_buffer(struct paint *paint, const struct draw_part *part)
     cairo_stroke(paint->cairo);
     if (!paint_middle(paint, part, &x, &y, &width))
         return;
-    snprintf(text, sizeof(text), "%" PRIu32, part->number);
+    snprintf(text, sizeof(text), "%s%" PRIu32, paint_letter(paint->map, part), part->number);
     paint_font(paint, size, true);
     cairo_text_extents(paint->cairo, text, &extents);
     if (extents.x_advance + 4 > width)
@@ -451,7 +460,8 @@ static void paint_note_devices(struct paint *paint, const struct draw_part *area
         if (seen)
             continue;
         draw_size(map, npages, size);
-        snprintf(text, sizeof(text), "%s: %" PRIu32 " buffer%s, %s", first->name, count,
+        snprintf(text, sizeof(text), "%s%s%s: %" PRIu32 " buffer%s, %s", paint_letter(map, first),
+                 paint_letter(map, first)[0] != '\0' ? "  " : "", first->name, count,
                  count != 1 ? "s" : "", size);
         paint_note_line(paint, draw_colour(DRAW_BUFFER, true), text);
     }

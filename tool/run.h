@@ -205,8 +205,6 @@ struct run {
     struct oracle_board oracle;
     struct progress progress;
     struct run_draw *draw; /* run_draw.c's own */
-    /* Who has buffers with this tag; NULL: the devices above. Else good until the next call. */
-    const char *(*owner_name)(struct run *run, uint32_t owner);
     struct run_result result;
     uint64_t began_ns, ends_ns; /* of the load */
     uint64_t given_back;        /* buffers, by all devices */

@@ -65,19 +65,19 @@ static struct run_drawing *run_drawing(struct run *run, const char *name)
     return drawing;
 }
 
-/* The last part of a path in the tree, without its address. */
+/* A scenario's name, or the last part of the path in the tree, without its address. */
 static const char *run_draw_owner(void *ctx, uint32_t owner)
 {
     struct run *run = ctx;
     static char name[64];
 
-    if (run->owner_name != NULL)
-        return run->owner_name(run, owner);
     for (uint32_t i = 0; i < run->ndevices; i++) {
         const char *path = run->devices[i].path, *slash = strrchr(path, '/');
 
         if (run->devices[i].dma.config.owner != owner)
             continue;
+        if (run->devices[i].scenario != NULL)
+            return run->devices[i].scenario->name;
         snprintf(name, sizeof(name), "%s", slash != NULL ? slash + 1 : path);
         name[strcspn(name, "@")] = '\0';
         return name[0] != '\0' ? name : "camera";

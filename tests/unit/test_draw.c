@@ -164,7 +164,7 @@ static void world_take(struct draw_map *map)
 /* --- pictures read back ------------------------------------------------------------------------
  */
 
-static char test_directory[] = "/tmp/test_draw_XXXXXX";
+static char test_directory[] = "/tmp/test_draw_......";
 
 static const char *test_path(const char *name)
 {
@@ -501,6 +501,7 @@ int main(void)
     char remove[64];
     int failed;
 
+    memset(strchr(test_directory, '.'), 'X', 6);
     if (mkdtemp(test_directory) == NULL)
         return 1;
     failed = cmocka_run_group_tests(tests, NULL, NULL);

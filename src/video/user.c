@@ -141,7 +141,7 @@ static bool user_add(struct user_walk *walk, cma_paddr_t paddr, uint64_t nbytes)
 {
     struct cma_video_plane *plane = walk->plane;
     struct cma_device *device = walk->queue->config.device;
-    struct cma_piece *piece = &plane->pieces[plane->npieces - 1]; /* if there is one */
+    struct cma_piece *piece = &plane->pieces[plane->npieces != 0 ? plane->npieces - 1 : 0];
     bool follows = plane->npieces != 0 && paddr == piece->paddr + piece->nbytes;
     cma_daddr_t daddr = 0;
 

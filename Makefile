@@ -33,7 +33,7 @@ THREADS := $(sort $(wildcard tests/threads/*.c))
 
 # Libraries of the tool, only when a source of it uses them.
 uses = $(if $(TOOL),$(shell grep -l '^ *\# *include <$(1)' $(TOOL) /dev/null))
-LDLIBS := -lfdt $(if $(call uses,png.h),-lpng) $(if $(call uses,cjson/),-lcjson) $(if $(call uses,cairo/),-lcairo) -lm -pthread
+LDLIBS := -lfdt $(if $(call uses,png.h),-lpng) $(if $(call uses,cjson/),-lcjson) $(if $(call uses,cairo/),-lcairo -lfontconfig) -lm -pthread
 
 # --- how it is compiled ----------------------------------------------------------------------
 BASE_FLAGS := -std=c11 -D_GNU_SOURCE -Iinclude -pthread -g -MMD -MP

@@ -113,6 +113,8 @@ void draw_map_place(const struct draw_map *map, uint32_t row, uint32_t column, d
 /* Writes the map. Returns 0, or -1 with a message on stderr. */
 int draw_map_png(const struct draw_map *map, const char *path);
 int draw_map_svg(const struct draw_map *map, const char *path);
+/* When nothing more is drawn: lets go of the fonts. */
+void draw_end(void);
 
 enum draw_format { DRAW_GREY, DRAW_YUYV, DRAW_NV12, DRAW_RGB24, DRAW_FORMATS };
 

@@ -7,6 +7,7 @@
 
 #include <cairo/cairo-svg.h>
 #include <errno.h>
+#include <fontconfig/fontconfig.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -744,4 +745,10 @@ int draw_map_svg(const struct draw_map *map, const char *path)
     status = cairo_surface_status(surface);
     cairo_surface_destroy(surface);
     return paint_close(file, path, status);
+}
+
+void draw_end(void)
+{
+    cairo_debug_reset_static_data();
+    FcFini();
 }

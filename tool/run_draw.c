@@ -162,6 +162,7 @@ int run_draw_write(struct run *run)
             error = draw_map_svg(&drawing->map, path);
         free(path);
     }
+    draw_end();
     return error != 0 ? EXIT_USAGE : 0;
 }
 

@@ -505,6 +505,7 @@ int main(void)
     if (mkdtemp(test_directory) == NULL)
         return 1;
     failed = cmocka_run_group_tests(tests, NULL, NULL);
+    draw_end();
     snprintf(remove, sizeof(remove), "rm -rf %s", test_directory);
     return system(remove) != 0 || failed != 0;
 }

@@ -46,8 +46,8 @@ struct bench {
     uint64_t run_ns;
     cma_paddr_t user_first, user_last;
     uint8_t *user[USER_MAX];
-    uint32_t pictures;
     uint32_t restarts;
+    bool busy_at_stop;
     int open_error;
 };
 
@@ -318,6 +318,11 @@ static void test_snooping_and_not(void **state)
     device(bench, &bench->scaler, 2, NULL, UINT64_MAX, CMA_DEVICE_COHERENT);
     device(bench, &bench->camera, 1, NULL, UINT64_MAX, CMA_DEVICE_COHERENT);
     chain_is_right(bench);
+    /* The camera's coherent memory is cached memory then, and the scaler does not look there. */
+    device(bench, &bench->scaler, 2, NULL, UINT64_MAX, 0);
+    bench->config.memory = CMA_VIDEO_COHERENT;
+    bench->config.draws = true;
+    chain_is_right(bench);
 }
 
 static void test_behind_a_bus_offset(void **state)
@@ -397,6 +402,48 @@ static void test_samples(void **state)
     assert_true(stats->seen.compared_bytes <=
                 5 * picture_nbytes(&bench->config.camera.video.format, 0) + 31 * 11 * 64);
     assert_int_equal(stats->seen.wrong_bytes, 0);
+}
+
+/* A display that is faster than the camera: each picture is due for two refreshes, or for one. */
+static void test_underruns(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->config.camera.rate_mhz = 15000;
+    bench->display_config.every = 2;
+    use_chain(bench);
+    film_is_right(bench, 13);
+    assert_int_equal(bench->stats.display.underruns, 0);
+    bench->display_config.every = 1;
+    film_is_right(bench, 13);
+    assert_in_range(bench->stats.display.underruns, 8, 16);
+}
+
+static void busy_fibre(void *arg)
+{
+    struct bench *bench = arg;
+    struct simvideo_lane *lane = &simclient_camera(bench->client)->lane;
+
+    sim_sleep_ns(bench->sim, bench->run_ns - 1000000);
+    lane->busy = true;
+    sim_sleep_ns(bench->sim, 4000000);
+    bench->busy_at_stop = lane->running || lane->nhas == 0;
+    lane->busy = false;
+}
+
+/* Stop waits for a device that is at work on memory, with all buffers still the device's. */
+static void test_stop_waits_for_the_device(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->run_ns = 60000000; /* between two pictures */
+    bench->busy_at_stop = true;
+    assert_int_equal(simclient_create(bench->sim, &bench->config, &bench->client, NULL), 0);
+    sim_spawn(bench->sim, "program", program, bench);
+    sim_spawn(bench->sim, "busy", busy_fibre, bench);
+    sim_run(bench->sim);
+    assert_false(bench->busy_at_stop);
+    assert_int_equal(simclient_destroy(bench->client), 0);
 }
 
 /* --- what is broken is seen ---------------------------------------------------------------- */
@@ -546,6 +593,8 @@ int main(void)
         TEST(test_through_bounce_buffers),
         TEST(test_users_memory_in_reach),
         TEST(test_samples),
+        TEST(test_underruns),
+        TEST(test_stop_waits_for_the_device),
         TEST(test_missing_invalidate),
         TEST(test_stale_bytes_are_counted),
         TEST(test_missing_clean),

@@ -130,6 +130,17 @@ good '.slots == 8 and .failed == 0 and .scenario.devices[0].dropped == 0 and .sc
 sed '/group/d' "$tmp/overlap.txt" >"$tmp/apart.txt"
 good '.slots == 14 and .scenario.dropped == 0' --scenario "$tmp/apart.txt" --seconds 3
 
+# The larger blocks are admitted first, whatever the order of the file: the smaller lie in their slots.
+pair=$'format GREY 64x64\nbuffers 2\npromise\ngroup g\nopen at 0s for 100ms\n'
+printf 'board %s\ncamera a\n%scamera b\n%s' "$PWD/examples/boards/dashcam.dts" "$pair" \
+    "${pair/64x64/640x480}" >"$tmp/order.txt"
+good '.slots == 2 and .slot_pages == 150' --scenario "$tmp/order.txt" --seconds 1
+# More than the program can look at: it is late by all buffers, and drops what comes then.
+printf 'board %s\ncamera a\nformat XRGB8888 640x480\nbuffers 2\nrate 1000\nopen at 0s\n' \
+    "$PWD/examples/boards/dashcam.dts" >"$tmp/fast.txt"
+good '.failed == 0 and .scenario.dropped > 100 and (.scenario.frames + .scenario.dropped) == 1000' \
+    --scenario "$tmp/fast.txt" --seconds 1
+
 # Too small: why, what would have been admitted, and which size of the area would do. It does, and not
 # a page less.
 expect 0 'NOT ADMITTED: 4 blocks of 760 pages refused: .*; 1 of them, or 4 of 256 pages would have been' \

@@ -247,6 +247,26 @@ static void scenarios_notice_it_too(void **state)
     }
 }
 
+/* A display reads what the CPU drew: where that stays in the cache, it shows. */
+static void displays_notice_it_too(void **state)
+{
+    char path[] = "/tmp/test_run.XXXXXX", option[64];
+    FILE *file = fdopen(mkstemp(path), "w");
+    (void)state;
+
+    assert_non_null(file);
+    fputs("board " BOARD "\ndisplay panel\nnode /soc/camera@fffb6800\nformat GREY 320x240\n"
+          "open at 0s\n",
+          file);
+    fclose(file);
+    snprintf(option, sizeof(option), "--scenario=%s", path);
+    assert_int_equal(test_run_with(FAULT_NONE, "50", option), 0);
+    assert_non_null(strstr(test_output, "\"stale_bytes\": 0\n"));
+    assert_int_equal(test_run_with(FAULT_NO_ATTR, "50", option), EXIT_LOST);
+    assert_null(strstr(test_output, "\"stale_bytes\": 0\n"));
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +278,7 @@ int main(void)
         cmocka_unit_test(wrong_refusals_are_noticed),
         cmocka_unit_test(lost_bytes_are_noticed_under_both_policies),
         cmocka_unit_test(scenarios_notice_it_too),
+        cmocka_unit_test(displays_notice_it_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

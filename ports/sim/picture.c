@@ -132,7 +132,8 @@ static int picture_bar_value(const struct picture_format *format, uint32_t row, 
 {
     uint32_t x, channel, bar;
     /* Every so many rows the bars step aside, so that one sees them roll. */
-    uint32_t shift = row * 8 / (format->height ? format->height : 1) % 2;
+    uint32_t y = row < format->height ? row : (row - format->height) * 2;
+    uint32_t shift = y * 8 / format->height % 2;
 
     switch (format->pixel) {
     case PICTURE_RGB24:

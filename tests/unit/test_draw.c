@@ -479,6 +479,13 @@ static void directories_that_cannot_be_written_end_with_2(void **state)
     assert_int_equal(mkdir(test_path("taken"), 0700), 0);
     assert_int_equal(mkdir(test_path("taken/map-2-streaming.svg"), 0700), 0);
     assert_int_equal(test_run(test_path("taken")), 2);
+    /* The disk is full. */
+    assert_int_equal(mkdir(test_path("full"), 0700), 0);
+    assert_int_equal(symlink("/dev/full", test_path("full/map-1-before.png")), 0);
+    assert_int_equal(test_run(test_path("full")), 2);
+    assert_int_equal(unlink(test_path("full/map-1-before.png")), 0);
+    assert_int_equal(symlink("/dev/full", test_path("full/map-3-after.svg")), 0);
+    assert_int_equal(test_run(test_path("full")), 2);
     assert_int_equal(test_run(test_path("new")), 0);
     assert_int_equal(access(test_path("new/map-3-after.svg"), R_OK), 0);
 }

@@ -46,6 +46,7 @@ struct world {
 };
 
 static struct world world;
+static uint64_t world_npages = NPAGES; /* of the first bank */
 
 static int world_freeze(void *ctx, cma_pfn_t pfn, uint32_t cookie)
 {
@@ -77,7 +78,7 @@ static const struct cma_mover world_mover = {
 
 static int world_setup(void **state)
 {
-    struct sim_memory banks[] = {{BASE, NPAGES * PAGE}, {HIGH, HIGH_NPAGES * PAGE}};
+    struct sim_memory banks[] = {{BASE, world_npages * PAGE}, {HIGH, HIGH_NPAGES * PAGE}};
     struct sim_config config = {.seed = 1, .memory = banks, .nmemory = 2};
     struct cma_system_config system = {0};
     struct cma_range area = {AREA_PFN * PAGE, AREA_NPAGES * PAGE, CMA_RANGE_AREA, 0, "eye", 0};
@@ -90,7 +91,7 @@ static int world_setup(void **state)
     world.sim = sim_create(&config);
     assert_non_null(world.sim);
     assert_int_equal(cma_map_init(&world.map, world.memory, 4, world.reserved, 4), 0);
-    assert_int_equal(cma_map_add_memory(&world.map, BASE, NPAGES * PAGE, NULL), 0);
+    assert_int_equal(cma_map_add_memory(&world.map, BASE, world_npages * PAGE, NULL), 0);
     assert_int_equal(cma_map_add_memory(&world.map, HIGH, HIGH_NPAGES * PAGE, NULL), 0);
     assert_int_equal(cma_map_reserve(&world.map, &area, NULL), 0);
     assert_int_equal(cma_map_reserve(&world.map, &pool, NULL), 0);
@@ -112,13 +113,22 @@ static int world_teardown(void **state)
     return 0;
 }
 
-/* Everything that there is, by turns dropped and carried: programs' first. */
-static void world_fill(uint32_t nkept, uint32_t ndroppable)
+static int world_setup_large(void **state)
 {
-    for (uint32_t i = 0; i < nkept + ndroppable; i++) {
+    int error;
+
+    world_npages = 65536;
+    error = world_setup(state);
+    world_npages = NPAGES;
+    return error;
+}
+
+static void world_fill_mixed(uint32_t npages, uint32_t (*is_kept)(uint32_t i))
+{
+    for (uint32_t i = 0; i < npages; i++) {
         struct cma_pages_request request = {
             .npages = 1,
-            .holder = {.kind = i < nkept ? CMA_KIND_MOVABLE : CMA_KIND_DROPPABLE,
+            .holder = {.kind = is_kept(i) != 0 ? CMA_KIND_MOVABLE : CMA_KIND_DROPPABLE,
                        .mover = world.mover,
                        .cookie = i},
             .paddr_last = CMA_PADDR_MAX,
@@ -127,6 +137,24 @@ static void world_fill(uint32_t nkept, uint32_t ndroppable)
 
         assert_int_equal(cma_pages_alloc(&world.system.pages, &request, &pfn, NULL), 0);
     }
+}
+
+static uint32_t world_nkept;
+
+static uint32_t world_first_kept(uint32_t i)
+{
+    return i < world_nkept;
+}
+
+static uint32_t world_three_of_four(uint32_t i)
+{
+    return i % 4;
+}
+
+static void world_fill(uint32_t nkept, uint32_t ndroppable)
+{
+    world_nkept = nkept;
+    world_fill_mixed(nkept + ndroppable, world_first_kept);
 }
 
 static cma_pfn_t world_claim(uint64_t npages, cma_pfn_t first)
@@ -246,6 +274,26 @@ static void each_page_has_its_colour_in_its_place(void **state)
     for (cma_pfn_t pfn = HIGH / PAGE; pfn < HIGH / PAGE + HIGH_NPAGES; pfn++)
         assert_int_equal(test_page_colour(&map, surface, pfn), draw_colour(test_kind(pfn), false));
     cairo_surface_destroy(surface);
+    draw_map_free(&map);
+}
+
+/* Of eight pages of a cell two are droppable, over and over: a quarter of the cells shows it. */
+static void mixed_cells_show_fair_shares(void **state)
+{
+    struct draw_map map;
+    uint32_t shown[DRAW_KINDS] = {0};
+
+    (void)state;
+    world_fill_mixed(40000, world_three_of_four);
+    world_take(&map);
+    assert_int_equal(map.cell_npages, 8);
+    assert_int_equal(map.nrows, 64 + 1);
+    for (uint32_t i = 0; i < map.nrows * map.ncolumns; i++)
+        if ((map.cells[i] & DRAW_CELL_EMPTY) == 0)
+            shown[map.cells[i] & DRAW_CELL_KIND]++;
+    assert_in_range(shown[DRAW_DROPPABLE], 1200, 1300);
+    assert_in_range(shown[DRAW_KEPT], 3700, 3800);
+    assert_int_equal(map.pages[0][DRAW_DROPPABLE] + map.pages[1][DRAW_DROPPABLE], 10000);
     draw_map_free(&map);
 }
 
@@ -494,6 +542,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_page_has_its_colour_in_its_place, world_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(mixed_cells_show_fair_shares, world_setup_large,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(the_legend_counts_what_the_books_say, world_setup,
                                         world_teardown),

@@ -42,7 +42,7 @@ MUTANTS = [
      "        guard_zero_vaddr(port, buffer->vaddr, nosleep_nbytes(pool, "
      "plan->npages));\n",
      "        port->zero(port->ctx, buffer->paddr, nosleep_nbytes(pool, plan->npages));\n", UNIT),
-    ("H5: zeroed when it is freed, not when it is handed out", FILE,
+    ("H5: what a device wrote too late is there for the next owner", FILE,
      "    if ((plan->flags & CMA_COHERENT_NO_ZERO) == 0) {",
      "    if (found.whole.nbytes == 1) {", UNIT),
     ("H7: another length is freed", FILE,

@@ -27,7 +27,7 @@ static const struct drive_style styles[] = {
     },
     {
         .name = "list",
-        .summary = "scatter and gather: segments of 64 KiB that cross no line of 128 KiB, below 64 MiB",
+        .summary = "scatter and gather: segments of 64 KiB, across no line of 128 KiB",
         .about = "64 KiB segments, 128 KiB boundary",
         .left_out = "how long segments may be, and what they may not cross",
         .driver = DRIVE_LIST,

@@ -550,14 +550,15 @@ static int exclusive_reserve(struct cma_exclusive *region, struct cma_refusal *r
     struct cma_coherent_request request = {
         .nbytes = region->config.nbytes,
         .align_nbytes = region->config.align_nbytes,
-        .flags = CMA_COHERENT_UNPROMISED | CMA__COHERENT_ORDINARY,
+        .flags = CMA_COHERENT_UNPROMISED,
     };
     int error;
 
     if (region->config.attr == CMA_ATTR_WRITECOMBINE) {
         request.flags |= CMA_COHERENT_WRITE_COMBINE;
     }
-    error = cma_dma_alloc_coherent(region->device, &request, &region->reserved, refusal);
+    error = cma__coherent_request(region->device, &request, CMA__COHERENT_ORDINARY,
+                                  &region->reserved, refusal);
     if (error != 0) {
         return error;
     }

@@ -110,5 +110,5 @@ MUTANTS = [
      "    if (error != 0) {\n        exclusive_leave(region);\n    }\n    return error;\n}\n\n/* Fills",
      "    return error;\n}\n\n/* Fills", REFUSALS),
     ("reserved memory is made of reserved memory", FILE,
-     "CMA_COHERENT_UNPROMISED | CMA__COHERENT_ORDINARY", "CMA_COHERENT_UNPROMISED", FORMS),
+     "(region->device, &request, CMA__COHERENT_ORDINARY,", "(region->device, &request, 0,", FORMS),
 ]

@@ -104,8 +104,8 @@ MUTANTS = [
      "    if ((contiguous->buffer.flags & CMA__COHERENT_CACHED) == 0) {",
      "    if (contiguous->buffer.nbytes == 0) {", CONTIGUOUS),
     ("contiguous memory is made uncached", "dma/contiguous.c",
-     "CMA__COHERENT_ORDINARY | CMA__COHERENT_CACHED;",
-     "CMA__COHERENT_ORDINARY;", CONTIGUOUS),
+     "CMA__COHERENT_ORDINARY | CMA__COHERENT_CACHED,",
+     "CMA__COHERENT_ORDINARY,", CONTIGUOUS),
     ("H6: a restricted device falls back to ordinary memory", "dma/coherent.c",
      "        refusal->reason = error == CMA_ENOENT ? CMA_REASON_BOUNCE : refusal->reason;\n"
      "        return error == CMA_ENOENT ? CMA_ENOMEM : error;\n",

@@ -143,7 +143,7 @@ struct cma_dma_pool {
 #define CMA__DMA_POOL_STAMP 1024u   /* private: one allocation further, in a stamp */
 #define CMA__DMA_POOL_IDLE 1u       /* private */
 #define CMA_DMA_POOL_LANES 127      /* of a pool */
-#define CMA_DMA_POOL_LANE_SLOTS 167 /* 4 KiB in all, where pointers have 64 bits */
+#define CMA_DMA_POOL_LANE_SLOTS 337 /* 8 KiB in all, where pointers have 64 bits */
 struct cma_dma_pool_lane {
     /* private. All that the short ways look at is in this line; the last four never change: */
     CMA__CACHE_LINE struct cma_dma_item *top; /* of the slots in use, one further */

@@ -99,7 +99,7 @@ static void area_cell(struct load *load, uint32_t occupancy, const struct option
     alloc = samples_quantiles(&allocs);
     release = samples_quantiles(&releases);
 
-    output_begin("area", load->peer, repetition);
+    output_begin(options->kind, load->peer, repetition);
     output_count("mib", load->area_npages >> 8);
     output_text("mix", mix_names[load->mix]);
     output_count("occupancy", occupancy);
@@ -109,6 +109,12 @@ static void area_cell(struct load *load, uint32_t occupancy, const struct option
     output_quantiles("release", &release);
     output_count("fails", fails);
     output_number("achieved", 100 * load->used_sum / (double)steps / (double)load->area_npages);
+    if (load->peer->used_nbytes) {
+        /* Of what is in use, how much nobody has asked for: lost to rounding. */
+        uint64_t used = load->peer->used_nbytes(load->self) >> PEER_PAGE_SHIFT;
+
+        output_number("lost_percent", 100 * (1 - (double)load->live.used_npages / (double)used));
+    }
     output_number("fill_s", fill);
     output_number("metadata_bytes_a_page",
                   (double)load->peer->metadata_nbytes(load->self) / (double)load->area_npages);
@@ -119,7 +125,8 @@ static void area_cell(struct load *load, uint32_t occupancy, const struct option
 
 bool area_wanted(const struct options *options, const struct peer *peer, uint64_t mib)
 {
-    return (peer->flags & PEER_AREA) && (!peer->max_nbytes || mib <= peer->max_nbytes >> 20) &&
+    return (peer->flags & (options->coherent ? PEER_COHERENT : PEER_AREA)) &&
+           (!peer->max_nbytes || mib <= peer->max_nbytes >> 20) &&
            (!options->touch || (peer->flags & PEER_TOUCH)) &&
            (options->touch || options->named || !(peer->flags & PEER_LENT));
 }

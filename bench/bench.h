@@ -167,6 +167,7 @@ struct options {
     uint32_t occupancy[8], noccupancies;
     bool mixes[MIX_COUNT];
     bool touch, named; /* named: peers were picked by name */
+    bool coherent;     /* devices' own memory instead of areas */
     uint64_t steps;    /* 0: as area.c says */
     uint32_t run;      /* pages in a row of one state, migrate.c */
     uint32_t movable_percent;

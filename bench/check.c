@@ -101,7 +101,7 @@ int check_cells(const struct options *options)
     for (uint32_t p = 0; p < options->npeers; p++) {
         const struct peer *peer = options->peers[p];
 
-        if (!(peer->flags & PEER_AREA) || (peer->flags & PEER_HEAP)) {
+        if (!(peer->flags & (PEER_AREA | PEER_COHERENT)) || (peer->flags & PEER_HEAP)) {
             continue;
         }
         for (uint32_t m = 0; m < MIX_COUNT; m++) {

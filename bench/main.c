@@ -15,6 +15,8 @@ static const struct kind {
 } kinds[] = {
     {"area", area_cells, "cost of requests and releases, by area size and occupancy",
      "64,1024,16384,262144", "50,90", true},
+    {"coherent", area_cells, "the same of one device's own memory, and what rounding loses", "1024",
+     "50,100", true},
     {"packing", packing_cells, "how much of an area can be used, over many seeds", "1024", "90",
      true},
     {"threads", threads_cells, "two threads on one area, against two areas", "64,1024", "50",
@@ -196,6 +198,7 @@ int main(int argc, char **argv)
         return main_help(stderr);
     }
     first = main_read(&options, &words, argc, argv);
+    options.coherent = !strcmp(options.kind, "coherent");
     options.named = words.names != NULL;
     for (int i = first; i < argc; i++) {
         main_load(&options, argv[i], words.names);

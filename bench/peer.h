@@ -28,15 +28,16 @@ static inline void peer_pause(void)
 #define PEER_PAGE_SHIFT 12
 #define PEER_PAGE_NBYTES 4096u
 
-#define PEER_AREA (1u << 0)  /* pages of one contiguous area */
-#define PEER_WORLD (1u << 1) /* an area with movable and pinned pages in it: config->world */
-#define PEER_PAGES (1u << 2) /* single pages of ordinary memory */
-#define PEER_HEAP (1u << 3)  /* a general heap: handles are addresses, memory is real */
-#define PEER_SPLIT (1u << 4) /* release may give back a part of a buffer */
-#define PEER_MANY (1u << 5)  /* several allocators at a time */
-#define PEER_TOUCH (1u << 6) /* config->touch makes a difference */
-#define PEER_POOL (1u << 8)  /* items of one size, for a device: get and put */
-#define PEER_LENT (1u << 7)  /* belongs to the cells with touch only, and where it is named */
+#define PEER_AREA (1u << 0)      /* pages of one contiguous area */
+#define PEER_WORLD (1u << 1)     /* an area with movable and pinned pages in it: config->world */
+#define PEER_PAGES (1u << 2)     /* single pages of ordinary memory */
+#define PEER_HEAP (1u << 3)      /* a general heap: handles are addresses, memory is real */
+#define PEER_SPLIT (1u << 4)     /* release may give back a part of a buffer */
+#define PEER_MANY (1u << 5)      /* several allocators at a time */
+#define PEER_TOUCH (1u << 6)     /* config->touch makes a difference */
+#define PEER_POOL (1u << 8)      /* items of one size, for a device: get and put */
+#define PEER_COHERENT (1u << 10) /* pages of a device's own memory; the memory is not there */
+#define PEER_LENT (1u << 7)      /* belongs to the cells with touch only, and where it is named */
 
 /* A bounce pool: alloc maps, release unmaps; with data only if config->touch. */
 #define PEER_BOUNCE (1u << 9)
@@ -102,6 +103,8 @@ struct peer {
     enum peer_page (*set_page)(void *self, uint64_t index, enum peer_page from, enum peer_page to);
     /* With set_page: copies so far of claims that then gave their window up. */
     uint64_t (*wasted)(void *self);
+    /* PEER_COHERENT: bytes that nobody else can have, whatever was asked for. */
+    uint64_t (*used_nbytes)(void *self);
     /* PEER_POOL, instead of alloc and release. */
     bool (*get)(void *self, struct peer_item *item);
     void (*put)(void *self, const struct peer_item *item);

@@ -7,8 +7,11 @@
  *   live256    so many are live; a random one goes and another one comes
  *   live65536  the same
  * Two threads, each with so many, on one pool (`shared`) and on pools of their own (`apart`). No
- * look at the clock in between: nanoseconds a call, the mean of the threads. The driver's own table
- * has 24 bytes an item for everybody, and is not the only thing that misses the cache.
+ * look at the clock in between: nanoseconds a call, the mean of the threads; `ns` by the wall, the
+ * median batch, `cpu_ns` of the threads' own time, all of it: where others want the processors too,
+ * two threads may hardly run at once, but what they cost each other when they do is in that. The
+ * driver's own table has 24 bytes an item for everybody, and is not the only thing that misses the
+ * cache.
  */
 #include "bench.h"
 
@@ -16,6 +19,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 #define POOLS_ALL 8192u
 #define POOLS_LIVE_MAX 65536u
@@ -36,8 +40,17 @@ struct pools_worker {
     uint64_t steps, fails;
     atomic_int *ready, *running;
     struct peer_item *items;
-    double ns;
+    double ns, cpu_ns;
 };
+
+/* Of this thread. */
+static double pools_cpu_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
 
 static inline void pools_get(struct pools_worker *worker, struct peer_item *item)
 {
@@ -91,11 +104,13 @@ static void *pools_run(void *argument)
     while (atomic_load(worker->ready) < worker->nworkers) {
         sched_yield();
     }
+    worker->cpu_ns = -pools_cpu_ns();
     batches_begin(&batches, steps);
     for (uint64_t i = 0; i < steps; i++) {
         pools_step(worker, &random);
         batches_step(&batches);
     }
+    worker->cpu_ns = (worker->cpu_ns + pools_cpu_ns()) / (double)steps / 2 / run;
     worker->ns = batches_seconds(&batches) * 1e9 / 2 / run;
     atomic_fetch_sub(worker->running, 1);
     while (atomic_load(worker->running) > 0) {
@@ -117,7 +132,7 @@ static void pools_cell(const struct peer *peer, uint64_t nbytes,
     struct pools_worker workers[2];
     pthread_t ids[2];
     uint64_t fails = 0;
-    double ns = 0;
+    double ns = 0, cpu_ns = 0;
 
     config.nthreads = strcmp(threads, "shared") ? 1 : 2;
     config.nitems = config.nthreads * (POOLS_LIVE_MAX + 1024);
@@ -145,6 +160,7 @@ static void pools_cell(const struct peer *peer, uint64_t nbytes,
     for (int i = 0; i < nworkers; i++) {
         pthread_join(ids[i], NULL);
         ns += workers[i].ns / nworkers;
+        cpu_ns += workers[i].cpu_ns / nworkers;
         fails += workers[i].fails;
         bench_memory_free(workers[i].items, POOLS_LIVE_MAX * sizeof(struct peer_item));
     }
@@ -153,6 +169,7 @@ static void pools_cell(const struct peer *peer, uint64_t nbytes,
     output_text("pattern", pattern->name);
     output_text("threads", threads);
     output_number("ns", ns);
+    output_number("cpu_ns", cpu_ns);
     output_count("fails", fails);
     output_end();
     for (int i = 0; i < nworkers; i++) {

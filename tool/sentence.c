@@ -92,6 +92,31 @@ static void sentence_claimed(struct sentence *sentence, const struct cma_refusal
     sentence_buffer(sentence, "around", refusal->pfn, refusal->owner);
 }
 
+/* Reasons of the DMA layer. */
+static void sentence_device(struct sentence *sentence, const struct cma_refusal *refusal)
+{
+    switch (refusal->reason) {
+    case CMA_REASON_EXCLUSIVE:
+        sentence_add(sentence, "the device's own memory has no such run, and it may use no other");
+        break;
+    case CMA_REASON_WINDOW:
+        sentence_add(sentence, "the consistent window has no such run of addresses left");
+        break;
+    case CMA_REASON_NOSLEEP:
+        sentence_add(sentence, "the pool for callers that may not sleep is dry");
+        break;
+    case CMA_REASON_BOUNCE: sentence_add(sentence, "no bounce memory is left in reach"); break;
+    case CMA_REASON_ALIAS:
+        sentence_frame(sentence, refusal);
+        sentence_add(sentence, " is mapped with other attributes already");
+        break;
+    case CMA_REASON_LINES:
+        sentence_add(sentence, "the device would write into cache lines with other data");
+        break;
+    default: sentence_add(sentence, "%s", cma_strerror(refusal->code)); break;
+    }
+}
+
 static void sentence_reason(struct sentence *sentence, const struct cma_refusal *refusal)
 {
     switch (refusal->reason) {
@@ -134,7 +159,7 @@ static void sentence_reason(struct sentence *sentence, const struct cma_refusal 
     case CMA_REASON_QUOTA:
         sentence_add(sentence, "the device has as much as its quota allows");
         break;
-    default: sentence_add(sentence, "%s", cma_strerror(refusal->code)); break;
+    default: sentence_device(sentence, refusal); break;
     }
 }
 

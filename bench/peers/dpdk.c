@@ -3,6 +3,7 @@
  * state */
 #include "../peer.h"
 
+#include <pthread.h>
 #include <rte_eal.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
@@ -23,12 +24,28 @@ static void *dpdk_create(const struct peer_config *config)
     return started ? &started : NULL;
 }
 
+static pthread_key_t leave_key;
+static pthread_once_t leave_once = PTHREAD_ONCE_INIT;
+
+/* A thread gives its number back when it ends: there are 128, and without one there is no cache. */
+static void dpdk_leave(void *pointer)
+{
+    (void)pointer;
+    rte_thread_unregister();
+}
+
+static void dpdk_make_key(void)
+{
+    (void)pthread_key_create(&leave_key, dpdk_leave);
+}
+
 static void dpdk_enter(void)
 {
     if (!registered) {
         registered = true;
-        if (rte_lcore_id() == LCORE_ID_ANY) {
-            (void)rte_thread_register();
+        if (rte_lcore_id() == LCORE_ID_ANY && rte_thread_register() == 0) {
+            (void)pthread_once(&leave_once, dpdk_make_key);
+            (void)pthread_setspecific(leave_key, &registered);
         }
     }
 }

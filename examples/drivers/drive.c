@@ -27,7 +27,7 @@ static const struct drive_style styles[] = {
     },
     {
         .name = "list",
-        .summary = "scatter and gather: segments of 64 KiB that cross no line of 128 KiB",
+        .summary = "scatter and gather: segments of 64 KiB, across no line of 128 KiB",
         .about = "64 KiB segments, 128 KiB boundary",
         .left_out = "how long segments may be, and what they may not cross",
         .driver = DRIVE_LIST,
@@ -35,7 +35,7 @@ static const struct drive_style styles[] = {
         .memory_nbytes = 128 * MIB,
         .low = {8 * MIB, 4 * MIB},
         .default_area = {80 * MIB, 16 * MIB},
-        .mask = 0xffffffff,
+        .mask = 0x3ffffff,
         .snoops = true,
         .segment_nbytes_max = 64u << 10,
         .segment_boundary_nbytes = 128u << 10,

@@ -269,7 +269,8 @@ static int machine_device(struct drive *drive, const struct drive_options *optio
     if (config.nwindows == 0)
         config.windows = NULL;
     if (options->broken) {
-        config.mask = UINT64_MAX;
+        if (config.segment_nbytes_max == 0)
+            config.mask = UINT64_MAX;
         config.segment_nbytes_max = 0;
         config.segment_boundary_nbytes = 0;
         if (config.nwindows == 1) {

@@ -35,6 +35,8 @@ enum cma_exclusive_form {
     CMA_EXCLUSIVE_STOLEN
 };
 
+#define CMA__EXCLUSIVE_IDLE 16
+
 #define CMA_EXCLUSIVE_FALL_BACK (1u << 0) /* when it is full, other sources are asked */
 #define CMA_EXCLUSIVE_NO_ZERO (1u << 1)   /* contents are kept (logs); never for RESERVED */
 
@@ -63,11 +65,13 @@ struct cma_exclusive {
     void *linear; /* STOLEN: to be given back */
     uint32_t npages;
     uint32_t used_npages, most_used_npages;
-    struct cma_coherent reserved; /* RESERVED: what was taken */
-    bool mapped;                  /* by port->map */
-    struct cma_mapping mapping;   /* what others are told of */
-    uint32_t *map;                /* base/runmap.h */
-    uint32_t *owners;             /* by page, where a buffer begins: its device's tag */
+    struct cma_coherent reserved;       /* RESERVED: what was taken */
+    bool mapped;                        /* by port->map */
+    struct cma_mapping mapping;         /* what others are told of */
+    uint32_t *map;                      /* base/runmap.h */
+    uint32_t *owners;                   /* by page, where a buffer begins: its device's tag */
+    uint32_t idle[CMA__EXCLUSIVE_IDLE]; /* single pages that came back last: nobody's */
+    uint32_t nidle;
     struct cma_lock lock;
 };
 

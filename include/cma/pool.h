@@ -5,9 +5,9 @@
  * For descriptors, commands and rings of a device. What a pool hands out is an *item*: so many
  * bytes with an alignment, that cross no boundary. Items may be larger than a page. They are cut
  * from chunks that cma_dma_alloc_coherent gives the device (or cma_dma_alloc_contiguous, for cached
- * ones: CMA_DMA_POOL_CACHED), so from what it was promised, if that
- * fits a chunk; a pool keeps its chunks until it is destroyed. To be served by a promise, a chunk
- * must be no longer and no more aligned than that is: cma_dma_pool_chunk tells what a pool asks.
+ * ones: CMA_DMA_POOL_CACHED), so from what it was promised, if that fits a chunk; a pool keeps its
+ * chunks until it is destroyed. To be served by a promise, a chunk must be no longer and no more
+ * aligned than that is: cma_dma_pool_chunk tells what a pool asks.
  *
  * Nothing that the pool needs to know is written into items, for the device may write there at any
  * time, even after an item was freed by mistake; and where the device does not snoop, each look at
@@ -18,7 +18,8 @@
  * call of its own, to be made ahead; only who may sleep can ask an allocation to do it. What is
  * freed is checked: an item has a number and a stamp that changes with each allocation, so that
  * foreign addresses, addresses inside items, and second frees are refused, even after the item went
- * to somebody else in between and when two threads free it at the same time.
+ * to somebody else in between and when two threads free it at the same time. (An item's stamps
+ * repeat after 4,194,304 allocations of it.)
  *
  * The caller owns all state: cma_dma_pool_size, then cma_dma_pool_init with storage. Except where a
  * call says otherwise, any number of threads may call, in any context, and nothing sleeps.
@@ -143,7 +144,7 @@ struct cma_dma_pool {
 #define CMA__DMA_POOL_STAMP 1024u   /* private: one allocation further, in a stamp */
 #define CMA__DMA_POOL_IDLE 1u       /* private */
 #define CMA_DMA_POOL_LANES 127      /* of a pool */
-#define CMA_DMA_POOL_LANE_SLOTS 167 /* 4 KiB in all, where pointers have 64 bits */
+#define CMA_DMA_POOL_LANE_SLOTS 337 /* 8 KiB in all, where pointers have 64 bits */
 struct cma_dma_pool_lane {
     /* private. All that the short ways look at is in this line; the last four never change: */
     CMA__CACHE_LINE struct cma_dma_item *top; /* of the slots in use, one further */
@@ -162,8 +163,8 @@ struct cma_dma_pool_lane {
 struct cma_dma_pool_stats {
     uint32_t nitems;   /* there are in all, by what was grown */
     uint32_t live;     /* of these, in callers' hands */
-    uint32_t cached;   /* in processors' caches */
-    uint32_t most_out; /* the high-water mark: most that were live or in caches at once */
+    uint32_t cached;   /* in processors' caches and in lanes */
+    uint32_t most_out; /* the high-water mark: most that were live, in caches or in lanes at once */
     uint32_t refused;  /* allocations that found nothing */
     uint32_t damaged;  /* items that were written to after they were freed (POISON) */
 };
@@ -228,7 +229,8 @@ CMA_MUST_CHECK int cma_dma_pool_alloc(struct cma_dma_pool *pool, uint32_t flags,
 /*
  * Gives an item back, as it was filled. Returns 0, CMA_ENOENT (its daddr is in no chunk of this
  * pool), CMA_EINVAL (inside an item, or vaddr, daddr and number do not belong together), CMA_EBADF
- * (freed already: also when it is somebody else's by now). A call that fails changes nothing.
+ * (freed already: also when it is somebody else's by now), CMA_EPERM (a lane handed it out). A call
+ * that fails changes nothing.
  */
 CMA_MUST_CHECK int cma_dma_pool_free(struct cma_dma_pool *pool, const struct cma_dma_item *item);
 

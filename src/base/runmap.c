@@ -2,17 +2,19 @@
 /*
  * runmap.c - a tree that knows what free runs there are
  *
- * Storage: a word of "in use" bits for each 32 units, a word of "begins a run" bits for each, and
- * the tree. Its nodes are numbered as in a heap: 1 is the root, the children of i are 2i and
- * 2i + 1, leaf number k is top + k, where `top` is the least power of two that is no less than the
- * number of leaves; behind the last leaf only as much is stored as makes a pair. Units behind the
- * end are in use for good.
+ * Storage: a word that says which leaf is late (below), a word of "in use" bits for each 32 units,
+ * a word of "begins a run" bits for each, and the tree. Its nodes are numbered as in a heap: 1 is
+ * the root, the children of i are 2i and 2i + 1, leaf number k is top + k, where `top` is the least
+ * power of two that is no less than the number of leaves; behind the last leaf only as much is
+ * stored as makes a pair. Units behind the end are in use for good.
  *
  * A node knows the free units at its beginning and at its end, its longest free run, and of the
  * runs that touch neither of its ends, which lengths there are: one bit for each of 64 bins,
  * exact up to seven units and four to an octave from there on. A run of a bin is then found by
  * going down where the bit is set, into the left half first; it lies in a half, or across the
- * middle. A change is led up until a node says the same as before.
+ * middle. A change is led up until a node says the same as before. What a put changed in one leaf
+ * is led up only when the next put comes, or a search that this leaf has nothing for: so who puts a
+ * run and takes one as long, as full maps are used, does not climb the tree at all.
  *
  * What is wanted comes out of the lowest bin that has a run for it, so that a long run is cut
  * only when no shorter one does. In the bin of n itself, and with an alignment or a boundary in
@@ -35,6 +37,7 @@ struct runmap_node {
 };
 
 struct runmap {
+    uint32_t *late; /* the leaf whose change is not led up, plus 1; 0: none */
     uint32_t *used, *begins;
     struct runmap_node *nodes;
     uint32_t top;
@@ -54,9 +57,10 @@ static CMA__INLINE struct runmap runmap_of(uint32_t *map, uint32_t nunits)
     uint32_t nleaves = runmap_nleaves(nunits);
     struct runmap it;
 
-    it.used = map;
-    it.begins = map + nleaves;
-    it.nodes = (struct runmap_node *)(void *)(map + (size_t)nleaves * 2);
+    it.late = map;
+    it.used = map + 1;
+    it.begins = it.used + nleaves;
+    it.nodes = (struct runmap_node *)(void *)(it.begins + nleaves);
     it.top = nleaves == 1 ? 1 : UINT32_C(2) << bits_highest(nleaves - 1);
     return it;
 }
@@ -72,7 +76,7 @@ uint64_t cma__runmap_words(uint32_t nunits)
     uint64_t nleaves = runmap_nleaves(nunits);
     uint64_t top = nleaves == 1 ? 1 : UINT64_C(2) << bits_highest((uint32_t)nleaves - 1);
 
-    return nleaves * 2 + (top + nleaves + nleaves % 2) * (sizeof(struct runmap_node) / 4);
+    return 1 + nleaves * 2 + (top + nleaves + nleaves % 2) * (sizeof(struct runmap_node) / 4);
 }
 
 /* --- the tree ------------------------------------------------------------------------------ */
@@ -210,9 +214,20 @@ static void runmap_lead_up(const struct runmap *it, uint32_t low, uint32_t high)
     }
 }
 
-/* Marks units as used or free, and tells the tree. */
+/* Leads up what is late. */
+static void runmap_settle(const struct runmap *it)
+{
+    uint32_t late = *it->late;
+
+    *it->late = 0;
+    if (late != 0) {
+        runmap_lead_up(it, late - 1, late - 1);
+    }
+}
+
+/* Marks units as used or free, and tells the tree: at once, or for one leaf, later. */
 static CMA__APART void runmap_mark(const struct runmap *it, uint32_t first, uint32_t last,
-                                   bool used)
+                                   bool used, bool later)
 {
     uint32_t low = first / 32, high = last / 32;
     bool changed = false;
@@ -225,7 +240,12 @@ static CMA__APART void runmap_mark(const struct runmap *it, uint32_t first, uint
         node = runmap_leaf(it->used[i]);
         changed |= runmap_store(&it->nodes[it->top + i], &node);
     }
-    if (changed) {
+    if (low == high && later) {
+        if (*it->late != low + 1) {
+            runmap_settle(it);
+            *it->late = low + 1;
+        }
+    } else if (changed) {
         runmap_lead_up(it, low, high);
     }
 }
@@ -436,18 +456,33 @@ static uint32_t runmap_find(const struct runmap *it, const struct runmap_want *w
 
 /* --- for others ---------------------------------------------------------------------------- */
 
+/* A run that the leaf has which is late, if it is an exact fit: up to 7 a length is its bin. */
+static uint32_t runmap_find_late(const struct runmap *it, const struct runmap_want *want)
+{
+    uint32_t leaf = it->top + *it->late - 1, bin = runmap_bin(want->n), tries = 0;
+
+    return *it->late != 0 && want->n < 8 && runmap_has(&it->nodes[leaf], bin)
+               ? runmap_in_leaf(it, want, leaf, bin, &tries)
+               : CMA__RUNMAP_NONE;
+}
+
 uint32_t cma__runmap_take(uint32_t *map, uint32_t nunits, uint32_t n, uint32_t align,
                           uint32_t boundary, uint32_t bias)
 {
     struct runmap it = runmap_of(map, nunits);
     struct runmap_want want = {n, align, boundary, bias};
-    uint32_t first = runmap_find(&it, &want);
+    uint32_t first = runmap_find_late(&it, &want);
+    bool late = first != CMA__RUNMAP_NONE;
 
     cma__assert(n != 0 && align != 0 && (boundary == 0 || boundary >= n));
+    if (!late) {
+        runmap_settle(&it);
+        first = runmap_find(&it, &want);
+    }
     if (first != CMA__RUNMAP_NONE) {
         cma__assert(first < nunits && n <= nunits - first);
         it.begins[first / 32] |= UINT32_C(1) << (first % 32);
-        runmap_mark(&it, first, first + n - 1, true);
+        runmap_mark(&it, first, first + n - 1, true, late);
     }
     return first;
 }
@@ -476,7 +511,7 @@ void cma__runmap_put(uint32_t *map, uint32_t nunits, uint32_t first)
 
     cma__assert(n != 0);
     it.begins[first / 32] &= ~(UINT32_C(1) << (first % 32));
-    runmap_mark(&it, first, first + n - 1, false);
+    runmap_mark(&it, first, first + n - 1, false, true);
 }
 
 uint32_t cma__runmap_begin(const uint32_t *map, uint32_t nunits, uint32_t unit)
@@ -509,18 +544,25 @@ uint32_t cma__runmap_next(const uint32_t *map, uint32_t nunits, uint32_t from)
     return begins != 0 ? at * 32 + bits_lowest(begins) : CMA__RUNMAP_NONE;
 }
 
-uint32_t cma__runmap_longest(const uint32_t *map, uint32_t nunits)
+uint32_t cma__runmap_longest(uint32_t *map, uint32_t nunits)
 {
-    return runmap_look(map, nunits).nodes[1].longest;
+    struct runmap it = runmap_of(map, nunits);
+
+    runmap_settle(&it);
+    return it.nodes[1].longest;
 }
 
-bool cma__runmap_check(const uint32_t *map, uint32_t nunits)
+bool cma__runmap_check(uint32_t *map, uint32_t nunits)
 {
-    struct runmap it = runmap_look(map, nunits);
+    struct runmap it = runmap_of(map, nunits);
     uint32_t nleaves = runmap_nleaves(nunits), before = 0, half = 32;
     bool good =
         nunits % 32 == 0 || it.used[nleaves - 1] >> (nunits % 32) == UINT32_MAX >> (nunits % 32);
 
+    if (!good || *it.late > nleaves) {
+        return false;
+    }
+    runmap_settle(&it);
     for (uint32_t i = 0; i < nleaves; i++) {
         uint32_t mine =
             i == nleaves - 1 && nunits % 32 != 0 ? bits_mask(0, nunits % 32 - 1) : UINT32_MAX;

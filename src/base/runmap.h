@@ -42,8 +42,8 @@ uint32_t cma__runmap_begin(const uint32_t *map, uint32_t nunits, uint32_t unit);
 /* The first run that begins at or after `from`; NONE: there is none. */
 uint32_t cma__runmap_next(const uint32_t *map, uint32_t nunits, uint32_t from);
 /* The longest free run. */
-uint32_t cma__runmap_longest(const uint32_t *map, uint32_t nunits);
+uint32_t cma__runmap_longest(uint32_t *map, uint32_t nunits);
 /* Does the tree say the truth? */
-bool cma__runmap_check(const uint32_t *map, uint32_t nunits);
+bool cma__runmap_check(uint32_t *map, uint32_t nunits);
 
 #endif

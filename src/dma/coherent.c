@@ -23,8 +23,7 @@
 #define COHERENT_CLAIM_FLAGS (CMA_CLAIM_NOWAIT | CMA_CLAIM_LONG | CMA_CLAIM_SHORT)
 #define COHERENT_FLAGS                                                          \
     (COHERENT_CLAIM_FLAGS | CMA_COHERENT_UNPROMISED | CMA_COHERENT_NO_MAPPING | \
-     CMA_COHERENT_WRITE_COMBINE | CMA_COHERENT_NOSLEEP | CMA_COHERENT_NO_ZERO | \
-     CMA__COHERENT_ORDINARY)
+     CMA_COHERENT_WRITE_COMBINE | CMA_COHERENT_NOSLEEP | CMA_COHERENT_NO_ZERO)
 
 static struct cma_area *coherent_area(const struct cma_device *device, enum cma_source source)
 {
@@ -412,8 +411,8 @@ static int coherent_ask(struct cma_device *device, enum cma_source source,
 }
 
 /* The sources in order; CMA_ENOENT becomes a refusal where nobody else may be asked. */
-int cma__coherent_alloc(struct cma_device *device, const struct cma_coherent_plan *plan,
-                        struct cma_coherent *buffer, struct cma_refusal *refusal)
+static int coherent_alloc(struct cma_device *device, const struct cma_coherent_plan *plan,
+                          struct cma_coherent *buffer, struct cma_refusal *refusal)
 {
     int error = (plan->flags & CMA__COHERENT_ORDINARY) != 0
                     ? CMA_ENOENT
@@ -435,8 +434,8 @@ int cma__coherent_alloc(struct cma_device *device, const struct cma_coherent_pla
     return cma__coherent_make(device, plan, buffer, refusal);
 }
 
-int cma_dma_alloc_coherent(struct cma_device *device, const struct cma_coherent_request *request,
-                           struct cma_coherent *buffer, struct cma_refusal *refusal)
+int cma__coherent_request(struct cma_device *device, const struct cma_coherent_request *request,
+                          uint32_t how, struct cma_coherent *buffer, struct cma_refusal *refusal)
 {
     struct cma_refusal why = {.reason = CMA_REASON_UNREACHABLE, .pfn = CMA_PFN_NONE};
     struct cma_coherent made = {.nbytes = request->nbytes};
@@ -446,13 +445,20 @@ int cma_dma_alloc_coherent(struct cma_device *device, const struct cma_coherent_
     if (error != 0) {
         return coherent_refuse(refusal, error, CMA_REASON_ARGUMENT, &why);
     }
+    plan.flags |= how;
     plan.explained = refusal != NULL;
-    error = cma__coherent_alloc(device, &plan, &made, &why);
+    error = coherent_alloc(device, &plan, &made, &why);
     if (error != 0) {
         return coherent_refuse(refusal, error, CMA_REASON_NONE, &why);
     }
     *buffer = made;
     return 0;
+}
+
+int cma_dma_alloc_coherent(struct cma_device *device, const struct cma_coherent_request *request,
+                           struct cma_coherent *buffer, struct cma_refusal *refusal)
+{
+    return cma__coherent_request(device, request, 0, buffer, refusal);
 }
 
 /* --- free ------------------------------------------------------------------------------ */

@@ -41,7 +41,7 @@ static inline struct cma_bounce *cma__device_bounce(const struct cma_device *dev
 
 /* --- coherent.c ------------------------------------------------------------------------ */
 
-/* A flag of requests that only the layer itself makes: not from exclusive memory, for that is just
+/* How the layer itself asks, in the flags of a plan. Not from exclusive memory, for that is just
  * being made of it. */
 #define CMA__COHERENT_ORDINARY (1u << 31)
 /* And: it stays cached, cleaned for the device once (contiguous.c). */
@@ -88,10 +88,10 @@ int cma__coherent_make(struct cma_device *device, const struct cma_coherent_plan
                        struct cma_coherent *buffer, struct cma_refusal *refusal);
 int cma__coherent_unmake(struct cma_device *device, const struct cma_coherent *buffer);
 
-/* A finished buffer of buffer->nbytes from whatever source: what cma_dma_alloc_coherent does with a
- * plan, and free as that does it. */
-int cma__coherent_alloc(struct cma_device *device, const struct cma_coherent_plan *plan,
-                        struct cma_coherent *buffer, struct cma_refusal *refusal);
+/* As cma_dma_alloc_coherent, with CMA__COHERENT_* besides, which callers of that can't ask for; and
+ * free as cma_dma_free_coherent does it. */
+int cma__coherent_request(struct cma_device *device, const struct cma_coherent_request *request,
+                          uint32_t how, struct cma_coherent *buffer, struct cma_refusal *refusal);
 int cma__coherent_free(struct cma_device *device, const struct cma_coherent *buffer);
 
 /* Keeps the refusal of whoever could have served the request. */

@@ -16,7 +16,9 @@
  *
  * Allocation is a run of pages from a runmap under the region's lock, and zeroing behind it. Beside
  * the map stand the owners, one tag at the page where a buffer begins: for the default region is
- * many devices', and one must not free what is another's.
+ * many devices', and one must not free what is another's. The single pages that came back last stay
+ * taken in the map, without an owner, for the next who want one; a request that finds no run has
+ * them put back and looks again.
  */
 #include <cma/exclusive.h>
 
@@ -57,6 +59,14 @@ static int exclusive_view(const struct cma_exclusive *region, const struct cma_d
     return 0;
 }
 
+/* Single pages that wait for the next one are free like all others. With the lock held. */
+static void exclusive_drain(struct cma_exclusive *region)
+{
+    while (region->nidle > 0) {
+        cma__runmap_put(region->map, region->npages, region->idle[--region->nidle]);
+    }
+}
+
 /* A run of pages for the plan, or CMA__RUNMAP_NONE. `daddr` is where the region begins. */
 static uint32_t exclusive_run(struct cma_exclusive *region, const struct cma_device *device,
                               const struct cma_coherent_plan *plan, cma_daddr_t daddr)
@@ -76,8 +86,17 @@ static uint32_t exclusive_run(struct cma_exclusive *region, const struct cma_dev
     npages = (uint32_t)plan->npages;
     bias = (uint32_t)((daddr >> port->page_shift) & (EXCLUSIVE_UNIT_MAX - 1));
     state = guard_lock(port, &region->lock);
-    page = cma__runmap_take(region->map, region->npages, npages, (uint32_t)align,
-                            (uint32_t)boundary, bias);
+    if (npages == 1 && align == 1 && region->nidle > 0) {
+        page = region->idle[--region->nidle];
+    } else {
+        page = cma__runmap_take(region->map, region->npages, npages, (uint32_t)align,
+                                (uint32_t)boundary, bias);
+    }
+    if (page == CMA__RUNMAP_NONE && region->nidle > 0) {
+        exclusive_drain(region);
+        page = cma__runmap_take(region->map, region->npages, npages, (uint32_t)align,
+                                (uint32_t)boundary, bias);
+    }
     if (page != CMA__RUNMAP_NONE) {
         region->owners[page] = device->config.owner;
         region->used_npages += npages;
@@ -219,15 +238,20 @@ static int exclusive_free(struct cma_device *device, const struct cma_coherent *
     page = (uint32_t)(at >> port->page_shift);
     state = guard_lock(port, &region->lock);
     length = cma__runmap_length(region->map, region->npages, page);
-    if (length == 0) {
+    if (length == 0 || region->owners[page] == 0) {
         error = CMA_EBADF;
     } else if (region->owners[page] != device->config.owner) {
         error = CMA_EPERM;
     } else if (length != npages || !fits) {
         error = CMA_EINVAL;
     } else {
-        cma__runmap_put(region->map, region->npages, page);
+        region->owners[page] = 0;
         region->used_npages -= length;
+        if (length == 1 && region->nidle < CMA__EXCLUSIVE_IDLE) {
+            region->idle[region->nidle++] = page;
+        } else {
+            cma__runmap_put(region->map, region->npages, page);
+        }
     }
     guard_unlock(port, &region->lock, state);
     return error;
@@ -526,14 +550,15 @@ static int exclusive_reserve(struct cma_exclusive *region, struct cma_refusal *r
     struct cma_coherent_request request = {
         .nbytes = region->config.nbytes,
         .align_nbytes = region->config.align_nbytes,
-        .flags = CMA_COHERENT_UNPROMISED | CMA__COHERENT_ORDINARY,
+        .flags = CMA_COHERENT_UNPROMISED,
     };
     int error;
 
     if (region->config.attr == CMA_ATTR_WRITECOMBINE) {
         request.flags |= CMA_COHERENT_WRITE_COMBINE;
     }
-    error = cma_dma_alloc_coherent(region->device, &request, &region->reserved, refusal);
+    error = cma__coherent_request(region->device, &request, CMA__COHERENT_ORDINARY,
+                                  &region->reserved, refusal);
     if (error != 0) {
         return error;
     }
@@ -705,6 +730,7 @@ void cma_exclusive_stats(struct cma_exclusive *region, struct cma_exclusive_stat
     const struct cma_port *port = region->dma->port;
     uintptr_t state = guard_lock(port, &region->lock);
 
+    exclusive_drain(region);
     stats->nbytes = exclusive_nbytes(region, region->npages);
     stats->used_nbytes = exclusive_nbytes(region, region->used_npages);
     stats->most_used_nbytes = exclusive_nbytes(region, region->most_used_npages);
@@ -724,6 +750,7 @@ int cma_exclusive_next(struct cma_exclusive *region, uint32_t *page, cma_paddr_t
         return CMA_ENOENT;
     }
     state = guard_lock(port, &region->lock);
+    exclusive_drain(region);
     first = cma__runmap_next(region->map, region->npages, *page);
     if (first != CMA__RUNMAP_NONE) {
         uint32_t npages = cma__runmap_length(region->map, region->npages, first);

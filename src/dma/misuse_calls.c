@@ -160,6 +160,10 @@ static void calls_keep_item(struct cma_site site, struct cma_dma_pool *pool, con
     entry.vaddr = item->vaddr;
     entry.daddr = item->daddr;
     entry.flags = item->stamp;
+    if ((pool->config.flags & CMA_DMA_POOL_CACHED) != 0) {
+        entry.direction = (uint8_t)pool->config.direction;
+        entry.lined = true;
+    }
     if (cma_device_from_bus(pool->device, item->daddr, entry.nbytes, &entry.paddr) == 0) {
         calls_keep(misuse, &entry);
     }

@@ -4,8 +4,8 @@
  *
  *     drivers_right [--ops N] [--seed S]
  *
- * Sixty drivers of a dozen styles share four devices: one that doesn't snoop, one that does, one
- * behind an offset with short segments, one that is bounced. They take turns in any order, so
+ * Sixty-five drivers of thirteen styles share four devices: one that doesn't snoop, one that does,
+ * one behind an offset with short segments, one that is bounced. They take turns in any order, so
  * most have something mapped while others work. Their buffers lie anywhere, also several in one
  * cache line, where the contract allows it. What devices and CPU write is compared where the other
  * side reads it; the misuse checker is told of all. N is the number of transfers. Any report, and
@@ -13,7 +13,7 @@
  */
 #include "../support/driver_board.h"
 
-#define NSLOTS 60u
+#define NSLOTS 65u
 #define MEM_NPAGES 3u
 #define TO CMA_TO_DEVICE
 #define FROM CMA_FROM_DEVICE
@@ -67,9 +67,9 @@ struct slot {
 
 static struct slot slots[NSLOTS];
 static struct dev *devs[4];
-static struct cma_dma_pool pools[4];
+static struct cma_dma_pool pools[3], cached[3];
 static struct cma_dma_pool_lane lanes[3];
-static void *pool_storage[4];
+static void *pool_storage[6];
 static uint8_t scratch[4 * PAGE], expected[4 * PAGE];
 
 /* --- both sides -------------------------------------------------------------------------- */
@@ -426,6 +426,32 @@ static void turn_pool(struct slot *slot)
     slot->state = 0;
 }
 
+/* Answers from a pool of cached memory. */
+static void turn_cached_pool(struct slot *slot)
+{
+    struct cma_dma_pool *pool = &cached[below(3)];
+    struct cma_dma_item *item = &slot->u.item;
+
+    if (slot->state == 0) {
+        slot->dev = devs[pool - cached];
+        if (cma_dma_pool_alloc(pool, CMA_DMA_POOL_GROW, item, NULL) == 0)
+            slot->state = 1 + (uint32_t)(pool - cached);
+        return;
+    }
+    slot->daddr = item->daddr;
+    slot->direction = BIDI;
+    device_writes(slot, item->daddr, 100, 60);
+    slot_for_cpu(slot, 0, 100);
+    cpu_reads(item->vaddr, 100, 60);
+    cpu_write(item->vaddr, 100, 61);
+    if (below(2) == 0) {
+        slot_for_device(slot, 0, 100);
+        device_reads(slot, item->daddr, 100, 61);
+    }
+    NEED(cma_dma_pool_free(&cached[slot->state - 1], item) == 0);
+    slot->state = 0;
+}
+
 /* Pictures that the CPU works on. */
 static void turn_contiguous(struct slot *slot)
 {
@@ -526,6 +552,7 @@ static const struct {
               {"list", turn_list},
               {"coherent", turn_coherent},
               {"pool", turn_pool},
+              {"cached pool", turn_cached_pool},
               {"contiguous", turn_contiguous},
               {"shared", turn_shared},
               {"resource", turn_resource}};
@@ -538,6 +565,11 @@ static void make(uint64_t seed)
 {
     struct cma_dma_pool_config config = {
         .name = "commands", .item_nbytes = 48, .align_nbytes = 64, .nitems_max = 256};
+    struct cma_dma_pool_config answers = {.name = "answers",
+                                          .item_nbytes = 100,
+                                          .nitems_max = 256,
+                                          .flags = CMA_DMA_POOL_CACHED,
+                                          .direction = BIDI};
 
     board_create(NSLOTS * 20, 0, 0);
     board.loud = true;
@@ -552,6 +584,10 @@ static void make(uint64_t seed)
         pool_storage[i] = aligned_alloc(64, (nbytes + 63) / 64 * 64);
         NEED(cma_dma_pool_init(&pools[i], &devs[i]->cma, &config, pool_storage[i], nbytes) == 0);
         NEED(cma_dma_pool_lane_init(&lanes[i], &pools[i]) == 0);
+        nbytes = cma_dma_pool_size(&devs[i]->cma, &answers);
+        pool_storage[3 + i] = aligned_alloc(64, (nbytes + 63) / 64 * 64);
+        NEED(cma_dma_pool_init(&cached[i], &devs[i]->cma, &answers, pool_storage[3 + i], nbytes) ==
+             0);
     }
     for (uint32_t i = 0; i < NSLOTS; i++) {
         slots[i].turn = styles[i % NSTYLES].turn;
@@ -588,7 +624,7 @@ int main(int argc, char **argv)
            (unsigned long long)seed, (unsigned long long)transfers, (unsigned long long)turns,
            reports, cma_misuse_unseen(&board.misuse));
     NEED(cma_misuse_unseen(&board.misuse) == 0);
-    for (uint32_t i = 0; i < 3; i++)
+    for (uint32_t i = 0; i < 6; i++)
         free(pool_storage[i]);
     board_destroy();
     return reports == 0 ? 0 : 1;

@@ -38,6 +38,9 @@
 #define BOUNCE (BASE + 5500 * PAGE) /* two pools */
 #define BOUNCE_NPAGES 64u
 #define SRAM UINT64_C(0xc0000000) /* no RAM, and not mapped */
+#define HIGH UINT64_C(0xd0000000) /* RAM without linear mapping */
+#define HIGH_NPAGES 320u
+#define WINDOW_NPAGES 64u
 #define BUFFER_NPAGES 6u
 
 #define REQUIRE(condition, ...)                                             \
@@ -58,6 +61,7 @@ enum backend {
     BACKEND_DEFAULT,
     BACKEND_PAGES,
     BACKEND_GUARANTEE,
+    BACKEND_WINDOW, /* an area without linear mapping */
     BACKEND_NOSLEEP,
     BACKEND_CONTIGUOUS,
     /* Forms of exclusive memory. */
@@ -66,7 +70,9 @@ enum backend {
     BACKEND_RESERVED,
     BACKEND_STOLEN,
     BACKEND_RESTRICTED,
-    BACKEND_BOUNCE, /* streaming mappings of the owner's own memory */
+    BACKEND_ITEM,        /* of a pool of coherent memory */
+    BACKEND_CACHED_ITEM, /* of a pool of contiguous memory */
+    BACKEND_BOUNCE,      /* streaming mappings of the owner's own memory */
     BACKENDS,
 };
 
@@ -78,6 +84,7 @@ static const struct {
     [BACKEND_DEFAULT] = {"default area", true},
     [BACKEND_PAGES] = {"pages", true},
     [BACKEND_GUARANTEE] = {"guarantee", true},
+    [BACKEND_WINDOW] = {"window", true},
     [BACKEND_NOSLEEP] = {"no sleep", false},
     [BACKEND_CONTIGUOUS] = {"contiguous", true},
     [BACKEND_DEVICE] = {"own, behind a bus", false},
@@ -85,14 +92,17 @@ static const struct {
     [BACKEND_RESERVED] = {"own, reserved", false},
     [BACKEND_STOLEN] = {"own, stolen", false},
     [BACKEND_RESTRICTED] = {"restricted", true},
+    [BACKEND_ITEM] = {"pool item", false},
+    [BACKEND_CACHED_ITEM] = {"cached pool item", true},
     [BACKEND_BOUNCE] = {"bounced", true},
 };
 
 struct owned {
     enum backend backend;
     enum view view;
-    struct cma_contiguous contiguous; /* or coherent: only the buffer */
-    cma_paddr_t paddr;                /* of what is bounced: pages that it lies in */
+    struct cma_contiguous contiguous; /* or coherent: only the buffer; of items the addresses */
+    struct cma_dma_item item;
+    cma_paddr_t paddr; /* of what is bounced: pages that it lies in */
     uint64_t offset;
     uint8_t mark;
 };
@@ -103,19 +113,23 @@ struct viewer {
     struct cma_device_promise promise;
     struct cma_exclusive region;
     uint32_t words[256]; /* of the region */
+    struct cma_dma_pool pool;
+    void *pool_storage;
     struct simdev dev;
 };
 
 struct owners {
     struct sim *sim;
     struct cma_port port;
-    struct cma_range memory[2], reserved[8];
+    struct cma_range memory[3], reserved[8];
     struct cma_map map;
-    struct cma_zone zone;
+    struct cma_zone zones[2];
+    struct cma_window window;
+    void *window_storage;
     struct cma_system system;
     struct cma_dma pages_dma; /* without a default area */
     void *storage;
-    struct cma_bus_window windows[2];
+    struct cma_bus_window windows[3];
     struct cma_nosleep nosleep;
     void *nosleep_storage;
     bool low;
@@ -187,6 +201,42 @@ static void owners_area(struct owners *o, const char *name, uint32_t first, uint
     REQUIRE(cma_map_reserve(&o->map, &range, NULL) == 0, "%s", name);
 }
 
+static void owners_window(struct owners *o)
+{
+    uint64_t nbytes = cma_window_size(&o->port, WINDOW_NPAGES * PAGE);
+
+    o->window_storage = aligned_alloc(8, (nbytes + 7) / 8 * 8);
+    REQUIRE(cma_window_init(&o->window, &o->system.dma, WINDOW_NPAGES * PAGE, o->window_storage,
+                            nbytes) == 0,
+            "no window");
+}
+
+static bool owners_is_item(enum backend backend)
+{
+    return backend == BACKEND_ITEM || backend == BACKEND_CACHED_ITEM;
+}
+
+/* A pool of items, longer than a page some of them. */
+static void owners_items(struct owners *o, enum backend backend, enum view view)
+{
+    struct viewer *viewer = &o->viewers[backend][view];
+    struct cma_dma_pool_config config = {.name = kinds[backend].name,
+                                         .item_nbytes = 192 + 1000 * view,
+                                         .align_nbytes = 64,
+                                         .chunk_nbytes = 6 * PAGE,
+                                         .nitems_max = 16,
+                                         .direction = CMA_BIDIRECTIONAL};
+    uint64_t nbytes;
+
+    (void)o;
+    config.flags = backend == BACKEND_CACHED_ITEM ? CMA_DMA_POOL_CACHED : 0;
+    nbytes = cma_dma_pool_size(&viewer->device, &config);
+    viewer->pool_storage = aligned_alloc(64, (nbytes + 63) / 64 * 64);
+    REQUIRE(nbytes != 0 && cma_dma_pool_init(&viewer->pool, &viewer->device, &config,
+                                             viewer->pool_storage, nbytes) == 0,
+            "no pool of items");
+}
+
 /* Memory of a device's own. */
 static void owners_region(struct owners *o, enum backend backend, enum view view)
 {
@@ -229,15 +279,18 @@ static void owners_viewer(struct owners *o, enum backend backend, enum view view
 
     if (view == VIEW_OFFSET) {
         config.windows = o->windows;
-        config.nwindows = 2;
+        config.nwindows = 3;
         eyes.windows = o->windows;
-        eyes.nwindows = 2;
+        eyes.nwindows = 3;
     }
     config.flags = view == VIEW_SNOOPS ? CMA_DEVICE_COHERENT : 0;
     if (backend == BACKEND_AREA) {
         config.area = &o->system.areas[1];
     } else if (backend == BACKEND_GUARANTEE) {
         config.area = &o->system.areas[2];
+        config.flags |= CMA_DEVICE_AREA_ONLY;
+    } else if (backend == BACKEND_WINDOW) {
+        config.area = cma_system_area(&o->system, HIGH + 64 * PAGE);
         config.flags |= CMA_DEVICE_AREA_ONLY;
     } else if (backend == BACKEND_PAGES) {
         dma = &o->pages_dma;
@@ -256,6 +309,8 @@ static void owners_viewer(struct owners *o, enum backend backend, enum view view
                 "not promised");
     } else if (backend >= BACKEND_DEVICE && backend <= BACKEND_STOLEN) {
         owners_region(o, backend, view);
+    } else if (owners_is_item(backend)) {
+        owners_items(o, backend, view);
     }
 }
 
@@ -302,14 +357,15 @@ static void owners_pools(struct owners *o)
 
 static void owners_make(struct owners *o, uint64_t seed, enum mute mute)
 {
-    const struct sim_memory memory[] = {{BASE, NPAGES * PAGE}, {SRAM, REGIONS_NPAGES * PAGE}};
+    const struct sim_memory memory[] = {
+        {BASE, NPAGES * PAGE}, {SRAM, REGIONS_NPAGES * PAGE}, {HIGH, HIGH_NPAGES * PAGE}};
     struct cma_range stolen = {.base = STOLEN,
                                .nbytes = REGIONS_NPAGES * PAGE,
                                .kind = CMA_RANGE_COHERENT_POOL,
                                .name = "stolen"};
     struct sim_config config = {.seed = seed,
                                 .memory = memory,
-                                .nmemory = 2,
+                                .nmemory = 3,
                                 .linear_last = SRAM - 1,
                                 .page_shift = SHIFT,
                                 .cache_nbytes = 65536};
@@ -321,19 +377,23 @@ static void owners_make(struct owners *o, uint64_t seed, enum mute mute)
     o->sim = sim_create(&config);
     REQUIRE(o->sim != NULL, "no simulation");
     owners_port(o, mute);
-    REQUIRE(cma_map_init(&o->map, o->memory, 2, o->reserved, 8) == 0, "map");
+    REQUIRE(cma_map_init(&o->map, o->memory, 3, o->reserved, 8) == 0, "map");
     REQUIRE(cma_map_add_memory(&o->map, BASE, NPAGES * PAGE, NULL) == 0, "memory");
+    REQUIRE(cma_map_add_memory(&o->map, HIGH, HIGH_NPAGES * PAGE, NULL) == 0, "high memory");
     owners_area(o, "default", 1024, 256, CMA_RANGE_DEFAULT);
     owners_area(o, "own", 2048, 256, 0);
     owners_area(o, "promised", 3072, 128, 0);
+    owners_area(o, "high", (uint32_t)((HIGH - BASE) / PAGE) + 64, 192, 0);
     REQUIRE(cma_map_reserve(&o->map, &stolen, NULL) == 0, "stolen");
     stolen.base = BOUNCE;
     stolen.nbytes = 2 * BOUNCE_NPAGES * PAGE;
     REQUIRE(cma_map_reserve(&o->map, &stolen, NULL) == 0, "pools");
-    o->zone.last = CMA_PADDR_MAX;
+    o->zones[0].last = config.linear_last;
+    o->zones[1].last = CMA_PADDR_MAX;
+    o->zones[1].flags = CMA_ZONE_UNMAPPED;
     system.port = &o->port;
-    system.zones = &o->zone;
-    system.nzones = 1;
+    system.zones = o->zones;
+    system.nzones = 2;
     nbytes = cma_system_size(&o->map, &system);
     o->storage = aligned_alloc(64, (nbytes + 63) / 64 * 64);
     REQUIRE(cma_system_init(&o->system, &o->map, &system, o->storage, nbytes) == 0, "system");
@@ -344,6 +404,9 @@ static void owners_make(struct owners *o, uint64_t seed, enum mute mute)
         (struct cma_bus_window){.daddr = BASE - OFFSET, .paddr = BASE, .nbytes = NPAGES * PAGE};
     o->windows[1] = (struct cma_bus_window){
         .daddr = SRAM - OFFSET, .paddr = SRAM, .nbytes = REGIONS_NPAGES * PAGE};
+    o->windows[2] = (struct cma_bus_window){
+        .daddr = HIGH - OFFSET, .paddr = HIGH, .nbytes = HIGH_NPAGES * PAGE};
+    owners_window(o);
     owners_nosleep(o);
     owners_pools(o);
     for (uint32_t b = 0; b < BACKENDS; b++) {
@@ -363,8 +426,15 @@ static void owners_end(struct owners *o, bool tidy)
             REQUIRE(cma_exclusive_release(&o->viewers[b][v].region) == 0, "%s", kinds[b].name);
         }
     }
+    for (uint32_t v = 0; v < VIEWS; v++) {
+        for (uint32_t b = BACKEND_ITEM; b <= BACKEND_CACHED_ITEM; b++) {
+            REQUIRE(cma_dma_pool_destroy(&o->viewers[b][v].pool) == 0, "items");
+            free(o->viewers[b][v].pool_storage);
+        }
+    }
     REQUIRE(cma_nosleep_destroy(&o->nosleep) == 0, "no sleep");
     free(o->nosleep_storage);
+    free(o->window_storage);
     for (uint32_t i = 0; i < 2; i++) {
         REQUIRE(cma_bounce_destroy(&o->pools[i]) == 0, "pool");
         free(o->pool_storage[i]);
@@ -397,7 +467,15 @@ static uint8_t owners_mark(struct owners *o)
 
 static uint64_t owners_whole(const struct owned *owned)
 {
+    if (owners_is_item(owned->backend)) {
+        return owned->contiguous.buffer.nbytes;
+    }
     return (owned->contiguous.buffer.nbytes + PAGE - 1) & ~(PAGE - 1);
+}
+
+static bool owners_is_cached(enum backend backend)
+{
+    return backend == BACKEND_CONTIGUOUS || backend == BACKEND_CACHED_ITEM;
 }
 
 /* Contiguous memory changes sides by syncs; the rest is seen by both at all times. */
@@ -406,7 +484,7 @@ static void owners_sync(struct owners *o, struct owned *owned, bool to_cpu)
     struct cma_device *device = &o->viewers[owned->backend][owned->view].device;
     const struct cma_contiguous *contiguous = &owned->contiguous;
 
-    if (owned->backend == BACKEND_CONTIGUOUS) {
+    if (owners_is_cached(owned->backend)) {
         int error = (to_cpu ? cma_dma_sync_for_cpu : cma_dma_sync_for_device)(
             device, contiguous->buffer.daddr, owners_whole(owned), contiguous->direction);
 
@@ -428,7 +506,7 @@ static void owners_look_cpu(struct owners *o, struct owned *owned)
 static void owners_look(struct owners *o, struct owned *owned)
 {
     struct viewer *viewer = &o->viewers[owned->backend][owned->view];
-    bool cpu_first = owned->backend != BACKEND_CONTIGUOUS && owners_below(o, 2) != 0;
+    bool cpu_first = !owners_is_cached(owned->backend) && owners_below(o, 2) != 0;
     uint8_t bytes[BUFFER_NPAGES * PAGE];
     uint64_t whole = owners_whole(owned);
 
@@ -565,6 +643,18 @@ static void owners_unmap(struct owners *o, struct owned *owned)
 
 /* --- owners ---------------------------------------------------------------------------- */
 
+static int owners_item(struct owners *o, struct owned *owned)
+{
+    struct cma_dma_pool *pool = &o->viewers[owned->backend][owned->view].pool;
+    int error = cma_dma_pool_alloc(pool, CMA_DMA_POOL_ZERO | CMA_DMA_POOL_GROW, &owned->item, NULL);
+
+    owned->contiguous.direction = CMA_BIDIRECTIONAL;
+    owned->contiguous.buffer.vaddr = owned->item.vaddr;
+    owned->contiguous.buffer.daddr = owned->item.daddr;
+    owned->contiguous.buffer.nbytes = 192 + 1000 * owned->view;
+    return error;
+}
+
 /* Asks for a buffer, as this back-end is asked. */
 static int owners_ask(struct owners *o, struct owned *owned)
 {
@@ -574,6 +664,9 @@ static int owners_ask(struct owners *o, struct owned *owned)
 
     if (owned->backend == BACKEND_BOUNCE) {
         return owners_map(o, owned);
+    }
+    if (owners_is_item(owned->backend)) {
+        return owners_item(o, owned);
     }
     if (owned->backend == BACKEND_CONTIGUOUS) {
         return cma_dma_alloc_contiguous(device, &request, (enum cma_direction)owners_below(o, 3),
@@ -628,6 +721,8 @@ static void owners_put(struct owners *o, uint32_t index)
     }
     if (owned->backend == BACKEND_CONTIGUOUS) {
         error = cma_dma_free_contiguous(&viewer->device, &owned->contiguous);
+    } else if (owners_is_item(owned->backend)) {
+        error = cma_dma_pool_free(&viewer->pool, &owned->item);
     } else {
         error = cma_dma_free_coherent(&viewer->device, buffer);
     }
@@ -652,6 +747,11 @@ static void owners_keep(struct owners *o)
         o->low = false;
     } else if (owners_below(o, 200) == 0) {
         (void)cma_nosleep_trim(&o->nosleep, 0);
+    } else if (owners_below(o, 50) == 0) {
+        enum backend backend = owners_below(o, 2) != 0 ? BACKEND_ITEM : BACKEND_CACHED_ITEM;
+        int error = cma_dma_pool_destroy(&o->viewers[backend][owners_below(o, VIEWS)].pool);
+
+        REQUIRE(error == 0 || error == CMA_EBUSY, "destroy: %s", cma_strerror(error));
     }
 }
 

@@ -171,7 +171,8 @@ static void model_alloc(struct pool_model *model)
     if (lane == model->nlanes) {
         lane = MODEL_LANES;
     }
-    if (model->nlanes != 0 && model->nitems - model->nlive <= model->nlanes * 200) {
+    if (model->nlanes != 0 &&
+        model->nitems - model->nlive <= model->nlanes * CMA_DMA_POOL_LANE_SLOTS) {
         model_drain(model); /* nearly dry: what other lanes hold idle would be missing */
     }
     flags |= model_below(model, 20) == 0 ? CMA_DMA_POOL_GROW : 0;

@@ -42,7 +42,7 @@ MUTANTS = [
      "        guard_zero_vaddr(port, buffer->vaddr, nosleep_nbytes(pool, "
      "plan->npages));\n",
      "        port->zero(port->ctx, buffer->paddr, nosleep_nbytes(pool, plan->npages));\n", UNIT),
-    ("H5: zeroed when it is freed, not when it is handed out", FILE,
+    ("H5: what a device wrote too late is there for the next owner", FILE,
      "    if ((plan->flags & CMA_COHERENT_NO_ZERO) == 0) {",
      "    if (found.whole.nbytes == 1) {", UNIT),
     ("H7: another length is freed", FILE,
@@ -104,8 +104,8 @@ MUTANTS = [
      "    if ((contiguous->buffer.flags & CMA__COHERENT_CACHED) == 0) {",
      "    if (contiguous->buffer.nbytes == 0) {", CONTIGUOUS),
     ("contiguous memory is made uncached", "dma/contiguous.c",
-     "CMA__COHERENT_ORDINARY | CMA__COHERENT_CACHED;",
-     "CMA__COHERENT_ORDINARY;", CONTIGUOUS),
+     "CMA__COHERENT_ORDINARY | CMA__COHERENT_CACHED,",
+     "CMA__COHERENT_ORDINARY,", CONTIGUOUS),
     ("H6: a restricted device falls back to ordinary memory", "dma/coherent.c",
      "        refusal->reason = error == CMA_ENOENT ? CMA_REASON_BOUNCE : refusal->reason;\n"
      "        return error == CMA_ENOENT ? CMA_ENOMEM : error;\n",

@@ -54,7 +54,7 @@ grep -q '^bounce' "$tmp/out" && fail "a style that was not asked for"
 holds '.seed == 5 and (.broken | not) and [.styles[].style] == ["bounce", "list", "ring", "offset", "window"]'
 holds '.styles | all(.wrong == 0 and .failed == 0 and .faults == 0 and .misuses == 0 and .violation == "" and
     .transfers >= 1500 and .bytes > 100 * .transfers)'
-holds '[.styles[] | select(.bounced > 500) | .style] == ["bounce", "offset", "window"]'
+holds '[.styles[] | select(.bounced > 500) | .style] == ["bounce", "list", "offset", "window"]'
 holds '[.styles[] | select(.segments > .transfers) | .style] == ["list"]'
 
 # The same seed is the same run; another seed is another one; no compiler shows.
@@ -82,6 +82,14 @@ for board in drivers window-64m; do
         sed 's/ bytes)//' >"$tmp/tree"
     jq -r --arg board $board '.styles[] | select(.board == $board) | .device.windows[] |
         "sees \(.cpu) as \(.device) \(.size)"' "$tmp/json" | diff - "$tmp/tree" || fail "$board: windows differ"
+done
+
+# So are the address lines of those that their buses limit.
+for style in bounce list; do
+    limit=$("$CMA" layout --json examples/boards/drivers.dts |
+        jq -r --arg style $style '.devices[] | select(.path | contains("/\($style)@")) | .dma_limit')
+    [ "$limit" = "$(jq -r --arg style $style '.styles[] | select(.style == $style) | .device.mask' "$tmp/json")" ] ||
+        fail "$style: its mask is not the tree's: $limit"
 done
 
 # With what a style is about left out there are wrong bytes, and the exit code says so.

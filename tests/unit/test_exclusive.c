@@ -409,6 +409,49 @@ static void test_case_37_exact_lengths(void **state)
     bench_destroy(bench);
 }
 
+/* Single pages that came back are kept at hand for the next, and are free all the same. */
+static void test_single_pages_come_back(void **state)
+{
+    struct bench *bench = bench_create(20, 0);
+    struct cma_exclusive_config config = region_config(CMA_EXCLUSIVE_STOLEN, 40);
+    struct cma_exclusive region = {0};
+    struct cma_exclusive_stats stats;
+    struct cma_coherent pages[40], whole;
+    cma_paddr_t paddr;
+    uint64_t nbytes;
+    uint32_t page = 0;
+
+    (void)state;
+    region_declare(bench, &region, &config);
+    for (uint32_t i = 0; i < 40; i++) {
+        pages[i] = buffer_get(&bench->device, PAGE);
+    }
+    for (uint32_t i = 0; i < 40; i++) {
+        buffer_free(&bench->device, &pages[i]);
+        assert_int_equal(cma_dma_free_coherent(&bench->device, &pages[i]), CMA_EBADF);
+    }
+    /* The last ones are handed out again first, zeroed like all, to whom ever. */
+    pages[0] = buffer_get(&bench->device, PAGE);
+    assert_int_not_equal(cma_dma_free_coherent(&bench->other, &pages[0]), 0);
+    buffer_use(bench, &pages[0], 1);
+    buffer_free(&bench->device, &pages[0]);
+    whole = buffer_get(&bench->device, 40 * PAGE);
+    buffer_free(&bench->device, &whole);
+    for (uint32_t i = 0; i < 2; i++) {
+        pages[i] = buffer_get(&bench->device, PAGE);
+    }
+    buffer_free(&bench->device, &pages[0]);
+    assert_int_equal(cma_exclusive_next(&region, &page, &paddr, &nbytes), 0);
+    assert_int_equal(paddr, pages[1].paddr);
+    assert_int_equal(cma_exclusive_next(&region, &page, &paddr, &nbytes), CMA_ENOENT);
+    buffer_free(&bench->device, &pages[1]);
+    cma_exclusive_stats(&region, &stats);
+    assert_int_equal(stats.used_nbytes, 0);
+    assert_int_equal(stats.free_run_nbytes, 40 * PAGE);
+    region_release(bench, &region);
+    bench_destroy(bench);
+}
+
 /* Case 37: "exclusive" got lost twice in Linux: a device with a full region of its own was given
  * other memory, or one that may fall back was refused. */
 static void test_case_37_full_is_a_refusal_or_not(void **state)
@@ -604,6 +647,18 @@ static void test_alignment_and_boundary(void **state)
     while (n-- > 0) {
         buffer_free(&bench->device, &buffers[n]);
     }
+    /* A page that waits for the next one is none for him who wants it elsewhere. */
+    request = (struct cma_coherent_request){.nbytes = PAGE};
+    for (n = 0; n < 3; n++) {
+        assert_int_equal(cma_dma_alloc_coherent(&bench->device, &request, &buffers[n], NULL), 0);
+    }
+    while (n-- > 0) {
+        buffer_free(&bench->device, &buffers[n]);
+    }
+    request.align_nbytes = 32 * PAGE;
+    assert_int_equal(cma_dma_alloc_coherent(&bench->device, &request, &one, NULL), 0);
+    assert_int_equal(one.daddr % (32 * PAGE), 0);
+    buffer_free(&bench->device, &one);
     /* Powers that no count of pages has room for. */
     request = (struct cma_coherent_request){.nbytes = PAGE, .boundary_nbytes = UINT64_C(1) << 63};
     assert_int_equal(cma_dma_alloc_coherent(&bench->device, &request, &one, NULL), 0);
@@ -708,6 +763,7 @@ int main(void)
         cmocka_unit_test(test_case_36_region_over_2_gib),
         cmocka_unit_test(test_boundary_of_16_tib),
         cmocka_unit_test(test_case_37_exact_lengths),
+        cmocka_unit_test(test_single_pages_come_back),
         cmocka_unit_test(test_case_37_full_is_a_refusal_or_not),
         cmocka_unit_test(test_h10_outside_the_mask),
         cmocka_unit_test(test_default_region),

@@ -484,6 +484,47 @@ static void test_window_of_a_promise(void **state)
     board_destroy();
 }
 
+/* The simulator itself: a second mapping in the window, and one over what no flush has ended, are
+ * seen. */
+static void test_simulator_sees_wrong_windows(void **state)
+{
+    const struct cma_port *port;
+    cma_paddr_t paddr = 0;
+    void *vaddr, *more;
+
+    (void)state;
+    board_create(1, 0);
+    port = sim_port(board.sim);
+    sim_tolerate(board.sim, SIM_ALIAS, true);
+    sim_tolerate(board.sim, SIM_STALE_TLB, true);
+    sim_tolerate(board.sim, SIM_UNMAPPED, true);
+    assert_int_equal(port->window_make(port->ctx, 4 * PAGE, &vaddr), 0);
+    assert_int_equal(port->window_make(port->ctx, 4 * PAGE, &more), CMA_ENOMEM);
+    port->window_map(port->ctx, vaddr, AT(LOW_FIRST), PAGE, CMA_ATTR_CACHED);
+    assert_true(sim_check_aliases(board.sim, &paddr));
+    assert_int_equal(sim_violations(board.sim, SIM_ALIAS), 0);
+    port->window_unmap(port->ctx, vaddr, PAGE);
+    port->tlb_flush(port->ctx);
+    port->window_map(port->ctx, vaddr, AT(LOW_FIRST + 1), PAGE, CMA_ATTR_UNCACHED);
+    assert_int_equal(sim_violations(board.sim, SIM_ALIAS), 1);
+    assert_false(sim_check_aliases(board.sim, &paddr));
+    assert_true(paddr == AT(LOW_FIRST + 1));
+    /* port->map and the window know of each other. */
+    port->window_map(port->ctx, (uint8_t *)vaddr + PAGE, AT(HIGH_FIRST), PAGE, CMA_ATTR_UNCACHED);
+    assert_int_equal(port->map(port->ctx, AT(HIGH_FIRST), PAGE, CMA_ATTR_CACHED, &more),
+                     CMA_EEXIST);
+    port->window_unmap(port->ctx, vaddr, 2 * PAGE);
+    assert_true(sim_check_aliases(board.sim, &paddr));
+    assert_int_equal(sim_violations(board.sim, SIM_STALE_TLB), 0);
+    port->window_map(port->ctx, vaddr, AT(HIGH_FIRST), PAGE, CMA_ATTR_UNCACHED);
+    assert_int_equal(sim_violations(board.sim, SIM_STALE_TLB), 1);
+    port->window_map(port->ctx, (uint8_t *)vaddr + 3 * PAGE, AT(HIGH_FIRST), 2 * PAGE,
+                     CMA_ATTR_UNCACHED);
+    assert_int_equal(sim_violations(board.sim, SIM_UNMAPPED), 1);
+    sim_destroy(board.sim);
+    free(board.storage);
+}
+
 /* --- many at once ---------------------------------------------------------------------- */
 
 struct worker {
@@ -577,6 +618,7 @@ int main(void)
         cmocka_unit_test(test_window_runs_out),
         cmocka_unit_test(test_window_is_made_once),
         cmocka_unit_test(test_window_of_a_promise),
+        cmocka_unit_test(test_simulator_sees_wrong_windows),
         cmocka_unit_test(test_window_of_many),
     };
 

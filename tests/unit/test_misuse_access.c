@@ -204,6 +204,29 @@ static void contiguous_reads_early(bool wrong)
     must(cma_dma_free_contiguous(NIC, &picture));
 }
 
+static void item_is_read_early(bool wrong)
+{
+    struct cma_dma_pool_config config = {.name = "status",
+                                         .item_nbytes = 200,
+                                         .nitems_max = 16,
+                                         .flags = CMA_DMA_POOL_CACHED,
+                                         .direction = FROM};
+    uint64_t nbytes = cma_dma_pool_size(NIC, &config);
+    void *storage = aligned_alloc(64, (nbytes + 63) / 64 * 64);
+    struct cma_dma_pool pool;
+    struct cma_dma_item item;
+
+    must(cma_dma_pool_init(&pool, NIC, &config, storage, nbytes));
+    MADE(must(cma_dma_pool_alloc(&pool, CMA_DMA_POOL_GROW, &item, NULL)));
+    dev_write(&board.nic, item.daddr, 200);
+    if (!wrong)
+        must(cma_dma_sync_for_cpu(NIC, item.daddr, 200, FROM));
+    BUG(READ(item.vaddr, 200));
+    must(cma_dma_pool_free(&pool, &item));
+    must(cma_dma_pool_destroy(&pool));
+    free(storage);
+}
+
 /* --- a missing sync: the device is too early --------------------------------------------- */
 
 static void tx_device_reads_old_packet(bool wrong)
@@ -474,6 +497,7 @@ static const struct seed seeds[] = {
     SEED(bidi_writes_while_mapped, CPU_WRITES),
     SEED(list_reads_one_piece_early, CPU_READS),
     SEED(contiguous_reads_early, CPU_READS),
+    SEED(item_is_read_early, CPU_READS),
     SEED(tx_device_reads_old_packet, DEVICE_READS),
     SEED(tx_device_sync_is_too_short, DEVICE_READS),
     SEED(rx_device_gets_it_back_unsynced, DEVICE_WRITES),

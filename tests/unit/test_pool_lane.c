@@ -13,7 +13,7 @@
 #include "../support/pool_board.h"
 
 #define PAGE POOL_BOARD_PAGE
-#define NITEMS 1024u
+#define NITEMS 4096u
 
 static struct pool_board board;
 static struct cma_dma_pool pool;

@@ -129,6 +129,7 @@ static void naive_put(struct naive *naive, uint32_t first)
 
 static void naive_compare(const struct naive *naive)
 {
+    uint32_t told = cma__runmap_longest(naive->map, naive->nunits);
     uint32_t longest = 0, next = CMA__RUNMAP_NONE;
 
     assert_true(cma__runmap_check(naive->map, naive->nunits));
@@ -147,7 +148,7 @@ static void naive_compare(const struct naive *naive)
         longest = length > longest ? length : longest;
         i += length;
     }
-    assert_int_equal(cma__runmap_longest(naive->map, naive->nunits), longest);
+    assert_int_equal(told, longest);
     assert_int_equal(cma__runmap_begin(naive->map, naive->nunits, naive->nunits), CMA__RUNMAP_NONE);
     assert_int_equal(cma__runmap_next(naive->map, naive->nunits, naive->nunits), CMA__RUNMAP_NONE);
     assert_int_equal(cma__runmap_length(naive->map, naive->nunits, naive->nunits), 0);
@@ -409,7 +410,7 @@ static void test_words(void **state)
     (void)state;
     assert_int_equal(cma__runmap_words(1), cma__runmap_words(32));
     assert_true(cma__runmap_words(33) > cma__runmap_words(32));
-    assert_true(cma__runmap_words(32768) * 4 <= 32768 * 3 / 2);
+    assert_true(cma__runmap_words(32768) * 4 <= 32768 * 3 / 2 + 4);
     assert_true(cma__runmap_words(UINT32_C(0x7fffffff)) >= (UINT64_C(1) << 27));
     assert_true(cma__runmap_words(UINT32_C(0x7fffffff)) < (UINT64_C(1) << 31));
 }

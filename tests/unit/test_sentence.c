@@ -78,6 +78,18 @@ static void each_reason_has_words(void **state)
          "680 pages refused: a device that shares its promised memory is open."},
         {{.reason = CMA_REASON_QUOTA, .pfn = CMA_PFN_NONE},
          "680 pages refused: the device has as much as its quota allows."},
+        {{.reason = CMA_REASON_EXCLUSIVE, .pfn = CMA_PFN_NONE},
+         "680 pages refused: the device's own memory has no such run, and it may use no other."},
+        {{.reason = CMA_REASON_WINDOW, .pfn = CMA_PFN_NONE},
+         "680 pages refused: the consistent window has no such run of addresses left."},
+        {{.reason = CMA_REASON_NOSLEEP, .pfn = CMA_PFN_NONE},
+         "680 pages refused: the pool for callers that may not sleep is dry."},
+        {{.reason = CMA_REASON_BOUNCE, .pfn = CMA_PFN_NONE},
+         "680 pages refused: no bounce memory is left in reach."},
+        {{.reason = CMA_REASON_ALIAS, .pfn = 0x11c80},
+         "680 pages refused: page 0x11c80000 is mapped with other attributes already."},
+        {{.reason = CMA_REASON_LINES, .pfn = CMA_PFN_NONE},
+         "680 pages refused: the device would write into cache lines with other data."},
     };
     char text[SENTENCE_NBYTES];
 

@@ -484,15 +484,151 @@ static void test_a_turn_that_is_taken(void **state)
     assert_int_equal(cma_shared_cpu_begin(&bench->shared, CMA_TO_DEVICE), 0);
 }
 
+/* Who sees what was written last, by the contract. */
+struct round {
+    struct bench *bench;
+    cma_daddr_t daddr;
+    uint32_t picture;
+    uint32_t mapped[3]; /* as in the attachment */
+    uint32_t readers, writers;
+    bool cpu, blind, snooping;
+    uint32_t seen, refused;
+};
+
+static void round_device(struct round *round, uint32_t i, bool write)
+{
+    struct simdev *buses[3] = {&round->bench->camera_bus, &round->bench->scaler_bus,
+                               &round->bench->display_bus};
+    bool *sees = i == 2 ? &round->snooping : &round->blind;
+
+    if (round->mapped[i] == 0 || round->readers + round->writers != 0)
+        return;
+    if (write && round->mapped[i] != 1 + CMA_TO_DEVICE) {
+        device_writes(buses[i], round->bench->at[i].daddr, ++round->picture);
+        round->cpu = round->blind = round->snooping = false;
+        *sees = true;
+    } else if (!write && round->mapped[i] != 1 + CMA_FROM_DEVICE && *sees) {
+        device_sees(buses[i], round->bench->at[i].daddr, round->picture);
+        round->seen++;
+    }
+}
+
+static void round_map(struct round *round, uint32_t i, enum cma_direction direction)
+{
+    struct cma_attachment *at = &round->bench->at[i];
+    cma_daddr_t daddr;
+    int error = cma_shared_map(at, direction, &daddr);
+
+    if (round->mapped[i] != 0) {
+        assert_int_equal(error, CMA_EEXIST);
+    } else if (round->writers != 0 || (round->readers != 0 && direction != CMA_TO_DEVICE)) {
+        assert_int_equal(error, CMA_EBUSY);
+        round->refused++;
+    } else {
+        assert_int_equal(error, 0);
+        round->mapped[i] = 1 + (uint32_t)direction;
+        round->blind = round->blind || (i != 2 && (round->cpu || round->snooping));
+    }
+}
+
+static void round_unmap(struct round *round, uint32_t i)
+{
+    bool wrote = round->mapped[i] == 1 + CMA_FROM_DEVICE || round->mapped[i] == 1;
+
+    assert_int_equal(cma_shared_unmap(&round->bench->at[i]), round->mapped[i] ? 0 : CMA_EBADF);
+    if (wrote && round->writers == 0) {
+        round->cpu = round->cpu || (i == 2 ? round->snooping : round->blind);
+        round->snooping = round->snooping || round->cpu;
+    }
+    round->mapped[i] = 0;
+}
+
+static void round_cpu(struct round *round, enum cma_direction direction, bool begin)
+{
+    bool reads = direction != CMA_TO_DEVICE, writes = direction != CMA_FROM_DEVICE;
+    int error = begin ? cma_shared_cpu_begin(&round->bench->shared, direction)
+                      : cma_shared_cpu_end(&round->bench->shared, direction);
+
+    if (begin) {
+        assert_int_equal(error, 0);
+        if (round->readers + round->writers == 0)
+            round->cpu = round->snooping = true;
+        round->readers += reads;
+        round->writers += writes;
+    } else if ((reads && round->readers == 0) || (writes && round->writers == 0)) {
+        assert_int_equal(error, CMA_EBADF);
+    } else {
+        assert_int_equal(error, 0);
+        round->readers -= reads;
+        round->writers -= writes;
+        if (writes && round->writers == 0)
+            round->blind = round->blind || round->cpu;
+    }
+}
+
+static void round_look(struct round *round, bool write)
+{
+    bool idle = round->mapped[0] + round->mapped[1] + round->mapped[2] == 0;
+
+    if (write && (idle || round->writers != 0)) {
+        cpu_writes(round->bench, ++round->picture);
+        round->cpu = round->snooping = true;
+        round->blind = false;
+    } else if (!write && (idle || round->readers != 0) && round->cpu) {
+        cpu_sees(round->bench, round->picture);
+        round->seen++;
+    }
+}
+
+/* Three devices and a CPU that reads and writes, in random order: who may see it, sees it. */
+static void test_random_hands(void **state)
+{
+    struct bench *bench = *state;
+    struct round round = {.bench = bench, .cpu = true, .snooping = true};
+
+    share(bench, false);
+    attach_all(bench);
+    cpu_writes(bench, 0);
+    srand(7);
+    for (int step = 0; step < 60000; step++) {
+        uint32_t random = (uint32_t)rand() >> 4, i = random / 64 % 3;
+        enum cma_direction direction = (enum cma_direction)(random / 256 % 3);
+
+        switch (random % 16) {
+        case 0:
+        case 1: round_map(&round, i, direction); break;
+        case 2: round_unmap(&round, i); break;
+        case 3: round_cpu(&round, direction, round.readers + round.writers < 2); break;
+        case 4:
+        case 5: round_cpu(&round, direction, false); break;
+        case 6:
+        case 7:
+        case 8: round_device(&round, i, true); break;
+        case 9:
+        case 10: round_device(&round, i, false); break;
+        case 11:
+        case 12: round_look(&round, true); break;
+        case 13: sim_evict(bench->sim, random / 1024 % 64); break;
+        default: round_look(&round, false);
+        }
+    }
+    assert_true(round.seen > 3000 && round.refused > 300 && round.picture > 3000);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_a_picture_goes_round),         CASE(test_accesses_overlap),
-        CASE(test_maintenance_is_of_the_buffer), CASE(test_a_coherent_buffer_is_seen_by_all),
-        CASE(test_released_once_after_the_last), CASE(test_nobody_comes_after_the_last),
-        CASE(test_who_can_not_have_it),          CASE(test_wrong_calls),
+        CASE(test_a_picture_goes_round),
+        CASE(test_accesses_overlap),
+        CASE(test_random_hands),
+        CASE(test_maintenance_is_of_the_buffer),
+        CASE(test_a_coherent_buffer_is_seen_by_all),
+        CASE(test_released_once_after_the_last),
+        CASE(test_nobody_comes_after_the_last),
+        CASE(test_who_can_not_have_it),
+        CASE(test_wrong_calls),
         CASE(test_a_turn_that_is_taken),
     };
 

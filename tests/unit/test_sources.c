@@ -91,6 +91,8 @@ static void test_order(void **state)
     struct cma_exclusive own = {.ops = &played_ops}, shared = {.ops = &played_ops};
     struct cma_nosleep nosleep = {.ops = &played_ops};
     struct cma_promise_request promised = {.nbytes = 2 * PAGE, .count = 1};
+    struct cma_coherent_request pair = {.nbytes = 2 * PAGE};
+    struct cma_contiguous contiguous;
     struct cma_device_promise promise;
     struct cma_device device;
 
@@ -125,7 +127,14 @@ static void test_order(void **state)
     assert_int_equal(source_of(&device, 0), CMA_SOURCE_NONE);
     play(CMA_SOURCE_EXCLUSIVE, CMA_ENOENT);
     assert_int_equal(source_of(&device, 0), CMA_SOURCE_GUARANTEE);
-    assert_int_equal(source_of(&device, CMA__COHERENT_ORDINARY), CMA_SOURCE_GUARANTEE);
+    assert_int_equal(played.nallocs, 1);
+    /* Contiguous memory is never from there, and nobody else can ask so. */
+    assert_int_equal(cma_dma_alloc_contiguous(&device, &pair, CMA_FROM_DEVICE, &contiguous, NULL),
+                     0);
+    assert_int_equal(contiguous.buffer.source, CMA_SOURCE_GUARANTEE);
+    assert_int_equal(played.nallocs, 1);
+    assert_int_equal(cma_dma_free_contiguous(&device, &contiguous), 0);
+    assert_int_equal(source_of(&device, CMA__COHERENT_ORDINARY), CMA_SOURCE_NONE);
     assert_int_equal(played.nallocs, 1);
     device.exclusive = NULL;
     board.dma->exclusive = NULL;

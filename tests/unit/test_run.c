@@ -135,7 +135,7 @@ static int test_run_with(enum fault fault, const char *droppable, const char *op
                     NULL,
                     NULL,
                     NULL};
-    char percent[8], last[64];
+    char percent[8], last[96];
     FILE *out = tmpfile();
     int kept = dup(STDOUT_FILENO), code;
     size_t nbytes;
@@ -250,10 +250,12 @@ static void scenarios_notice_it_too(void **state)
 /* A display reads what the CPU drew: where that stays in the cache, it shows. */
 static void displays_notice_it_too(void **state)
 {
-    char path[] = "/tmp/test_run.XXXXXX", option[64];
-    FILE *file = fdopen(mkstemp(path), "w");
+    char path[64], option[96];
+    FILE *file;
     (void)state;
 
+    snprintf(path, sizeof(path), "/tmp/test_run.%ld", (long)getpid());
+    file = fopen(path, "wx");
     assert_non_null(file);
     fputs("board " BOARD "\ndisplay panel\nnode /soc/camera@fffb6800\nformat GREY 320x240\n"
           "open at 0s\n",

@@ -283,6 +283,13 @@ int run_linux_give_back(struct run_device *device, struct run_buffer *buffer);
 struct draw_frame;
 void run_draw_map(struct run *run, const char *name, const char *title);
 void run_draw_frame(struct run *run, const char *name, const struct draw_frame *frame);
+/*
+ * Each picture that a device captured, as the CPU sees it: the first, one in the middle of the run
+ * and the last are kept, as frame-NAME-1-first, -2-middle and -3-last.
+ */
+struct picture_format;
+void run_draw_captured(struct run *run, const char *device, const struct picture_format *format,
+                       const uint8_t *const planes[]);
 /* A device has got all its buffers, or is about to give them back: draws when it are most. */
 void run_draw_streaming(struct run *run, bool begins);
 /* When the run is over. Returns 0, or EXIT_USAGE after a message. */

@@ -6,6 +6,7 @@
  * takes no lock and costs no simulated time, so a run with pictures is the same run. What is kept
  * meanwhile is small: a byte a square, and the bytes of the frames that are wanted.
  */
+#include "../ports/sim/picture.h"
 #include "draw.h"
 #include "json.h"
 #include "run.h"
@@ -143,6 +144,50 @@ void run_draw_frame(struct run *run, const char *name, const struct draw_frame *
         memcpy(drawing->planes[i], frame->plane[i], frame->nbytes[i]);
         drawing->frame.plane[i] = drawing->planes[i];
     }
+}
+
+/* Is there a picture of this name? */
+static bool run_draw_has(const struct run *run, const char *name)
+{
+    const struct run_drawing *drawing = run->draw != NULL ? run->draw->first : NULL;
+    size_t length = strlen(name);
+
+    for (; drawing != NULL; drawing = drawing->next) {
+        size_t nbytes = strlen(drawing->name);
+
+        if (nbytes >= length && strcmp(drawing->name + (nbytes - length), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void run_draw_captured(struct run *run, const char *device, const struct picture_format *format,
+                       const uint8_t *const planes[])
+{
+    struct draw_frame frame = {
+        .width = format->width,
+        .height = format->height,
+        .stride = picture_stride(format),
+    };
+    char first[48], middle[48], last[48];
+    uint64_t half_ns = run->began_ns + (run->ends_ns - run->began_ns) / 2;
+
+    if (run->options.out == NULL ||
+        draw_format(picture_pixel_name(format->pixel), &frame.format) != 0)
+        return;
+    for (uint32_t i = 0; i < picture_nplanes(format); i++) {
+        frame.plane[i] = planes[i];
+        frame.nbytes[i] = picture_nbytes(format, i);
+    }
+    snprintf(first, sizeof(first), "frame-%.24s-1-first", device);
+    snprintf(middle, sizeof(middle), "frame-%.24s-2-middle", device);
+    snprintf(last, sizeof(last), "frame-%.24s-3-last", device);
+    if (!run_draw_has(run, first))
+        run_draw_frame(run, first, &frame);
+    else if (!run_draw_has(run, middle) && sim_now_ns(run->sim) >= half_ns)
+        run_draw_frame(run, middle, &frame);
+    else
+        run_draw_frame(run, last, &frame);
 }
 
 int run_draw_write(struct run *run)

@@ -18,8 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../ports/sim/picture.h"
 #include "../../ports/sim/sim.h"
 #include "../../tool/draw.h"
+#include "../../tool/run.h"
 #include "../../tool/verbs.h"
 
 #include <cma/system.h>
@@ -484,6 +486,64 @@ static void a_written_frame_is_the_frame(void **state)
     free(rgb);
 }
 
+/* What simulated sensors send in each format: first, middle and last of ten pictures are drawn. */
+static void captured_pictures_are_drawn(void **state)
+{
+    struct run run = {.options.out = test_path("captured"), .sim = world.sim, .ends_ns = 1000};
+
+    (void)state;
+    assert_int_equal(draw_directory(run.options.out), 0);
+    sim_spend_ns(world.sim, 1);
+    for (int pixel = 0; pixel < PICTURE_PIXELS; pixel++) {
+        struct picture_format format = {.pixel = (enum picture_pixel)pixel, 160, 120, 0};
+        struct picture_source source;
+        uint8_t *planes[2] = {NULL, NULL};
+        char name[64];
+
+        picture_source_init(&source, &format, 5);
+        for (uint32_t i = 0; i < picture_nplanes(&format); i++)
+            planes[i] = malloc(picture_nbytes(&format, i));
+        run.ends_ns = sim_now_ns(world.sim) + 1000000;
+        run.began_ns = sim_now_ns(world.sim);
+        for (uint32_t number = 0; number < 10; number++) {
+            for (uint32_t i = 0; i < picture_nplanes(&format); i++)
+                picture_draw(&source, number, number, i, planes[i]);
+            run_draw_captured(&run, picture_pixel_name(format.pixel), &format,
+                              (const uint8_t *const *)planes);
+            sim_spend_ns(world.sim, 100000);
+        }
+        run.options.out = test_path("captured");
+        assert_int_equal(run_draw_write(&run), 0);
+        for (int i = 0; i < 3; i++) {
+            static const char *const ends[] = {"1-first", "2-middle", "3-last"};
+            uint32_t number = i == 0 ? 0 : i == 1 ? 5 : 9, *rgb = malloc(160 * 120 * 4), wrong = 0;
+            struct draw_frame frame = {.width = 160, .height = 120};
+            cairo_surface_t *surface;
+
+            snprintf(name, sizeof(name), "captured/frame-%s-%s.png",
+                     picture_pixel_name(format.pixel), ends[i]);
+            surface = test_read(test_path(name));
+            assert_int_equal(draw_format(picture_pixel_name(format.pixel), &frame.format), 0);
+            frame.stride = picture_stride(&format);
+            for (uint32_t k = 0; k < picture_nplanes(&format); k++) {
+                picture_draw(&source, number, number, k, planes[k]);
+                frame.plane[k] = planes[k];
+                frame.nbytes[k] = picture_nbytes(&format, k);
+            }
+            assert_int_equal(draw_frame_rgb(&frame, rgb), 0);
+            for (uint32_t at = 0; at < 160 * 120; at++)
+                wrong += test_dot(surface, at % 160, at / 160) != rgb[at];
+            assert_int_equal(wrong, 0);
+            cairo_surface_destroy(surface);
+            free(rgb);
+        }
+        free(planes[0]);
+        free(planes[1]);
+        picture_source_free(&source);
+    }
+    run_draw_free(&run);
+}
+
 /* --- the directory -----------------------------------------------------------------------------
  */
 
@@ -553,6 +613,7 @@ int main(void)
                                         world_teardown),
         cmocka_unit_test(frames_have_their_colours),
         cmocka_unit_test(a_written_frame_is_the_frame),
+        cmocka_unit_test_setup_teardown(captured_pictures_are_drawn, world_setup, world_teardown),
         cmocka_unit_test(directories_that_cannot_be_written_end_with_2),
     };
     char remove[64];

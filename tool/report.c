@@ -32,6 +32,8 @@ static const char *report_percent(uint64_t part, uint64_t whole, char text[32])
 static void report_kinds(const struct run_device *device)
 {
     printf(", %s pictures in ", device->format->name);
+    if (device->nkinds == 0)
+        fputs("buffers of another device", stdout);
     for (uint32_t i = 0; i < device->nkinds; i++)
         printf("%s%" PRIu32 " %sbuffers of %" PRIu64 " pages", i != 0 ? ", and " : "",
                device->kinds[i].count, device->kinds[i].promised ? "promised " : "",

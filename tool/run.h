@@ -8,6 +8,7 @@
  *     run_promise.c what the board promises its devices, and what it cost
  *     run_stream.c  the devices: six buffers each or what was promised, pictures in and out, stop
  * and start again run_linux.c   where their buffers come from under --policy linux (linux_area.c)
+ *     run_queue.c   cameras of a scenario as queues, and scalers and displays behind them
  *     run_scenario.c  devices that a scenario names, opened and closed when it says (scenario.h)
  *     promise.c     what the board promises its devices, admitted at boot
  *     oracle.c      a second opinion on each refusal
@@ -147,6 +148,7 @@ struct run_device {
     uint64_t refused_opens;   /* tries that were refused */
     uint64_t dropped;         /* pictures that were due, and there was no buffer for them */
     uint64_t slowest_open_ns; /* from being opened to having all buffers */
+    struct run_queue *queue;  /* run_queue.c's own; NULL: none */
 };
 
 /*
@@ -253,6 +255,22 @@ void run_load_free(struct run *run);
 void run_stream(void *arg);
 /* What cameras, decoders and displays of a scenario do: coherent memory, as above. */
 extern const struct scenario_device_ops run_stream_ops;
+
+/* The device was refused this buffer: counted, explained, and asked about. */
+void run_stream_refused(struct run_device *device, const struct run_buffer *buffer,
+                        const struct cma_refusal *refusal);
+
+/* run_queue.c: cameras and decoders as queues, with the scaler and the display behind them. */
+extern const struct scenario_device_ops run_queue_ops;
+/* What is wrong with a device that reads from another; NULL: nothing. */
+const char *run_queue_problem(const struct scenario *scenario, uint32_t number);
+bool run_queue_serves(const struct run_device *device);
+/* Is it opened and closed by another? */
+bool run_queue_follows(const struct run_device *device);
+/* Pictures that were due before the device was open, and of those who read from it. */
+void run_queue_dropped(struct run_device *device, uint64_t npictures);
+/* The device opens no more: its queues are gone then. */
+void run_queue_end(struct run_device *device);
 
 /* run_scenario.c */
 /* Reads options->scenario_file. `board` is the board's file if it is not to be the scenario's, or

@@ -125,6 +125,7 @@ static void promise_choose_scenario(struct run *run, uint32_t index)
     struct run_device *device = &run->devices[index];
     const struct scenario_format *format = &device->scenario->format;
 
+    /* A display that reads a scaler's frames has none of its own. */
     for (uint32_t plane = 0; plane < format->nplanes; plane++) {
         const struct cma_fdt_guarantee *said = NULL;
 
@@ -132,6 +133,8 @@ static void promise_choose_scenario(struct run *run, uint32_t index)
             if (run->promises.list[i].error == 0 && run->promises.list[i].said->device == index &&
                 run->promises.list[i].said->entry == plane)
                 said = run->promises.list[i].said;
+        if (device->scenario->kind == SCENARIO_DISPLAY && device->scenario->reads)
+            break;
         promise_add_kind(device, format->plane_nbytes[plane], device->scenario->nbuffers, said);
     }
     snprintf(device->scenario_format_name, sizeof(device->scenario_format_name),

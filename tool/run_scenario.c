@@ -80,16 +80,10 @@ void run_scenario_free(struct run_options *options)
 /* --- the board --------------------------------------------------------------------------------
  */
 
-/* What devices can be simulated. NULL: nobody knows how. */
-static const struct scenario_device_ops *scenario_ops(enum scenario_kind kind)
+/* Who simulates it. */
+static const struct scenario_device_ops *scenario_ops(const struct run_device *device)
 {
-    static const struct scenario_device_ops *const ops[SCENARIO_KINDS] = {
-        [SCENARIO_CAMERA] = &run_stream_ops,
-        [SCENARIO_DECODER] = &run_stream_ops,
-        [SCENARIO_DISPLAY] = &run_stream_ops,
-    };
-
-    return ops[kind];
+    return run_queue_serves(device) ? &run_queue_ops : &run_stream_ops;
 }
 
 static int scenario_find_node(struct run *run, uint32_t number)
@@ -150,13 +144,12 @@ int run_scenario_boot(struct run *run)
     run->board.fdt.nguarantees = run->board.fdt.ngroups = 0;
     for (uint32_t i = 0; i < scenario->ndevices; i++) {
         const struct scenario_device *device = &scenario->devices[i];
+        const char *problem = run_queue_problem(scenario, i);
         uint32_t group = scenario_group(scenario, i);
 
-        if (scenario_ops(device->kind) == NULL) {
-            fprintf(stderr,
-                    "cma: %s:%" PRIu32 ": %s: expected a camera, decoder or display: no "
-                    "other device is simulated\n",
-                    run->options.scenario_file, device->line, scenario_kind_name(device->kind));
+        if (problem != NULL) {
+            fprintf(stderr, "cma: %s:%" PRIu32 ": %s '%s': %s\n", run->options.scenario_file,
+                    device->line, scenario_kind_name(device->kind), device->name, problem);
             return EXIT_USAGE;
         }
         if (scenario_find_node(run, i) != 0)
@@ -213,14 +206,14 @@ static bool scenario_open(struct run_device *device, const struct scenario_devic
 /* The device is to be open in this time. */
 static void scenario_session(struct run_device *device, uint64_t from_ns, uint64_t until_ns)
 {
-    const struct scenario_device_ops *ops = scenario_ops(device->scenario->kind);
+    const struct scenario_device_ops *ops = scenario_ops(device);
     uint64_t period = 1000000000ull / device->scenario->rate;
     struct run *run = device->run;
     uint64_t late;
 
     device->opens++;
     if (!scenario_open(device, ops, until_ns)) {
-        device->dropped += (until_ns - from_ns) / period;
+        run_queue_dropped(device, (until_ns - from_ns) / period);
         return;
     }
     late = sim_now_ns(run->sim) - from_ns;
@@ -231,7 +224,7 @@ static void scenario_session(struct run_device *device, uint64_t from_ns, uint64
     device->starts++;
     if (device->area->pictures[RUN_DURING][0] == '\0')
         run_picture(run, device->area, RUN_DURING);
-    device->dropped += late / period;
+    run_queue_dropped(device, late / period);
     run_draw_streaming(run, true);
     ops->work(device, from_ns + (late / period + 1) * period, period, until_ns);
     run_draw_streaming(run, false);
@@ -245,7 +238,8 @@ void run_scenario_stream(void *arg)
     struct run *run = device->run;
     uint64_t at_us = 0, from_us, until_us, ends_us = (run->ends_ns - run->began_ns) / 1000;
 
-    while (scenario_is_open(device->scenario, at_us, &from_us, &until_us) || from_us < ends_us) {
+    while (!run_queue_follows(device) &&
+           (scenario_is_open(device->scenario, at_us, &from_us, &until_us) || from_us < ends_us)) {
         if (from_us >= ends_us)
             break;
         if (until_us > ends_us)
@@ -257,6 +251,7 @@ void run_scenario_stream(void *arg)
             break;
     }
     run->streaming--;
+    run_queue_end(device);
 }
 
 /* --- what it came to --------------------------------------------------------------------------

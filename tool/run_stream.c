@@ -169,8 +169,8 @@ static uint32_t stream_change_owner(const struct run *run, const struct cma_refu
     return info.cookie;
 }
 
-static void stream_refused(struct run_device *device, const struct run_buffer *buffer,
-                           const struct cma_refusal *refusal)
+void run_stream_refused(struct run_device *device, const struct run_buffer *buffer,
+                        const struct cma_refusal *refusal)
 {
     struct run *run = device->run;
     struct run_failure **link = &run->result.failures;
@@ -218,7 +218,7 @@ static bool stream_ask(struct run_device *device, struct run_buffer *buffer)
     run->result.copied_npages += copied;
     if (error != 0) {
         refusal.code = error;
-        stream_refused(device, buffer, &refusal);
+        run_stream_refused(device, buffer, &refusal);
         return false;
     }
     run_sample(&run->result.latency_ns, sim_now_ns(run->sim) - began);

@@ -379,8 +379,9 @@ static int say_group(struct scenario_reader *reader)
 static int say_from(struct scenario_reader *reader)
 {
     reader->device->source_line = reader->line.number;
-    if (reader->device->kind != SCENARIO_SCALER)
-        return reader_fail(reader, "from: only a scaler reads the frames of another device");
+    if (reader->device->kind != SCENARIO_SCALER && reader->device->kind != SCENARIO_DISPLAY)
+        return reader_fail(reader,
+                           "from: only a scaler or display reads the frames of another device");
     return value_name(reader, 1, reader->device->source_name);
 }
 
@@ -540,6 +541,32 @@ static int reader_statement(struct scenario_reader *reader)
 /* --- the whole --------------------------------------------------------------------------------
  */
 
+/* Whose frames it reads, and when: it is open when that one is. */
+static int reader_judge_source(struct scenario_reader *reader, struct scenario_device *device)
+{
+    struct scenario *scenario = reader->scenario;
+
+    device->opened = device->nopens != 0;
+    if (device->kind != SCENARIO_SCALER && device->source_line == 0)
+        return 0;
+    /* Only one above it, so that nobody reads his own frames, by whatever way. */
+    for (uint32_t i = 0; &scenario->devices[i] != device; i++)
+        if (strcmp(scenario->devices[i].name, device->source_name) == 0 &&
+            scenario->devices[i].kind != SCENARIO_DISPLAY) {
+            device->reads = true;
+            device->source = i;
+            if (!device->opened) {
+                memcpy(device->opens, scenario->devices[i].opens, sizeof(device->opens));
+                device->nopens = scenario->devices[i].nopens;
+            }
+            return 0;
+        }
+    return reader_fail_at(reader, device->source_line != 0 ? device->source_line : device->line,
+                          "%s '%s': expected a line from and the name of a camera, decoder or "
+                          "scaler above it",
+                          kinds[device->kind], device->name);
+}
+
 static int reader_judge_device(struct scenario_reader *reader, struct scenario_device *device)
 {
     struct scenario *scenario = reader->scenario;
@@ -547,6 +574,8 @@ static int reader_judge_device(struct scenario_reader *reader, struct scenario_d
     if (device->format.name == NULL)
         return reader_fail_at(reader, device->line, "%s '%s': expected a line with its format",
                               kinds[device->kind], device->name);
+    if (reader_judge_source(reader, device) != 0)
+        return -1;
     if (device->nopens == 0)
         return reader_fail_at(reader, device->line, "%s '%s': expected a line that opens it",
                               kinds[device->kind], device->name);
@@ -561,19 +590,7 @@ static int reader_judge_device(struct scenario_reader *reader, struct scenario_d
         if (strcmp(scenario->devices[i].node, device->node) == 0)
             return reader_fail_at(reader, device->node_line, "node: '%s' is that one already",
                                   scenario->devices[i].name);
-    if (device->kind != SCENARIO_SCALER)
-        return 0;
-    /* Only one above it, so that nobody reads his own frames, by whatever way. */
-    for (uint32_t i = 0; &scenario->devices[i] != device; i++)
-        if (strcmp(scenario->devices[i].name, device->source_name) == 0 &&
-            scenario->devices[i].kind != SCENARIO_DISPLAY) {
-            device->source = i;
-            return 0;
-        }
-    return reader_fail_at(reader, device->source_line != 0 ? device->source_line : device->line,
-                          "scaler '%s': expected a line from and the name of a camera, decoder or "
-                          "scaler above it",
-                          device->name);
+    return 0;
 }
 
 static int reader_judge(struct scenario_reader *reader)

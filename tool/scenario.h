@@ -62,7 +62,9 @@ struct scenario_device {
     bool promise;  /* its buffers are guaranteed, with so many copies at most for one */
     uint32_t max_moves;
     char group[SCENARIO_NAME_NBYTES]; /* of devices that are never open together; "": none */
-    uint32_t source;                  /* scaler: number of the device whose frames it reads */
+    bool reads;                       /* the frames of another device, and is open when that is */
+    bool opened;     /* it has lines that open it, not only those of whom it reads */
+    uint32_t source; /* then: that one's number */
     struct scenario_open opens[SCENARIO_OPENS_MAX];
     uint32_t nopens;
     uint32_t line; /* where it begins */

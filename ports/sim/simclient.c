@@ -132,6 +132,8 @@ static int client_request(struct simclient *client, enum client_stage stage,
         error = error != 0 ? error : CMA_ENOMEM;
     }
     client->nbuffers[stage] = error == 0 ? got : 0;
+    if (error != 0)
+        client->stats.refused_scaler = stage == CLIENT_OUTPUT;
     return error;
 }
 

@@ -55,6 +55,7 @@ struct simclient_stats {
     uint64_t open_ns;     /* of the last open: from the call to buffers that are there */
     uint64_t open_ns_max; /* of all */
     uint64_t opens, refused_opens;
+    bool refused_scaler; /* the last open that was refused: it was the scaler's buffers */
     int error; /* the first one that a call of the program got and did not expect; 0: none */
 };
 

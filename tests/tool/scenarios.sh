@@ -79,11 +79,12 @@ line camera-full-cache '^result  .* 1 of 1 openings; 60 of 60 frames, 0 dropped;
 line face-unlock '^result  .* 2 of 2 openings; 96 of 96 frames, 0 dropped; 0 bytes lost, 0 stale bytes$' 2
 line decoder-camera '^result  .* 2 of 2 openings; 67 of 67 frames, 0 dropped; 0 bytes lost, 0 stale bytes$' 3
 line four-cameras '^result  .* 4 of 4 openings; 222 of 222 frames, 0 dropped; 0 bytes lost, 0 stale bytes$' 3
+line viewfinder '^result  .* 3 of 3 openings; 178 of 178 frames, 0 dropped; 0 bytes lost, 0 stale bytes$' 3
 line too-small '^result  .* 0 of 1 openings; 0 of 30 frames, 30 dropped; 0 bytes lost, 0 stale bytes$' 2
 for file in "$scenarios"/*; do
     [[ " $told " == *" ${file##*/} "* ]] || fail "$file is not run here"
 done
-for name in camera-full-cache face-unlock decoder-camera four-cameras; do
+for name in camera-full-cache face-unlock decoder-camera four-cameras viewfinder; do
     good "$all" --scenario $scenarios/$name.txt --seconds 3 --seed 3
 done
 
@@ -171,6 +172,26 @@ sed 's/0x43000000 0x00c00000/0x43000000 0x01000000/' examples/boards/dashcam.dts
 good "$both and .linux.scenario.dropped == 0" "$tmp/large.dts" --scenario $scenarios/four-cameras.txt --seconds 4 \
     --compare
 
+# Camera, scaler, display: the queues take what their devices were promised; a display twice as fast shows
+# each picture twice; the program's pictures are kept. Linux has no queues, and nothing is shown there.
+good '.devices[2].buffers == 0 and .promised == 10 and ([.guarantees[].taken] == [6, 4]) and
+    ([.scenario.devices[].frames] == [60, 60, 58])' --scenario $scenarios/viewfinder.txt --seconds 3
+sed 's|\.\./boards|'"$PWD"'/examples/boards|; $s/.*/rate 60/' $scenarios/viewfinder.txt >"$tmp/twice.txt"
+good '.scenario.dropped == 0 and .scenario.devices[2].frames > 110' --scenario "$tmp/twice.txt" --seconds 3
+good "$both and .linux.scenario.frames == 120 and .libcma.scenario.frames == 178" \
+    --scenario $scenarios/viewfinder.txt --seconds 3 --compare
+expect 0 "^Under libcma's policy cameras and decoders are drivers over queues" --scenario $scenarios/viewfinder.txt \
+    --seconds 1 --compare
+expect 0 'small-3-last.png' --scenario $scenarios/viewfinder.txt --seconds 1 --out "$tmp/pictures"
+for name in hand small; do
+    [ -s "$tmp/pictures/frame-$name-1-first.png" ] || fail "no picture of $name"
+done
+# The scaler finds no memory: its buffers are named, and camera and display are not open either.
+sed '/^scaler/,/^display/s|promise|node /soc/camera@10001000|; s/buffers 6/buffers 24/
+    s|\.\./boards|'"$PWD"'/examples/boards|' $scenarios/viewfinder.txt >"$tmp/refused.txt"
+good '([.scenario.devices[].opened] == [0, 0, 0]) and ([.scenario.devices[].frames] == [0, 0, 0]) and
+    ([.scenario.devices[].dropped] == [60, 60, 60])' --scenario "$tmp/refused.txt" --seconds 3
+
 # Errors: the file, the line, what was expected.
 expect 2 'missing.txt: No such file' --scenario "$tmp/missing.txt"
 expect 2 "$tmp: " --scenario "$tmp"
@@ -183,8 +204,24 @@ refused 3 "expected width x height, such as 640x480, at most 16384 each, not '64
 camera=$'camera a\nformat GREY 64x64\nopen at 0s\n'
 refused 5 "expected the path of a device of .* that is enabled, not '/nowhere'" \
     "board $PWD/examples/boards/dashcam.dts"$'\n'"${camera}node /nowhere"
-refused 5 'scaler: expected a camera, decoder or display: no other device is simulated' \
-    "board $PWD/examples/boards/dashcam.dts"$'\n'"$camera${camera/camera a/scaler b$'\n'from a}"
+# What a scaler or display can't be.
+chain()
+{
+    refused "$1" "$2" "board $PWD/examples/boards/dashcam.dts"$'\n'"$camera$3"
+}
+scaler=$'scaler b\nfrom a\nformat GREY 32x32\n'
+display=$'display c\nfrom b\nformat GREY 32x32\n'
+chain 5 "scaler 'b': expected no line open: it is opened and closed with what it reads" "${scaler}open at 0s"
+chain 5 "scaler 'b': expected the format that it reads, one of GREY" "${scaler/32x32/31x32}"
+chain 5 "scaler 'b': expected the format that it reads, one of GREY" "${scaler/GREY/YUYV}"
+chain 5 "scaler 'b': expected the format that it reads, one of GREY" "${scaler/32x32/4x4}"
+chain 5 "scaler 'b': expected no group" "${scaler}promise"$'\n'"group g"
+chain 5 "display 'c': expected a scaler's name behind from" "${display/from b/from a}"
+chain 8 "display 'c': expected the scaler's format" "$scaler${display/32x32/16x16}"
+chain 8 "display 'c': expected no promise" "$scaler${display}promise"
+chain 8 "scaler 'd': expected a camera's or decoder's name behind from" "$scaler${scaler/b$'\n'from a/d$'\n'from b}"
+chain 8 "scaler 'd': expected the only reader of those frames" "$scaler${scaler/scaler b/scaler d}"
+chain 7 "'RGB': no such format" "${scaler/GREY/RGB}"
 head -c 70000 /dev/zero >"$tmp/zero.txt"
 expect 2 'longer than 65536 bytes' --scenario "$tmp/zero.txt"
 head -c 300 /dev/urandom >"$tmp/noise.txt"

@@ -227,7 +227,7 @@ static void test_errors_of_a_device(void **state)
     bad(3, "from 1 to 1000", HEAD "camera a\nrate 0\n");
     bad(3, "from 0 to 65536", HEAD "camera a\npromise 65537\n");
     bad(4, "buffers was said already", HEAD "camera a\nbuffers 2\nbuffers 2\n");
-    bad(3, "only a scaler reads", HEAD "camera a\nfrom b\n");
+    bad(3, "only a scaler or display reads", HEAD "camera a\nfrom b\n");
     bad(5, "expected a line promise", HEAD CAMERA "group x\n");
     bad(4, "of one plane, not NV12M",
         HEAD "camera a\npromise\ngroup x\nformat NV12M 64x64\nopen at 0s\n");

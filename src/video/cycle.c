@@ -200,40 +200,27 @@ int cma_video_prepare(struct cma_video_queue *queue, const struct cma_video_put 
 
 /* --- queue, start, stop ------------------------------------------------------------------ */
 
-/* The first that is QUEUED becomes ACTIVE; NULL: there is none. */
-static struct cma_video_buffer *cycle_next(struct cma_video_queue *queue)
-{
-    uintptr_t state = video_lock(queue);
-    struct cma_video_buffer *buffer = queue->queued;
-
-    while (buffer != NULL && atom_peek(&buffer->state) != CMA_VIDEO_QUEUED) {
-        buffer = buffer->next;
-    }
-    if (buffer != NULL) {
-        atom_poke(&buffer->state, CMA_VIDEO_ACTIVE);
-    }
-    video_unlock(queue, state);
-    return buffer;
-}
-
-/* Gives the driver all that is QUEUED now, and returns how many that is. What it gives back
- * meanwhile it gets once more at most. */
+/* Gives the driver all that is QUEUED now, and returns how many that is. They are chosen at once:
+ * what it gives back meanwhile must not come before one that it has not had. */
 static uint32_t cycle_give(struct cma_video_queue *queue)
 {
     const struct cma_video_ops *ops = queue->config.ops;
+    uint8_t numbers[CMA_VIDEO_BUFFERS_MAX];
     uintptr_t state = video_lock(queue);
-    uint32_t i, n = cycle_count(queue, CMA_VIDEO_QUEUED);
+    struct cma_video_buffer *buffer;
+    uint32_t i, n = 0;
 
+    for (buffer = queue->queued; buffer != NULL; buffer = buffer->next) {
+        if (atom_peek(&buffer->state) == CMA_VIDEO_QUEUED) {
+            atom_poke(&buffer->state, CMA_VIDEO_ACTIVE);
+            numbers[n++] = (uint8_t)buffer->number;
+        }
+    }
     video_unlock(queue, state);
     for (i = 0; i < n; i++) {
-        struct cma_video_buffer *buffer = cycle_next(queue);
-
-        if (buffer == NULL) {
-            break;
-        }
-        ops->queue(queue->config.ctx, buffer);
+        ops->queue(queue->config.ctx, &queue->buffers[numbers[i]]);
     }
-    return i;
+    return n;
 }
 
 /* Begins, if there are enough. */

@@ -15,12 +15,22 @@ static inline uint64_t memory_size(uint64_t nbytes)
 
 static inline void *memory_get(uint64_t nbytes)
 {
-    uint64_t size = memory_size(nbytes);
-    uint8_t *memory = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t size = memory_size(nbytes), huge = UINT64_C(2) << 20, before;
+    uint8_t *memory =
+        mmap(0, size + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (memory == MAP_FAILED) {
         return 0;
     }
+    /* Huge pages begin at multiples of their size. */
+    before = -(uint64_t)(uintptr_t)memory & (huge - 1);
+    if (before != 0) {
+        munmap(memory, before);
+    }
+    if (before != huge) {
+        munmap(memory + before + size, huge - before);
+    }
+    memory += before;
     (void)madvise(memory, size, MADV_HUGEPAGE);
     for (uint64_t at = 0; at < size; at += 4096) {
         ((volatile uint8_t *)memory)[at] = 0;

@@ -28,6 +28,7 @@ struct run_queue {
     uint64_t due;                              /* pictures of this opening */
     uint64_t seen[2];                          /* of these, by the program; of the scaler */
     struct simvideo_count display;             /* as it was when this opening began */
+    uint64_t nonzero_bytes;                    /* of all openings so far */
 };
 
 /* --- what can be simulated ------------------------------------------------------------------- */
@@ -285,6 +286,8 @@ static bool queue_open(struct run_device *device)
     }
     simclient_stats(device->queue->client, &stats);
     queue_opened(device, copied, stats.open_ns);
+    device->bytes_wrong += stats.nonzero_bytes - device->queue->nonzero_bytes;
+    device->queue->nonzero_bytes = stats.nonzero_bytes;
     device->queue->display = stats.display;
     if (simclient_start(device->queue->client, &refusal) != 0)
         run->result.violation = "a queue that has all its buffers could not begin";

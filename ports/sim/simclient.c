@@ -119,6 +119,36 @@ int simclient_destroy(struct simclient *client)
 
 /* --- open and close ------------------------------------------------------------------------ */
 
+static void *client_vaddr(struct simclient *client, enum client_stage stage, uint32_t number,
+                          uint32_t plane)
+{
+    struct simvideo_lane *lane = client->lanes[stage];
+
+    if (stage == CLIENT_CAMERA && client->config.memory == CMA_VIDEO_USER)
+        return client->config.user(client->config.ctx, number, plane,
+                                   picture_nbytes(&lane->format, plane));
+    return cma_video_vaddr(&lane->buffers[number], plane);
+}
+
+/* Are its new buffers zeroed? */
+static void client_look_at_new(struct simclient *client, enum client_stage stage)
+{
+    const struct picture_format *format = &client->lanes[stage]->format;
+    uint8_t bytes[4096];
+
+    for (uint32_t i = 0; i < client->nbuffers[stage]; i++) {
+        for (uint32_t j = 0; j < picture_nplanes(format); j++) {
+            uint64_t nbytes = picture_nbytes(format, j);
+            uint64_t offset = nbytes < sizeof(bytes) ? 0 : nbytes - sizeof(bytes);
+            uint8_t *vaddr = client_vaddr(client, stage, i, j);
+
+            sim_read(client->sim, vaddr + offset, bytes, nbytes - offset);
+            for (uint64_t k = 0; k < nbytes - offset; k++)
+                client->stats.nonzero_bytes += bytes[k] != 0;
+        }
+    }
+}
+
 static int client_request(struct simclient *client, enum client_stage stage,
                           enum cma_video_memory memory, uint32_t wanted, uint32_t least,
                           struct cma_refusal *refusal)
@@ -134,6 +164,8 @@ static int client_request(struct simclient *client, enum client_stage stage,
     client->nbuffers[stage] = error == 0 ? got : 0;
     if (error != 0)
         client->stats.refused_scaler = stage == CLIENT_OUTPUT;
+    else if (memory == CMA_VIDEO_COHERENT || memory == CMA_VIDEO_CONTIGUOUS)
+        client_look_at_new(client, stage);
     return error;
 }
 
@@ -226,17 +258,6 @@ int simclient_close(struct simclient *client)
 }
 
 /* --- the program --------------------------------------------------------------------------- */
-
-static void *client_vaddr(struct simclient *client, enum client_stage stage, uint32_t number,
-                          uint32_t plane)
-{
-    struct simvideo_lane *lane = client->lanes[stage];
-
-    if (stage == CLIENT_CAMERA && client->config.memory == CMA_VIDEO_USER)
-        return client->config.user(client->config.ctx, number, plane,
-                                   picture_nbytes(&lane->format, plane));
-    return cma_video_vaddr(&lane->buffers[number], plane);
-}
 
 static int client_put(struct simclient *client, enum client_stage stage, uint32_t number,
                       struct cma_refusal *refusal)

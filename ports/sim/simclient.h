@@ -55,6 +55,10 @@ struct simclient_stats {
     uint64_t open_ns;     /* of the last open: from the call to buffers that are there */
     uint64_t open_ns_max; /* of all */
     uint64_t opens, refused_opens;
+    /* New buffers are all zeros. Of the last page of each plane, as the CPU saw it when it was
+     * opened, these bytes were not: the end, where a cache would still hold zeros that never
+     * reached memory. Programs read no more of new buffers, and it would cost them time. */
+    uint64_t nonzero_bytes;
     bool refused_scaler; /* the last open that was refused: it was the scaler's buffers */
     int error; /* the first one that a call of the program got and did not expect; 0: none */
 };

@@ -175,6 +175,7 @@ static void film_is_right(struct bench *bench, uint64_t frames)
     assert_int_equal(stats->camera.dropped, 0);
     assert_int_equal(stats->camera.bus_errors, 0);
     assert_int_equal(stats->seen.wrong_bytes, 0);
+    assert_int_equal(stats->nonzero_bytes, 0);
     assert_int_equal(stats->seen.stale_bytes, 0);
 }
 

@@ -7,9 +7,10 @@
  *     camera --(1)--> scaler's input --(2)--> camera again
  *     scaler's output --(3)--> display --(4)--> scaler's output again
  *
- * Buffer i of a queue that imports is always buffer i of the queue that it is imported from. Stop
- * ends the streams, and so the fibres' sleeps; what one of them queues behind that is taken back by
- * a second stream off.
+ * Buffer i of the scaler's input is always buffer i of the camera, and so at the display: imported,
+ * or, where it is the program's own memory, the same memory queued again. Stop ends
+ * the streams, and so the fibres' sleeps; what one of them queues behind that is taken back by a
+ * second stream off.
  */
 #include "simclient.h"
 
@@ -77,8 +78,10 @@ int simclient_create(struct sim *sim, const struct simclient_config *config,
     struct simclient *client;
     int error;
 
-    if (config->memory == CMA_VIDEO_SHARED || (config->display != NULL && config->scaler == NULL) ||
-        (config->memory == CMA_VIDEO_USER && (config->user == NULL || config->scaler != NULL)))
+    if (config->memory == CMA_VIDEO_SHARED || config->scaler_memory == CMA_VIDEO_SHARED ||
+        (config->display != NULL && config->scaler == NULL) ||
+        (config->user == NULL &&
+         (config->memory == CMA_VIDEO_USER || config->scaler_memory == CMA_VIDEO_USER)))
         return CMA_EINVAL;
     client = calloc(1, sizeof(*client));
     if (client == NULL)
@@ -119,13 +122,23 @@ int simclient_destroy(struct simclient *client)
 
 /* --- open and close ------------------------------------------------------------------------ */
 
+/* Of that queue's buffers: what comes from the queue before is the program's there too, or else is
+ * imported. */
+static enum cma_video_memory client_memory(const struct simclient *client, enum client_stage stage)
+{
+    const struct simclient_config *config = &client->config;
+    enum cma_video_memory memory = stage < CLIENT_OUTPUT ? config->memory : config->scaler_memory;
+
+    return stage % 2 == 0 || memory == CMA_VIDEO_USER ? memory : CMA_VIDEO_SHARED;
+}
+
 static void *client_vaddr(struct simclient *client, enum client_stage stage, uint32_t number,
                           uint32_t plane)
 {
     struct simvideo_lane *lane = client->lanes[stage];
 
-    if (stage == CLIENT_CAMERA && client->config.memory == CMA_VIDEO_USER)
-        return client->config.user(client->config.ctx, number, plane,
+    if (client_memory(client, stage) == CMA_VIDEO_USER)
+        return client->config.user(client->config.ctx, stage >= CLIENT_OUTPUT, number, plane,
                                    picture_nbytes(&lane->format, plane));
     return cma_video_vaddr(&lane->buffers[number], plane);
 }
@@ -149,11 +162,11 @@ static void client_look_at_new(struct simclient *client, enum client_stage stage
     }
 }
 
-static int client_request(struct simclient *client, enum client_stage stage,
-                          enum cma_video_memory memory, uint32_t wanted, uint32_t least,
-                          struct cma_refusal *refusal)
+static int client_request(struct simclient *client, enum client_stage stage, uint32_t wanted,
+                          uint32_t least, struct cma_refusal *refusal)
 {
     struct cma_video_queue *queue = &client->lanes[stage]->queue;
+    enum cma_video_memory memory = client_memory(client, stage);
     uint32_t got = wanted, none = 0;
     int error = cma_video_request(queue, memory, &got, refusal);
 
@@ -169,10 +182,12 @@ static int client_request(struct simclient *client, enum client_stage stage,
     return error;
 }
 
-/* Handles of all planes, for the queue that imports them. */
+/* Handles of all planes, if the next queue imports them. */
 static int client_export(struct simclient *client, enum client_stage stage)
 {
-    for (uint32_t i = 0; i < client->nbuffers[stage]; i++) {
+    bool imports = client_memory(client, (enum client_stage)(stage + 1)) == CMA_VIDEO_SHARED;
+
+    for (uint32_t i = 0; imports && i < client->nbuffers[stage]; i++) {
         for (uint32_t j = 0; j < picture_nplanes(&client->lanes[stage]->format); j++) {
             int error =
                 cma_video_export(&client->lanes[stage]->queue, i, j, &client->exports[stage][i][j]);
@@ -190,16 +205,13 @@ static int client_open_rest(struct simclient *client, struct cma_refusal *refusa
     int error = client_export(client, CLIENT_CAMERA);
 
     if (error == 0)
-        error = client_request(client, CLIENT_INPUT, CMA_VIDEO_SHARED, n, n, refusal);
+        error = client_request(client, CLIENT_INPUT, n, n, refusal);
     if (error == 0)
-        error = client_request(client, CLIENT_OUTPUT, client->config.scaler_memory, room, room,
-                               refusal);
+        error = client_request(client, CLIENT_OUTPUT, room, room, refusal);
     if (error != 0 || client->lanes[CLIENT_DISPLAY] == NULL)
         return error;
     error = client_export(client, CLIENT_OUTPUT);
-    return error != 0
-               ? error
-               : client_request(client, CLIENT_DISPLAY, CMA_VIDEO_SHARED, room, room, refusal);
+    return error != 0 ? error : client_request(client, CLIENT_DISPLAY, room, room, refusal);
 }
 
 int simclient_open(struct simclient *client, struct cma_refusal *refusal)
@@ -208,8 +220,7 @@ int simclient_open(struct simclient *client, struct cma_refusal *refusal)
     uint32_t least = client->config.least ? client->config.least : wanted;
     uint64_t begin_ns = sim_now_ns(client->sim);
     struct simclient_stats *stats = &client->stats;
-    int error =
-        client_request(client, CLIENT_CAMERA, client->config.memory, wanted, least, refusal);
+    int error = client_request(client, CLIENT_CAMERA, wanted, least, refusal);
 
     if (error == 0 && client->lanes[CLIENT_INPUT] != NULL) {
         error = client_open_rest(client, refusal);
@@ -264,18 +275,17 @@ static int client_put(struct simclient *client, enum client_stage stage, uint32_
 {
     struct simvideo_lane *lane = client->lanes[stage];
     struct cma_video_put put = {.number = number, .nplanes = picture_nplanes(&lane->format)};
-    bool imports = stage == CLIENT_INPUT || stage == CLIENT_DISPLAY;
+    enum cma_video_memory memory = client_memory(client, stage);
 
     for (uint32_t i = 0; i < put.nplanes; i++) {
-        if (imports) {
-            /* The stage before is the one that it is imported from. */
+        if (memory == CMA_VIDEO_SHARED) {
             put.plane[i].shared = client->exports[stage - 1][number][i];
-        } else if (stage == CLIENT_CAMERA && client->config.memory == CMA_VIDEO_USER) {
+        } else if (memory == CMA_VIDEO_USER) {
             put.plane[i].nbytes = picture_nbytes(&lane->format, i);
             put.plane[i].vaddr = client_vaddr(client, stage, number, i);
         }
     }
-    if (imports)
+    if (stage % 2 != 0)
         simlane_note(lane, number, &client->lanes[stage - 1]->shot[number]);
     return cma_video_queue_buffer(&lane->queue, &put, refusal);
 }

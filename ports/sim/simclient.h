@@ -10,9 +10,10 @@
  *     simclient_destroy
  *
  * A client is a camera alone, or camera, scaler and display in a row: the scaler imports the
- * camera's buffers, the display the scaler's, and nothing is copied but by the scaler. The program
- * reads each picture as the CPU sees it (the camera's; with a scaler the scaler's too), compares
- * all bytes with what the sensor sent, and gives the buffer back.
+ * camera's buffers, the display the scaler's, and nothing is copied but by the scaler. (Buffers in
+ * the program's own memory are not imported: that memory is queued again.) The program reads each
+ * picture as the CPU sees it (the camera's; with a scaler the scaler's too), compares all bytes
+ * with what the sensor sent, and gives the buffer back.
  *
  * Open to close may sleep and are called from fibres (or threads) of the simulation.
  */
@@ -37,15 +38,16 @@ struct simclient_config {
     uint64_t work_ns;               /* the program's own work on a picture */
     bool scribbles; /* it writes over each picture it has looked at (a camera alone) */
     bool draws;     /* it draws on each picture before the scaler gets it */
-    /* USER: memory for a plane; always the same for the same plane. */
-    void *(*user)(void *ctx, uint32_t number, uint32_t plane, uint64_t nbytes);
+    /* USER: memory for a plane, of the camera's pictures or the scaler's; always the same for the
+     * same plane. */
+    void *(*user)(void *ctx, bool scaled, uint32_t number, uint32_t plane, uint64_t nbytes);
     /* Each picture that the program looks at. NULL: nobody wants to know. */
     void (*picture)(void *ctx, const struct simclient_picture *picture);
     void *ctx;
     /* NULL: camera alone. Their format and memories are filled in. */
     const struct simscaler_config *scaler;
     const struct simdisplay_config *display; /* only with a scaler */
-    enum cma_video_memory scaler_memory;     /* COHERENT or CONTIGUOUS; 0: COHERENT */
+    enum cma_video_memory scaler_memory;     /* of its pictures; not SHARED; 0: COHERENT */
 };
 
 struct simclient_stats {

@@ -26,7 +26,11 @@
 #define AREA_NBYTES (UINT64_C(24) << 20)
 #define SECOND_NS UINT64_C(1000000000)
 #define USER_NBYTES (UINT64_C(1) << 17)
-#define USER_MAX 8u
+#define USER_MAX 4u
+#define POOL_NBYTES (UINT64_C(1) << 20)
+#define REACH_LAST (AREA_FIRST + (UINT64_C(8) << 20) - 1) /* of short masks, from BASE */
+
+enum { CAMERA, SCALER, DISPLAY, DEVICES };
 
 struct bench {
     struct sim *sim;
@@ -34,8 +38,8 @@ struct bench {
     struct cma_range memory[2], reserved[4];
     struct cma_map map;
     struct cma_system system;
-    void *storage, *pool_storage;
-    struct cma_bounce pool;
+    void *storage, *pool_storage[DEVICES];
+    struct cma_bounce pools[DEVICES];
     struct cma_device camera, scaler, display;
     struct simclient *client;
     struct simclient_config config;
@@ -45,7 +49,8 @@ struct bench {
     struct cma_admission why;
     uint64_t run_ns;
     cma_paddr_t user_first, user_last;
-    uint8_t *user[USER_MAX];
+    uint64_t user_offset_nbytes;
+    uint8_t *user[2][USER_MAX]; /* the camera's, the scaler's */
     uint32_t restarts;
     bool busy_at_stop;
     int open_error;
@@ -56,13 +61,15 @@ static const struct cma_bus_window shifted = {0x1000, BASE, NBYTES};
 static void device(struct bench *bench, struct cma_device *device, uint32_t owner,
                    const struct cma_bus_window *window, cma_daddr_t mask, uint32_t flags)
 {
-    struct cma_device_config config = {.name = "device",
-                                       .owner = owner,
-                                       .mask = mask,
-                                       .coherent_mask = mask,
-                                       .windows = window,
-                                       .nwindows = window != NULL,
-                                       .flags = flags};
+    struct cma_device_config config = {
+        .name = "device",
+        .owner = owner,
+        .mask = mask,
+        .coherent_mask = mask,
+        .bounce = bench->pool_storage[owner - 1] != NULL ? &bench->pools[owner - 1] : NULL,
+        .windows = window,
+        .nwindows = window != NULL,
+        .flags = flags};
 
     assert_int_equal(cma_device_init(device, &bench->system.dma, &config), 0);
 }
@@ -125,7 +132,8 @@ static int bench_teardown(void **state)
     assert_int_equal(bench->scaler.live_npages, 0);
     assert_true(cma_system_check(&bench->system, &violation));
     sim_destroy(bench->sim);
-    free(bench->pool_storage);
+    for (uint32_t i = 0; i < DEVICES; i++)
+        free(bench->pool_storage[i]);
     free(bench->storage);
     free(bench);
     return 0;
@@ -187,7 +195,14 @@ static void film_is_wrong(struct bench *bench)
     assert_true(stats->seen.wrong_bytes > 0);
 }
 
-static void *user_memory(void *ctx, uint32_t number, uint32_t plane, uint64_t nbytes)
+static void leave_out(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
+{
+    (void)ctx;
+    (void)paddr;
+    (void)nbytes;
+}
+
+static void *user_memory(void *ctx, bool scaled, uint32_t number, uint32_t plane, uint64_t nbytes)
 {
     struct bench *bench = ctx;
     struct cma_pages_request request = {.npages = USER_NBYTES >> 12,
@@ -197,12 +212,12 @@ static void *user_memory(void *ctx, uint32_t number, uint32_t plane, uint64_t nb
     cma_pfn_t pfn;
 
     assert_int_equal(plane, 0);
-    assert_true(nbytes <= USER_NBYTES && number < USER_MAX);
-    if (bench->user[number] == NULL) {
+    assert_true(nbytes <= USER_NBYTES - bench->user_offset_nbytes && number < USER_MAX);
+    if (bench->user[scaled][number] == NULL) {
         assert_int_equal(cma_pages_alloc(&bench->system.pages, &request, &pfn, NULL), 0);
-        bench->user[number] = bench->port.vaddr(bench->port.ctx, (cma_paddr_t)pfn << 12);
+        bench->user[scaled][number] = bench->port.vaddr(bench->port.ctx, (cma_paddr_t)pfn << 12);
     }
-    return bench->user[number];
+    return bench->user[scaled][number] + bench->user_offset_nbytes;
 }
 
 static void use_chain(struct bench *bench)
@@ -337,56 +352,140 @@ static void test_behind_a_bus_offset(void **state)
     chain_is_right(bench);
 }
 
-/* 2 MiB for all devices, at the bottom of the area's end, which a short mask reaches. */
-static void use_bounce(struct bench *bench)
+/* The program's memory at each queue; what a device can't use as it is, it gets from a pool. */
+static void use_user(struct bench *bench)
 {
-    struct cma_bounce_config config = {.name = "pool",
-                                       .nbytes = 2 << 20,
-                                       .owner = 77,
-                                       .area = bench->system.default_area,
-                                       .paddr_last = BASE + AREA_FIRST + (8 << 20) - 1};
-    uint64_t nbytes = cma_bounce_size(&bench->port, &config);
-
-    bench->pool_storage = malloc(nbytes);
-    assert_int_equal(cma_bounce_init(&bench->pool, &bench->system.dma, &config, bench->pool_storage,
-                                     nbytes, NULL),
-                     0);
-    cma_bounce_use(&bench->system.dma, &bench->pool);
-    /* The program's memory is behind the area, out of reach. */
-    bench->user_first = BASE + AREA_FIRST + AREA_NBYTES;
     bench->config.memory = CMA_VIDEO_USER;
+    bench->config.scaler_memory = CMA_VIDEO_USER;
     bench->config.user = user_memory;
     bench->config.camera.video.flags = CMA_VIDEO_BOUNCE_USER;
-    device(bench, &bench->camera, 1, NULL, BASE + AREA_FIRST + (8 << 20) - 1, 0);
+    bench->scaler_config.input.flags = CMA_VIDEO_BOUNCE_USER;
+    bench->scaler_config.output.flags = CMA_VIDEO_BOUNCE_USER;
+    bench->display_config.video.flags = CMA_VIDEO_BOUNCE_USER;
 }
 
-static void bounce_is_clean(struct bench *bench)
+/* And it is behind the area: the devices of `which` (bits) have short masks, and pools in reach. */
+static void use_bounce(struct bench *bench, uint32_t which, const struct cma_bus_window *window,
+                       uint32_t flags)
+{
+    struct cma_device *devices[DEVICES] = {&bench->camera, &bench->scaler, &bench->display};
+    struct cma_bounce_config config = {.name = "pool",
+                                       .nbytes = POOL_NBYTES,
+                                       .area = bench->system.default_area,
+                                       .paddr_last = BASE + REACH_LAST};
+    uint64_t nbytes = cma_bounce_size(&bench->port, &config);
+
+    use_user(bench);
+    bench->user_first = BASE + AREA_FIRST + AREA_NBYTES;
+    for (uint32_t i = 0; i < DEVICES; i++) {
+        bool is_short = (which >> i & 1) != 0;
+
+        config.owner = 77 + i;
+        bench->pool_storage[i] = malloc(nbytes);
+        assert_int_equal(cma_bounce_init(&bench->pools[i], &bench->system.dma, &config,
+                                         bench->pool_storage[i], nbytes, NULL),
+                         0);
+        device(bench, devices[i], i + 1, window,
+               is_short ? (window != NULL ? window->daddr : BASE) + REACH_LAST : UINT64_MAX, flags);
+    }
+}
+
+static void bounce_end(struct bench *bench)
 {
     struct cma_bounce_stats stats;
 
-    cma_bounce_stats(&bench->pool, &stats);
-    assert_true(stats.ncopies_out >= 28);
-    assert_int_equal(stats.used_nbytes, 0);
-    assert_true(cma_bounce_check(&bench->pool));
-    assert_int_equal(cma_bounce_destroy(&bench->pool), 0);
+    for (uint32_t i = 0; i < DEVICES; i++) {
+        cma_bounce_stats(&bench->pools[i], &stats);
+        assert_int_equal(stats.used_nbytes, 0);
+        assert_true(cma_bounce_check(&bench->pools[i]));
+        assert_int_equal(cma_bounce_destroy(&bench->pools[i]), 0);
+        free(bench->pool_storage[i]);
+        bench->pool_storage[i] = NULL;
+    }
+}
+
+/* Each picture went through the pools of the devices of `which`, and nothing through the others. */
+static void bounce_was_used(struct bench *bench, uint32_t which)
+{
+    uint64_t camera = picture_nbytes(&bench->config.camera.video.format, 0);
+    uint64_t least_nbytes[DEVICES] = {camera, camera, camera / 4}; /* the scaler's are smaller */
+    uint32_t least_in[DEVICES] = {28, 27, 24}, least_out[DEVICES] = {28, 27, 0};
+    struct cma_bounce_stats stats;
+
+    for (uint32_t i = 0; i < DEVICES; i++) {
+        cma_bounce_stats(&bench->pools[i], &stats);
+        if ((which >> i & 1) == 0) {
+            assert_int_equal(stats.nmaps, 0);
+            continue;
+        }
+        assert_true(stats.ncopies_in >= least_in[i]);
+        assert_true(stats.ncopies_out >= least_out[i]);
+        assert_true(stats.most_used_nbytes >= least_nbytes[i]);
+    }
+    bounce_end(bench);
 }
 
 static void test_through_bounce_buffers(void **state)
 {
     struct bench *bench = *state;
 
-    use_bounce(bench);
+    use_bounce(bench, 1u << CAMERA, NULL, 0);
     film_is_right(bench, 28);
-    bounce_is_clean(bench);
+    bounce_was_used(bench, 1u << CAMERA);
+}
+
+/* Camera, scaler, display: each of them alone has a short mask, and two, and all. */
+static void chains_are_bounced(struct bench *bench, const struct cma_bus_window *window,
+                               uint32_t flags)
+{
+    for (uint32_t which = 1; which < 1u << DEVICES; which++) {
+        use_bounce(bench, which, window, flags);
+        bench->config.draws = which % 2 != 0;
+        chain_is_right(bench);
+        bounce_was_used(bench, which);
+    }
+}
+
+static void test_chain_through_bounce_buffers(void **state)
+{
+    chains_are_bounced(*state, NULL, 0);
+}
+
+/* Nothing but the copies is needed there. */
+static void test_chain_through_bounce_buffers_coherent(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->port.clean = leave_out;
+    bench->port.invalidate = leave_out;
+    chains_are_bounced(bench, NULL, CMA_DEVICE_COHERENT);
+}
+
+static void test_chain_through_bounce_buffers_behind_an_offset(void **state)
+{
+    chains_are_bounced(*state, &shifted, 0);
+    chains_are_bounced(*state, &shifted, CMA_DEVICE_COHERENT);
+}
+
+/* All is in reach, but the program's memory begins and ends in the middle of lines: what a device
+ * writes there is bounced, what it only reads is not. */
+static void test_chain_of_lines_that_are_shared(void **state)
+{
+    struct bench *bench = *state;
+
+    use_bounce(bench, 0, NULL, 0);
+    bench->user_offset_nbytes = 24;
+    chain_is_right(bench);
+    bounce_was_used(bench, 1u << CAMERA | 1u << SCALER);
 }
 
 static void test_users_memory_in_reach(void **state)
 {
     struct bench *bench = *state;
 
-    bench->config.memory = CMA_VIDEO_USER;
-    bench->config.user = user_memory;
+    use_user(bench);
     film_is_right(bench, 28);
+    chain_is_right(bench);
 }
 
 /* Only some lines are sent and compared: for long runs. */
@@ -449,19 +548,19 @@ static void test_stop_waits_for_the_device(void **state)
 
 /* --- what is broken is seen ---------------------------------------------------------------- */
 
-static void leave_out(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
-{
-    (void)ctx;
-    (void)paddr;
-    (void)nbytes;
-}
+/* A copy into that pool, or out of it, is a byte short. */
+static struct {
+    const struct cma_bounce *pool;
+    bool in;
+    void (*copy)(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbytes);
+} short_copy;
 
-static void leave_out_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbytes)
+static void copy_short(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbytes)
 {
-    (void)ctx;
-    (void)to;
-    (void)from;
-    (void)nbytes;
+    cma_paddr_t paddr = short_copy.in ? to : from;
+    bool is_short = paddr >= short_copy.pool->paddr && paddr - short_copy.pool->paddr < POOL_NBYTES;
+
+    short_copy.copy(ctx, to, from, nbytes - is_short);
 }
 
 static void test_missing_invalidate(void **state)
@@ -501,14 +600,55 @@ static void test_samples_see_it_too(void **state)
     film_is_wrong(bench);
 }
 
-static void test_missing_copy(void **state)
+/* One byte of each picture is missing, at one place of the chain: who sees it? */
+static void byte_is_missed(struct bench *bench, uint32_t which, bool in, uint32_t flags)
+{
+    const struct simclient_stats *stats;
+
+    use_bounce(bench, 7, NULL, flags);
+    use_chain(bench);
+    bench->scaler_config.shrink = 1; /* so each byte counts */
+    short_copy.pool = &bench->pools[which];
+    short_copy.in = in;
+    stats = film(bench);
+    assert_int_equal(stats->seen.wrong_bytes == 0, which == DISPLAY);
+    assert_in_range(stats->display.wrong_bytes, 20, stats->display.compared_frames);
+    bounce_end(bench);
+}
+
+static void test_missing_byte_of_a_copy(void **state)
 {
     struct bench *bench = *state;
 
-    use_bounce(bench);
-    bench->port.copy = leave_out_copy;
+    short_copy.copy = bench->port.copy;
+    bench->port.copy = copy_short;
+    for (uint32_t flags = 0; flags <= CMA_DEVICE_COHERENT; flags += CMA_DEVICE_COHERENT) {
+        byte_is_missed(bench, CAMERA, false, flags);
+        byte_is_missed(bench, SCALER, true, flags);
+        byte_is_missed(bench, SCALER, false, flags);
+        byte_is_missed(bench, DISPLAY, true, flags);
+    }
+}
+
+/* What the copies leave in the cache, and what they find there. */
+static void test_missing_syncs_of_bounce_buffers(void **state)
+{
+    struct bench *bench = *state;
+
+    use_bounce(bench, 1u << CAMERA, NULL, 0);
+    use_chain(bench);
+    bench->port.invalidate = leave_out;
     film_is_wrong(bench);
-    bounce_is_clean(bench);
+    bounce_was_used(bench, 1u << CAMERA);
+    bench->port = *sim_port(bench->sim);
+    for (uint32_t i = SCALER; i < DEVICES; i++) {
+        use_bounce(bench, 1u << i, NULL, 0);
+        bench->port.clean = leave_out;
+        (void)film(bench);
+        assert_int_equal(bench->stats.seen.wrong_bytes == 0, i == DISPLAY);
+        assert_true(bench->stats.display.wrong_bytes > 0);
+        bounce_was_used(bench, 1u << i);
+    }
 }
 
 static void set_snoops(struct bench *bench, struct simdev *bus)
@@ -592,6 +732,10 @@ int main(void)
         TEST(test_snooping_and_not),
         TEST(test_behind_a_bus_offset),
         TEST(test_through_bounce_buffers),
+        TEST(test_chain_through_bounce_buffers),
+        TEST(test_chain_through_bounce_buffers_coherent),
+        TEST(test_chain_through_bounce_buffers_behind_an_offset),
+        TEST(test_chain_of_lines_that_are_shared),
         TEST(test_users_memory_in_reach),
         TEST(test_samples),
         TEST(test_underruns),
@@ -600,7 +744,8 @@ int main(void)
         TEST(test_stale_bytes_are_counted),
         TEST(test_missing_clean),
         TEST(test_samples_see_it_too),
-        TEST(test_missing_copy),
+        TEST(test_missing_byte_of_a_copy),
+        TEST(test_missing_syncs_of_bounce_buffers),
         TEST(test_a_board_that_lies),
         TEST(test_a_bus_that_shifts_otherwise),
         TEST(test_the_display_compares),

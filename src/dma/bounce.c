@@ -90,14 +90,6 @@ uint64_t cma_bounce_size(const struct cma_port *port, const struct cma_bounce_co
     return nslots * (uint64_t)sizeof(struct cma_bounce_slot) + ((map + 7) & ~UINT64_C(7));
 }
 
-static int bounce_refuse(struct cma_refusal *refusal, int code, enum cma_reason reason)
-{
-    if (refusal != NULL) {
-        *refusal = (struct cma_refusal){.code = code, .reason = reason, .pfn = CMA_PFN_NONE};
-    }
-    return code;
-}
-
 /* Memory that is said to be the pool's own must be nobody else's. */
 static int bounce_judge_memory(const struct cma_frames *frames, const struct cma_bounce *bounce,
                                struct cma_refusal *refusal)
@@ -108,7 +100,7 @@ static int bounce_judge_memory(const struct cma_frames *frames, const struct cma
 
     for (uint64_t i = 0; i < bounce->config.nbytes >> shift; i++) {
         if (cma_frame_info(frames, pfn + i, &info) == 0 && info.kind != CMA_KIND_RESERVED) {
-            int error = bounce_refuse(refusal, CMA_EEXIST, CMA_REASON_HELD);
+            int error = device_refuse(refusal, CMA_EEXIST, CMA_REASON_HELD, CMA_PFN_NONE);
 
             if (refusal != NULL) {
                 refusal->pfn = pfn + i;
@@ -138,7 +130,7 @@ static int bounce_take_memory(struct cma_bounce *bounce, struct cma_refusal *ref
     }
     bounce->paddr = config->paddr;
     if (!range_last(config->paddr, config->nbytes, &last)) {
-        return bounce_refuse(refusal, CMA_EOVERFLOW, CMA_REASON_ARGUMENT);
+        return device_refuse(refusal, CMA_EOVERFLOW, CMA_REASON_ARGUMENT, CMA_PFN_NONE);
     }
     return bounce_judge_memory(bounce->dma->frames, bounce, refusal);
 }
@@ -164,11 +156,11 @@ int cma_bounce_init(struct cma_bounce *bounce, struct cma_dma *dma,
 
     if (bounce == NULL || dma == NULL || config == NULL || storage == NULL ||
         (uintptr_t)storage % 8 != 0 || bounce_nslots(dma->port, config) == 0) {
-        return bounce_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
+        return device_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT, CMA_PFN_NONE);
     }
     port = dma->port;
     if (nbytes < cma_bounce_size(port, config)) {
-        return bounce_refuse(refusal, CMA_ENOMEM, CMA_REASON_ARGUMENT);
+        return device_refuse(refusal, CMA_ENOMEM, CMA_REASON_ARGUMENT, CMA_PFN_NONE);
     }
     made.config = *config;
     error = bounce_take_memory(&made, refusal);
@@ -291,7 +283,7 @@ static int bounce_take(struct cma_bounce *bounce, const struct bounce_want *want
     if (first != CMA__RUNMAP_NONE) {
         return 0;
     }
-    (void)bounce_refuse(refusal, CMA_ENOMEM, CMA_REASON_BOUNCE);
+    (void)device_refuse(refusal, CMA_ENOMEM, CMA_REASON_BOUNCE, CMA_PFN_NONE);
     if (refusal != NULL) {
         refusal->free_run_npages = (longest << bounce->slot_shift) >> port->page_shift;
         refusal->possible_run_npages = refusal->free_run_npages;
@@ -356,9 +348,9 @@ static int bounce_map(struct cma_bounce *bounce, const struct cma_device *device
     int error;
 
     if (bounce_offset(bounce, device, device->config.mask, &offset) != 0) {
-        error = bounce_refuse(refusal, CMA_ERANGE, CMA_REASON_BOUNCE);
+        error = device_refuse(refusal, CMA_ERANGE, CMA_REASON_BOUNCE, CMA_PFN_NONE);
     } else if (!bounce_want(bounce, device, offset, paddr, nbytes, &want)) {
-        error = bounce_refuse(refusal, CMA_ERANGE, CMA_REASON_TOO_LARGE);
+        error = device_refuse(refusal, CMA_ERANGE, CMA_REASON_TOO_LARGE, CMA_PFN_NONE);
     } else {
         error = bounce_take(bounce, &want, 0, &slot, bounced, refusal);
     }
@@ -485,11 +477,11 @@ int cma__bounce_take_pages(struct cma_bounce *bounce, const struct cma_device *d
     struct bounce_want want;
 
     if (bounce_offset(bounce, device, device->config.coherent_mask, &offset) != 0) {
-        return bounce_refuse(refusal, CMA_ERANGE, CMA_REASON_BOUNCE);
+        return device_refuse(refusal, CMA_ERANGE, CMA_REASON_BOUNCE, CMA_PFN_NONE);
     }
     /* What is longer than the pool is crossed by no run, and what is as aligned begins none. */
     if (npages > bounce->config.nbytes >> shift || align > UINT32_C(1) << 31) {
-        return bounce_refuse(refusal, CMA_ERANGE, CMA_REASON_TOO_LARGE);
+        return device_refuse(refusal, CMA_ERANGE, CMA_REASON_TOO_LARGE, CMA_PFN_NONE);
     }
     boundary = boundary > UINT32_C(1) << 31 ? UINT32_C(1) << 31 : boundary;
     want.n = (uint32_t)(npages << shift >> bounce->slot_shift);

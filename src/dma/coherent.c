@@ -25,6 +25,15 @@
     (COHERENT_CLAIM_FLAGS | CMA_COHERENT_UNPROMISED | CMA_COHERENT_NO_MAPPING | \
      CMA_COHERENT_WRITE_COMBINE | CMA_COHERENT_NOSLEEP | CMA_COHERENT_NO_ZERO)
 
+/* A run of pages and where it came from: an area, the page allocator or a promise. */
+struct coherent_run {
+    cma_pfn_t pfn;
+    uint64_t npages;
+    cma_daddr_t daddr; /* as the device sees it, under its coherent mask */
+    enum cma_source source;
+    struct cma_guarantee *guarantee; /* of CMA_SOURCE_GUARANTEE */
+};
+
 static struct cma_area *coherent_area(const struct cma_device *device, enum cma_source source)
 {
     return source == CMA_SOURCE_AREA ? device->config.area : device->dma->default_area;
@@ -35,7 +44,8 @@ static const struct cma_promise_ops *coherent_promise_ops(const struct cma_devic
     return device->promises->ops;
 }
 
-int cma__coherent_put(struct cma_device *device, const struct cma_coherent_run *run)
+/* Gives it back. Returns 0, or what a host's page allocator says. */
+static int coherent_put(struct cma_device *device, const struct coherent_run *run)
 {
     const struct cma_pages_ops *ops = device->dma->ops;
     int error;
@@ -177,7 +187,7 @@ static int coherent_from_pages(const struct cma_device *device,
 
 /* A promised block. */
 static int coherent_from_promise(struct cma_device *device, const struct cma_coherent_plan *plan,
-                                 struct cma_coherent_run *run, struct cma_refusal *refusal)
+                                 struct coherent_run *run, struct cma_refusal *refusal)
 {
     int error =
         coherent_promise_ops(device)->take(device, plan, &run->guarantee, &run->pfn, refusal);
@@ -209,28 +219,30 @@ static bool coherent_asks(const struct cma_device *device, enum cma_source sourc
     }
 }
 
-/* Does the device reach the run? Areas were told so; a host's allocator may have forgotten. */
-static int coherent_recheck(struct cma_device *device, const struct cma_coherent_run *run,
+/* Where does the device see the run? Areas were told what it reaches; a host's allocator may have
+ * forgotten. */
+static int coherent_recheck(struct cma_device *device, struct coherent_run *run,
                             struct cma_refusal *refusal)
 {
     uint32_t shift = device->dma->port->page_shift;
-    cma_daddr_t daddr;
     int put;
 
     if (cma_device_to_bus(device, run->pfn << shift, run->npages << shift,
-                          device->config.coherent_mask, &daddr) == 0) {
+                          device->config.coherent_mask, &run->daddr) == 0) {
         return 0;
     }
     cma__assert(run->source == CMA_SOURCE_PAGES);
-    put = cma__coherent_put(device, run);
+    put = coherent_put(device, run);
     cma__assert(put == 0);
     (void)put;
     *refusal = (struct cma_refusal){.reason = CMA_REASON_UNREACHABLE, .pfn = run->pfn};
     return CMA_ERANGE;
 }
 
-int cma__coherent_take(struct cma_device *device, const struct cma_coherent_plan *plan,
-                       struct cma_coherent_run *run, struct cma_refusal *refusal)
+/* Asks the sources in their order, for what the device reaches. The run is neither zeroed nor the
+ * device's yet. Returns 0 or as cma_dma_alloc_coherent, with *refusal. May sleep. */
+static int coherent_take(struct cma_device *device, const struct cma_coherent_plan *plan,
+                         struct coherent_run *run, struct cma_refusal *refusal)
 {
     static const uint8_t order[] = {CMA_SOURCE_GUARANTEE, CMA_SOURCE_AREA, CMA_SOURCE_DEFAULT_AREA,
                                     CMA_SOURCE_PAGES};
@@ -270,8 +282,7 @@ int cma__coherent_take(struct cma_device *device, const struct cma_coherent_plan
 /* Bytes to whole pages, without passing 2^64. */
 static int coherent_npages(const struct cma_device *device, uint64_t nbytes, uint64_t *npages)
 {
-    uint32_t shift = device->dma->port->page_shift;
-    uint64_t mask = ((uint64_t)1 << shift) - 1;
+    uint64_t mask = ((uint64_t)1 << device->dma->port->page_shift) - 1;
 
     if (nbytes == 0) {
         return CMA_EINVAL;
@@ -279,7 +290,7 @@ static int coherent_npages(const struct cma_device *device, uint64_t nbytes, uin
     if (nbytes > UINT64_MAX - mask) {
         return CMA_EOVERFLOW;
     }
-    *npages = (nbytes + mask) >> shift;
+    *npages = device_npages(device, nbytes);
     return 0;
 }
 
@@ -320,7 +331,7 @@ static int coherent_refuse(struct cma_refusal *refusal, int code, enum cma_reaso
 }
 
 /* Of a block that was promised, the promise's share of the window; else NULL. */
-static uint32_t *coherent_share(const struct cma_coherent_run *run)
+static uint32_t *coherent_share(const struct coherent_run *run)
 {
     if (run->source != CMA_SOURCE_GUARANTEE) {
         return NULL;
@@ -335,22 +346,20 @@ int cma__coherent_make(struct cma_device *device, const struct cma_coherent_plan
 {
     uint32_t shift = device->dma->port->page_shift;
     struct cma_coherent made = {.nbytes = buffer->nbytes};
-    struct cma_coherent_run run;
-    int error = cma__coherent_take(device, plan, &run, refusal);
+    struct coherent_run run;
+    int error = coherent_take(device, plan, &run, refusal);
     int put;
 
     if (error != 0) {
         return error;
     }
     made.paddr = run.pfn << shift;
+    made.daddr = run.daddr;
     made.source = run.source;
-    error = cma_device_to_bus(device, made.paddr, run.npages << shift, device->config.coherent_mask,
-                              &made.daddr);
-    cma__assert(error == 0);
     error = cma__handover_prepare(device, &made, run.npages << shift, plan->flags,
                                   coherent_share(&run), refusal);
     if (error != 0) {
-        put = cma__coherent_put(device, &run);
+        put = coherent_put(device, &run);
         cma__assert(put == 0);
         (void)put;
         return error;
@@ -464,8 +473,7 @@ int cma_dma_alloc_coherent(struct cma_device *device, const struct cma_coherent_
 /* --- free ------------------------------------------------------------------------------ */
 
 /* Can the run be from there at all? */
-static bool coherent_judge_source(const struct cma_device *device,
-                                  const struct cma_coherent_run *run)
+static bool coherent_judge_source(const struct cma_device *device, const struct coherent_run *run)
 {
     const struct cma_pages_ops *ops = device->dma->ops;
     const struct cma_area *area;
@@ -483,7 +491,7 @@ static bool coherent_judge_source(const struct cma_device *device,
 
 /* Is there a buffer of this device, of this length, at this frame? A promised block is the device's
  * as a whole, however much of it was asked for. */
-static int coherent_judge_record(struct cma_device *device, struct cma_coherent_run *run)
+static int coherent_judge_record(struct cma_device *device, struct coherent_run *run)
 {
     bool promised = run->source == CMA_SOURCE_GUARANTEE;
     enum cma_kind kind = run->source == CMA_SOURCE_PAGES ? CMA_KIND_UNMOVABLE : CMA_KIND_CLAIMED;
@@ -513,8 +521,10 @@ static int coherent_judge_record(struct cma_device *device, struct cma_coherent_
     return 0;
 }
 
-int cma__coherent_judge(struct cma_device *device, const struct cma_coherent *buffer,
-                        struct cma_coherent_run *run)
+/* Does this device have such a buffer there, from that source, of that length? How it is mapped is
+ * not looked at. Fills *run. Returns 0 or as cma_dma_free_coherent. Sleeps: no. */
+static int coherent_judge(struct cma_device *device, const struct cma_coherent *buffer,
+                          struct coherent_run *run)
 {
     uint32_t shift = device->dma->port->page_shift;
     int error = coherent_npages(device, buffer->nbytes, &run->npages);
@@ -542,8 +552,8 @@ int cma__coherent_judge(struct cma_device *device, const struct cma_coherent *bu
 int cma__coherent_unmake(struct cma_device *device, const struct cma_coherent *buffer)
 {
     uint32_t shift = device->dma->port->page_shift;
-    struct cma_coherent_run run;
-    int error = cma__coherent_judge(device, buffer, &run);
+    struct coherent_run run;
+    int error = coherent_judge(device, buffer, &run);
 
     if (error != 0) {
         return error;
@@ -552,7 +562,7 @@ int cma__coherent_unmake(struct cma_device *device, const struct cma_coherent *b
         return CMA_EINVAL;
     }
     cma__handover_unprepare(device, buffer, run.npages << shift, coherent_share(&run));
-    error = cma__coherent_put(device, &run);
+    error = coherent_put(device, &run);
     cma__assert(error == 0 || run.source == CMA_SOURCE_PAGES);
     if (error == 0) {
         (void)atom_sub(&device->live_npages, (uint32_t)run.npages);

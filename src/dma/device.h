@@ -39,6 +39,22 @@ static inline struct cma_bounce *cma__device_bounce(const struct cma_device *dev
     return device->config.bounce != NULL ? device->config.bounce : device->dma->bounce;
 }
 
+/* Fills a refusal in, if somebody wants one. Returns `code`. */
+static inline int device_refuse(struct cma_refusal *refusal, int code, enum cma_reason reason,
+                                cma_pfn_t pfn)
+{
+    if (refusal != NULL) {
+        *refusal = (struct cma_refusal){.code = code, .reason = reason, .pfn = pfn};
+    }
+    return code;
+}
+
+/* Whole pages that hold nbytes, which is 1 up. */
+static inline uint64_t device_npages(const struct cma_device *device, uint64_t nbytes)
+{
+    return ((nbytes - 1) >> device->dma->port->page_shift) + 1;
+}
+
 /* --- coherent.c ------------------------------------------------------------------------ */
 
 /* How the layer itself asks, in the flags of a plan. Not from exclusive memory, for that is just
@@ -63,27 +79,9 @@ int cma__coherent_plan(const struct cma_device *device, const struct cma_coheren
 int cma__coherent_part(const struct cma_device *device, uint32_t index,
                        struct cma_device_part *part);
 
-/* A run of pages and where it came from: an area, the page allocator or a promise. */
-struct cma_coherent_run {
-    cma_pfn_t pfn;
-    uint64_t npages;
-    enum cma_source source;
-    struct cma_guarantee *guarantee; /* of CMA_SOURCE_GUARANTEE */
-};
-
-/* Asks these sources in their order, for what the device reaches. The run is neither zeroed nor the
- * device's yet. Returns 0 or as cma_dma_alloc_coherent, with *refusal. May sleep. */
-int cma__coherent_take(struct cma_device *device, const struct cma_coherent_plan *plan,
-                       struct cma_coherent_run *run, struct cma_refusal *refusal);
-/* Gives it back. Returns 0, or what a host's page allocator says. */
-int cma__coherent_put(struct cma_device *device, const struct cma_coherent_run *run);
-/* Does this device have such a buffer there, from that source, of that length? How it is mapped is
- * not looked at. Fills *run. Returns 0 or as cma_dma_free_coherent. Sleeps: no. */
-int cma__coherent_judge(struct cma_device *device, const struct cma_coherent *buffer,
-                        struct cma_coherent_run *run);
-
-/* A finished buffer of buffer->nbytes from these sources: taken, and made the device's. And back,
- * if it is one. As cma_dma_alloc_coherent and _free_coherent, which ask back-ends first. */
+/* A finished buffer of buffer->nbytes from an area, the page allocator or a promise: taken, and
+ * made the device's. And back, if it is one. As cma_dma_alloc_coherent and _free_coherent, which
+ * ask back-ends first. */
 int cma__coherent_make(struct cma_device *device, const struct cma_coherent_plan *plan,
                        struct cma_coherent *buffer, struct cma_refusal *refusal);
 int cma__coherent_unmake(struct cma_device *device, const struct cma_coherent *buffer);

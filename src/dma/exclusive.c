@@ -234,7 +234,7 @@ static int exclusive_free(struct cma_device *device, const struct cma_coherent *
         return CMA_EINVAL;
     }
     fits = exclusive_judge(region, device, buffer, at);
-    npages = ((buffer->nbytes - 1) >> port->page_shift) + 1;
+    npages = device_npages(device, buffer->nbytes);
     page = (uint32_t)(at >> port->page_shift);
     state = guard_lock(port, &region->lock);
     length = cma__runmap_length(region->map, region->npages, page);

@@ -355,13 +355,6 @@ int cma_handover_return(struct cma_dma *dma, cma_paddr_t paddr, uint64_t nbytes,
 
 /* --- for a device ---------------------------------------------------------------------- */
 
-static int handover_refuse(struct cma_refusal *refusal, int error, enum cma_reason reason,
-                           cma_pfn_t pfn)
-{
-    *refusal = (struct cma_refusal){.code = error, .reason = reason, .pfn = pfn};
-    return error;
-}
-
 /* Does it stay cached? */
 static bool handover_stays(const struct cma_device *device, uint32_t flags)
 {
@@ -445,8 +438,8 @@ static int handover_make(const struct cma_device *device, struct cma_coherent *m
         (made->mapped == HANDOVER_LINEAR || made->mapped == HANDOVER_HIDDEN)) {
         at = handover_change(port, made->vaddr, made->paddr, nbytes, attr, promised ? 0 : step);
         if (at != nbytes) {
-            return handover_refuse(refusal, CMA_EOPNOTSUPP, CMA_REASON_ALIAS,
-                                   (made->paddr + at) >> port->page_shift);
+            return device_refuse(refusal, CMA_EOPNOTSUPP, CMA_REASON_ALIAS,
+                                 (made->paddr + at) >> port->page_shift);
         }
         return 0;
     }
@@ -457,9 +450,9 @@ static int handover_make(const struct cma_device *device, struct cma_coherent *m
     }
     error = handover_map(device, made, nbytes, attr, &made->vaddr);
     if (error != 0) {
-        return handover_refuse(refusal, error,
-                               error == CMA_EEXIST ? CMA_REASON_ALIAS : CMA_REASON_MAPPING,
-                               made->paddr >> port->page_shift);
+        return device_refuse(refusal, error,
+                             error == CMA_EEXIST ? CMA_REASON_ALIAS : CMA_REASON_MAPPING,
+                             made->paddr >> port->page_shift);
     }
     port->dma_barrier(port->ctx);
     return 0;
@@ -480,17 +473,17 @@ int cma__handover_prepare(const struct cma_device *device, struct cma_coherent *
     made.vaddr = handover_linear(port, made.paddr, nbytes);
     error = handover_choose(device, made.paddr, nbytes, flags, made.vaddr, &kind);
     if (error != 0) {
-        return handover_refuse(refusal, error, CMA_REASON_MAPPING, pfn);
+        return device_refuse(refusal, error, CMA_REASON_MAPPING, pfn);
     }
     if (reserved == NULL && handover_told(device->dma, made.paddr, nbytes,
                                           handover_attr(device, flags), &conflict) != 0) {
-        return handover_refuse(refusal, CMA_EEXIST, CMA_REASON_ALIAS,
-                               conflict.paddr >> port->page_shift);
+        return device_refuse(refusal, CMA_EEXIST, CMA_REASON_ALIAS,
+                             conflict.paddr >> port->page_shift);
     }
     if (kind == HANDOVER_WINDOW) {
         made.vaddr = device_window_ops(window)->take(window, nbytes >> port->page_shift, reserved);
         if (made.vaddr == NULL) {
-            return handover_refuse(refusal, CMA_ENOMEM, CMA_REASON_WINDOW, pfn);
+            return device_refuse(refusal, CMA_ENOMEM, CMA_REASON_WINDOW, pfn);
         }
     }
     made.mapped = kind;
@@ -586,12 +579,12 @@ int cma__handover_try(const struct cma_device *device, cma_pfn_t pfn, uint64_t n
 
     if (!handover_uniform(port, paddr, nbytes, linear) ||
         (linear == NULL ? !reserved : !snoops && port->set_attr == NULL)) {
-        return handover_refuse(refusal, CMA_EOPNOTSUPP, CMA_REASON_MAPPING, pfn);
+        return device_refuse(refusal, CMA_EOPNOTSUPP, CMA_REASON_MAPPING, pfn);
     }
     if (handover_told(device->dma, paddr, nbytes, snoops ? CMA_ATTR_CACHED : CMA_ATTR_NONE,
                       &conflict) != 0) {
-        return handover_refuse(refusal, CMA_EEXIST, CMA_REASON_ALIAS,
-                               conflict.paddr >> port->page_shift);
+        return device_refuse(refusal, CMA_EEXIST, CMA_REASON_ALIAS,
+                             conflict.paddr >> port->page_shift);
     }
     if (linear != NULL) {
         at = handover_differs(port, linear, paddr, nbytes, CMA_ATTR_CACHED, page);
@@ -603,8 +596,8 @@ int cma__handover_try(const struct cma_device *device, cma_pfn_t pfn, uint64_t n
         }
     }
     if (at != nbytes) {
-        return handover_refuse(refusal, CMA_EOPNOTSUPP, CMA_REASON_MAPPING,
-                               (paddr + at) >> port->page_shift);
+        return device_refuse(refusal, CMA_EOPNOTSUPP, CMA_REASON_MAPPING,
+                             (paddr + at) >> port->page_shift);
     }
     return 0;
 }

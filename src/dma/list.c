@@ -223,14 +223,6 @@ static int list_map(struct list_maker *maker, const struct cma_piece *pieces, ui
     return error;
 }
 
-static int list_refuse(struct cma_refusal *refusal, int code, enum cma_reason reason)
-{
-    if (refusal != NULL) {
-        *refusal = (struct cma_refusal){.code = code, .reason = reason, .pfn = CMA_PFN_NONE};
-    }
-    return code;
-}
-
 int cma_dma_map_list(struct cma_device *device, const struct cma_piece *pieces, uint32_t npieces,
                      enum cma_direction direction, uint32_t flags, struct cma_segment *segments,
                      uint32_t nsegments_max, uint32_t *nsegments, struct cma_refusal *refusal)
@@ -242,7 +234,7 @@ int cma_dma_map_list(struct cma_device *device, const struct cma_piece *pieces, 
     int error;
 
     if (npieces == 0 || !cma__stream_is_formed(direction, flags)) {
-        return list_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
+        return device_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT, CMA_PFN_NONE);
     }
     error = list_judge(&counter, pieces, npieces, direction, flags, &bounces, refusal);
     if (error != 0) {
@@ -254,7 +246,7 @@ int cma_dma_map_list(struct cma_device *device, const struct cma_piece *pieces, 
     }
     if (error == CMA_ENOSPC) {
         *nsegments = (uint32_t)counter.count;
-        return list_refuse(refusal, CMA_ENOSPC, CMA_REASON_TOO_LARGE);
+        return device_refuse(refusal, CMA_ENOSPC, CMA_REASON_TOO_LARGE, CMA_PFN_NONE);
     }
     if (error != 0) {
         return error;

@@ -43,14 +43,6 @@ static uint64_t nosleep_nbytes(const struct cma_nosleep *pool, uint64_t npages)
     return npages << pool->dma->port->page_shift;
 }
 
-static int nosleep_refuse(struct cma_refusal *refusal, int code, enum cma_reason reason)
-{
-    if (refusal != NULL) {
-        *refusal = (struct cma_refusal){.code = code, .reason = reason, .pfn = CMA_PFN_NONE};
-    }
-    return code;
-}
-
 /* --- allocate -------------------------------------------------------------------------- */
 
 /* Does the device reach the last byte of the chunk, by whole pages? */
@@ -151,7 +143,7 @@ static int nosleep_alloc(struct cma_device *device, const struct cma_coherent_pl
     uint64_t offset;
 
     if ((plan->flags & CMA_COHERENT_NO_MAPPING) != 0) {
-        return nosleep_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
+        return device_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT, CMA_PFN_NONE);
     }
     for (pool = device->dma->nosleep; pool != NULL; pool = pool->next) {
         bool fits_here = plan->npages <= pool->chunk_npages;
@@ -164,10 +156,11 @@ static int nosleep_alloc(struct cma_device *device, const struct cma_coherent_pl
         code = error == CMA_ENOMEM ? error : code;
     }
     if (pool == NULL) {
-        return nosleep_refuse(refusal, code,
-                              code == CMA_ERANGE ? CMA_REASON_UNREACHABLE
-                              : fits             ? CMA_REASON_NOSLEEP
-                                                 : CMA_REASON_TOO_LARGE);
+        return device_refuse(refusal, code,
+                             code == CMA_ERANGE ? CMA_REASON_UNREACHABLE
+                             : fits             ? CMA_REASON_NOSLEEP
+                                                : CMA_REASON_TOO_LARGE,
+                             CMA_PFN_NONE);
     }
     offset = nosleep_nbytes(pool, found.first);
     buffer->vaddr = (uint8_t *)found.whole.vaddr + offset;
@@ -227,7 +220,7 @@ static int nosleep_free(struct cma_device *device, const struct cma_coherent *bu
 {
     uint32_t shift = device->dma->port->page_shift;
     uint64_t page = (uint64_t)1 << shift;
-    uint64_t npages = ((buffer->nbytes - 1) >> shift) + 1;
+    uint64_t npages = device_npages(device, buffer->nbytes);
     int error = CMA_EBADF;
     struct cma_nosleep *pool;
 
@@ -331,8 +324,9 @@ int cma_nosleep_grow(struct cma_nosleep *pool, uint64_t idle_nbytes, struct cma_
     do {
         error = nosleep_begin(pool, idle_nbytes, &chunk);
         if (error != 0) {
-            (void)nosleep_refuse(refusal, error,
-                                 error == CMA_ENOMEM ? CMA_REASON_TOO_LARGE : CMA_REASON_NONE);
+            (void)device_refuse(refusal, error,
+                                error == CMA_ENOMEM ? CMA_REASON_TOO_LARGE : CMA_REASON_NONE,
+                                CMA_PFN_NONE);
         } else if (chunk != NULL) {
             error = nosleep_fill(pool, chunk, refusal);
         }

@@ -62,7 +62,7 @@ static int restricted_free(struct cma_device *device, const struct cma_coherent 
 {
     struct cma_bounce *bounce = device->config.bounce;
     uint32_t shift = device->dma->port->page_shift;
-    uint64_t npages = ((buffer->nbytes - 1) >> shift) + 1;
+    uint64_t npages = device_npages(device, buffer->nbytes);
     struct cma_coherent place;
     int error;
 

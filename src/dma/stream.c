@@ -34,11 +34,7 @@ struct stream_place {
 static int stream_refuse(const struct cma_device *device, int code, enum cma_reason reason,
                          cma_paddr_t paddr, struct cma_refusal *refusal)
 {
-    if (refusal != NULL) {
-        *refusal = (struct cma_refusal){.code = code, .reason = reason};
-        refusal->pfn = paddr >> device->dma->port->page_shift;
-    }
-    return code;
+    return device_refuse(refusal, code, reason, paddr >> device->dma->port->page_shift);
 }
 
 static bool stream_is_direction(enum cma_direction direction)

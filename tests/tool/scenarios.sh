@@ -80,11 +80,12 @@ line face-unlock '^result  .* 2 of 2 openings; 96 of 96 frames, 0 dropped; 0 byt
 line decoder-camera '^result  .* 2 of 2 openings; 67 of 67 frames, 0 dropped; 0 bytes lost, 0 stale bytes$' 3
 line four-cameras '^result  .* 4 of 4 openings; 222 of 222 frames, 0 dropped; 0 bytes lost, 0 stale bytes$' 3
 line viewfinder '^result  .* 3 of 3 openings; 178 of 178 frames, 0 dropped; 0 bytes lost, 0 stale bytes$' 3
+line old-bus '^result  .* 3 of 3 openings; 178 of 178 frames, 0 dropped; 0 bytes lost, 0 stale bytes$' 3
 line too-small '^result  .* 0 of 1 openings; 0 of 30 frames, 30 dropped; 0 bytes lost, 0 stale bytes$' 2
 for file in "$scenarios"/*; do
     [[ " $told " == *" ${file##*/} "* ]] || fail "$file is not run here"
 done
-for name in camera-full-cache face-unlock decoder-camera four-cameras viewfinder; do
+for name in camera-full-cache face-unlock decoder-camera four-cameras viewfinder old-bus; do
     good "$all" --scenario $scenarios/$name.txt --seconds 3 --seed 3
 done
 

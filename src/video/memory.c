@@ -337,8 +337,22 @@ int cma__video_acquire(struct cma_video_queue *queue, struct cma_video_buffer *b
     return error;
 }
 
+/* Does the device have a copy of the program's memory? */
+static bool memory_is_bounced(const struct cma_video_queue *queue,
+                              const struct cma_video_plane *plane)
+{
+    cma_daddr_t daddr;
+
+    return queue->memory == CMA_VIDEO_USER && !plane->resource &&
+           (cma_device_to_bus(queue->config.device, plane->pieces[0].paddr, 1, UINT64_MAX,
+                              &daddr) != 0 ||
+            daddr != plane->segment.daddr);
+}
+
+/* With `hinted` the cache is left alone, but copies are made: a hint says what the CPU did or will
+ * do, and others may read or have written the program's memory. */
 static void memory_sync(struct cma_video_queue *queue, const struct cma_video_buffer *buffer,
-                        bool for_cpu)
+                        bool for_cpu, bool hinted)
 {
     struct cma_device *device = queue->config.device;
     enum cma_direction direction = queue->config.direction;
@@ -349,6 +363,9 @@ static void memory_sync(struct cma_video_queue *queue, const struct cma_video_bu
         const struct cma_video_plane *plane = &buffer->plane[i];
         cma_daddr_t daddr = plane->memory.buffer.daddr;
 
+        if (hinted && !memory_is_bounced(queue, plane)) {
+            continue;
+        }
         if (queue->memory == CMA_VIDEO_CONTIGUOUS && for_cpu) {
             (void)cma_dma_sync_for_cpu(device, daddr, plane->nbytes, direction);
         } else if (queue->memory == CMA_VIDEO_CONTIGUOUS) {
@@ -368,9 +385,8 @@ static void memory_sync(struct cma_video_queue *queue, const struct cma_video_bu
 
 void cma__video_sync(struct cma_video_queue *queue, struct cma_video_buffer *buffer)
 {
-    if (!video_is(buffer, CMA_VIDEO_PLANE_HINT_SKIP_PREPARE << CMA__VIDEO_HINT_SHIFT)) {
-        memory_sync(queue, buffer, false);
-    }
+    memory_sync(queue, buffer, false,
+                video_is(buffer, CMA_VIDEO_PLANE_HINT_SKIP_PREPARE << CMA__VIDEO_HINT_SHIFT));
     atom_poke(&buffer->flags, atom_peek(&buffer->flags) | CMA__VIDEO_SYNCED);
 }
 
@@ -378,9 +394,9 @@ void cma__video_letgo(struct cma_video_queue *queue, struct cma_video_buffer *bu
 {
     uint32_t i;
 
-    if (video_is(buffer, CMA__VIDEO_SYNCED) &&
-        !video_is(buffer, CMA_VIDEO_PLANE_HINT_SKIP_FINISH << CMA__VIDEO_HINT_SHIFT)) {
-        memory_sync(queue, buffer, true);
+    if (video_is(buffer, CMA__VIDEO_SYNCED)) {
+        memory_sync(queue, buffer, true,
+                    video_is(buffer, CMA_VIDEO_PLANE_HINT_SKIP_FINISH << CMA__VIDEO_HINT_SHIFT));
     }
     for (i = 0; i < buffer->nplanes; i++) {
         memory_letgo(queue, &buffer->plane[i]);

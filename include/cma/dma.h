@@ -241,6 +241,8 @@ struct cma_coherent_request {
     uint64_t align_nbytes;    /* power of two, of daddr; 0: a page. Only as large as asked */
     uint64_t boundary_nbytes; /* of daddr; power of two; 0: none */
     uint32_t flags;           /* CMA_CLAIM_NOWAIT, CMA_CLAIM_LONG, CMA_CLAIM_SHORT (area.h), or: */
+    /* Of what the device was promised, this only; NULL: any. */
+    const struct cma_device_promise *promise;
 };
 /* Not from what was promised: for buffers that were not counted when that was admitted. (Beside
  * CMA_CLAIM_*, which say nothing to promised blocks: these are there at once, but for movers that

@@ -171,8 +171,8 @@ struct cma_video_config {
 /* USER: what the device can't use as it is (the rest of first and last cache line is anybody's, out
  * of reach, the device must not see it) is bounced instead of refused. */
 #define CMA_VIDEO_BOUNCE_USER (1u << 1)
-/* A queue without a promise takes blocks that others had the device promised, too. Else it leaves
- * them alone. */
+/* It takes blocks that others had the device promised, too. Else a queue takes those of its own
+ * promise, and memory that nobody was promised: the other queue of a decoder finds its own. */
 #define CMA_VIDEO_DEVICE_PROMISES (1u << 2)
 
 struct cma_video_stats {
@@ -268,7 +268,9 @@ CMA_MUST_CHECK int cma_video_look(const struct cma_video_queue *queue, uint32_t 
 struct cma_video_put {
     uint32_t number;
     uint32_t nplanes; /* of `plane`; 0, of COHERENT and CONTIGUOUS: all of it is 0 */
-    uint32_t hints;   /* CMA_VIDEO_PLANE_HINT_*, for all planes (CONTIGUOUS and USER) */
+    /* CMA_VIDEO_PLANE_HINT_*, for all planes (CONTIGUOUS and USER). What is bounced is copied all
+     * the same: not only the CPU reads and writes the program's memory. */
+    uint32_t hints;
     struct {
         const void *vaddr;         /* USER: where */
         struct cma_shared *shared; /* SHARED: which; the device attaches to it, and stays so until

@@ -314,6 +314,7 @@ int cma__coherent_plan(const struct cma_device *device, const struct cma_coheren
     /* What begins on a page and is no longer than the boundary doesn't cross one below a page. */
     plan->boundary_nbytes = boundary < page ? 0 : boundary;
     plan->flags = request->flags;
+    plan->promise = request->promise;
     return 0;
 }
 

@@ -67,6 +67,7 @@ static inline uint64_t device_npages(const struct cma_device *device, uint64_t n
 struct cma_coherent_plan {
     uint64_t npages, align_nbytes, boundary_nbytes;
     uint32_t flags;
+    const struct cma_device_promise *promise; /* that one only; NULL: any */
     bool explained; /* somebody will read the refusal, which takes an area a while to write */
 };
 

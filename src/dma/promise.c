@@ -40,7 +40,8 @@ static int promise_take(struct cma_device *device, const struct cma_coherent_pla
     int error;
 
     for (promise = device->promises; promise != NULL; promise = promise->next) {
-        if (!promise_serves(device, promise, plan)) {
+        if ((plan->promise != NULL && plan->promise != promise) ||
+            !promise_serves(device, promise, plan)) {
             continue;
         }
         error = cma_guarantee_take(&promise->guarantee, pfn, NULL, &given);

@@ -51,8 +51,9 @@ static int memory_alloc(struct cma_video_queue *queue, struct cma_video_plane *p
                                            .align_nbytes = config->align_nbytes};
     int error;
 
-    if (!queue->promised && (config->flags & CMA_VIDEO_DEVICE_PROMISES) == 0) {
-        request.flags = CMA_COHERENT_UNPROMISED;
+    if ((config->flags & CMA_VIDEO_DEVICE_PROMISES) == 0) {
+        request.flags = queue->promised ? 0 : CMA_COHERENT_UNPROMISED;
+        request.promise = queue->promised ? &queue->promise : NULL;
     }
     if (queue->memory == CMA_VIDEO_COHERENT) {
         return cma_dma_alloc_coherent(config->device, &request, &plane->memory.buffer, refusal);

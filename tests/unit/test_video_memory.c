@@ -482,6 +482,41 @@ static void test_promised_buffers_are_there(void **state)
     assert_true(why.possible_npages != 0 && why.possible_npages < 256);
 }
 
+/* A decoder has two queues, each with its promise. The first wants more than it was promised. */
+static void test_no_queue_takes_the_promise_of_another(void **state)
+{
+    struct bench *bench = *state;
+    struct cma_video_config config = bench_config(bench), other = bench_config(bench);
+    uint32_t n = ROOM;
+
+    config.promise = (struct cma_promise_request){.nbytes = NBYTES, .count = 2, .max_moves = 8};
+    other.promise = config.promise;
+    other.ctx = &bench->other_driver;
+    bench_queue(bench, &config);
+    assert_int_equal(cma_video_init(&bench->other, &other, &bench->system.guarantees,
+                                    bench->other_buffers, ROOM, NULL),
+                     0);
+    bench->camera.config.flags = CMA_DEVICE_AREA_ONLY;
+    bench->camera.config.quota_npages = 6; /* beside its promises: one buffer */
+    assert_int_equal(cma_video_request(&bench->other, CMA_VIDEO_COHERENT, &n, NULL), 0);
+    assert_int_equal(n, 3);
+    bench_buffers(bench, CMA_VIDEO_CONTIGUOUS, 2);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(bench->buffers[i].plane[0].memory.buffer.source, CMA_SOURCE_GUARANTEE);
+    assert_int_equal(cma_video_release(&bench->other), 0);
+    assert_int_equal(cma_video_release(&bench->queue), 0);
+    other.flags = CMA_VIDEO_DEVICE_PROMISES; /* unless it says so */
+    n = ROOM;
+    bench_queue(bench, &config);
+    assert_int_equal(cma_video_init(&bench->other, &other, &bench->system.guarantees,
+                                    bench->other_buffers, ROOM, NULL),
+                     0);
+    assert_int_equal(cma_video_request(&bench->other, CMA_VIDEO_COHERENT, &n, NULL), 0);
+    assert_int_equal(n, 5);
+    assert_int_equal(cma_video_release(&bench->other), 0);
+    assert_int_equal(cma_video_release(&bench->queue), 0);
+}
+
 static void test_promise_ends_with_the_last_holder(void **state)
 {
     struct bench *bench = *state;
@@ -627,13 +662,21 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_each_side_sees_right_bytes),      TEST(test_hints_leave_syncs_out),
-        TEST(test_failed_prepare_loses_nothing),    TEST(test_each_allocation_fails_once),
-        TEST(test_setup_decides_whether_fewer_do),  TEST(test_setup_is_judged),
-        TEST(test_create_while_streaming),          TEST(test_last_of_four_frees),
-        TEST(test_nothing_is_freed_under_a_client), TEST(test_late_allocation),
-        TEST(test_promised_buffers_are_there),      TEST(test_promise_ends_with_the_last_holder),
-        TEST(test_pictures_are_passed_on),          TEST(test_shared_memory_is_judged),
+        TEST(test_each_side_sees_right_bytes),
+        TEST(test_hints_leave_syncs_out),
+        TEST(test_failed_prepare_loses_nothing),
+        TEST(test_each_allocation_fails_once),
+        TEST(test_setup_decides_whether_fewer_do),
+        TEST(test_setup_is_judged),
+        TEST(test_create_while_streaming),
+        TEST(test_last_of_four_frees),
+        TEST(test_nothing_is_freed_under_a_client),
+        TEST(test_late_allocation),
+        TEST(test_promised_buffers_are_there),
+        TEST(test_no_queue_takes_the_promise_of_another),
+        TEST(test_promise_ends_with_the_last_holder),
+        TEST(test_pictures_are_passed_on),
+        TEST(test_shared_memory_is_judged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -486,8 +486,9 @@ static void test_users_see_right_bytes(void **state)
  * copied back. */
 static void hints_copy(struct bench *bench)
 {
-    struct cma_video_put what = {.nplanes = 1, .hints = CMA_VIDEO_PLANE_HINT_SKIP_PREPARE |
-                                                        CMA_VIDEO_PLANE_HINT_SKIP_FINISH};
+    struct cma_video_put what = {.nplanes = 1,
+                                 .hints = CMA_VIDEO_PLANE_HINT_SKIP_PREPARE |
+                                          CMA_VIDEO_PLANE_HINT_SKIP_FINISH};
     struct cma_video_info info;
 
     what.plane[0].vaddr = user(0);

@@ -46,7 +46,10 @@
  * Calls of one queue take turns like those of a file that is open: any number of threads may call;
  * one that meets another sleeps, or is answered CMA_EAGAIN where the port can't wait (every call
  * but done, failed, look, poll and stats, which never sleep). A dequeue that waits has no turn
- * meanwhile. All state is the caller's. A call that fails changes nothing, but for what it says.
+ * meanwhile. Where the port can't wait and somebody else is just in a call of a buffer that is
+ * SHARED, CMA_EAGAIN is the answer, too: dequeue leaves the buffer where it was, stream off,
+ * request and release have stopped the device, and are called again for what is left. All state is
+ * the caller's. A call that fails changes nothing, but for what it says.
  */
 #ifndef CMA_VIDEO_H
 #define CMA_VIDEO_H

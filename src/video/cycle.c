@@ -156,7 +156,7 @@ static int cycle_prepare(struct cma_video_queue *queue, struct cma_video_buffer 
         }
     }
     if (error != 0) {
-        cma__video_letgo(queue, buffer);
+        (void)cma__video_letgo(queue, buffer);
         cma__video_trim(queue, buffer);
         return video_refuse(refusal, error, CMA_REASON_ARGUMENT);
     }
@@ -166,17 +166,18 @@ static int cycle_prepare(struct cma_video_queue *queue, struct cma_video_buffer 
 }
 
 /* The CPU may look at it again. */
-static void cycle_finish(struct cma_video_queue *queue, struct cma_video_buffer *buffer)
+static int cycle_finish(struct cma_video_queue *queue, struct cma_video_buffer *buffer)
 {
     const struct cma_video_ops *ops = queue->config.ops;
+    int error = 0;
 
-    if (!video_is(buffer, CMA__VIDEO_PREPARED)) {
-        return;
+    if (video_is(buffer, CMA__VIDEO_PREPARED)) {
+        error = cma__video_letgo(queue, buffer);
+        if (error == 0 && ops->finish != NULL) {
+            ops->finish(queue->config.ctx, buffer);
+        }
     }
-    cma__video_letgo(queue, buffer);
-    if (ops->finish != NULL) {
-        ops->finish(queue->config.ctx, buffer);
-    }
+    return error;
 }
 
 int cma_video_prepare(struct cma_video_queue *queue, const struct cma_video_put *put,
@@ -298,7 +299,7 @@ int cma_video_queue_buffer(struct cma_video_queue *queue, const struct cma_video
         if (error != 0) {
             (void)video_refuse(refusal, error, CMA_REASON_NONE);
             if (!ahead && atom_peek(&buffer->state) == CMA_VIDEO_DEQUEUED) {
-                cycle_finish(queue, buffer);
+                (void)cycle_finish(queue, buffer);
                 cma__video_trim(queue, buffer);
             }
         }
@@ -330,11 +331,12 @@ int cma_video_stream_on(struct cma_video_queue *queue)
     return video_leave(queue, error);
 }
 
-void cma__video_cancel(struct cma_video_queue *queue)
+int cma__video_cancel(struct cma_video_queue *queue)
 {
     const struct cma_video_ops *ops = queue->config.ops;
     uintptr_t state;
     uint32_t i;
+    int error = 0;
 
     if (queue->started) {
         ops->stop(queue->config.ctx);
@@ -359,11 +361,14 @@ void cma__video_cancel(struct cma_video_queue *queue)
         struct cma_video_buffer *buffer = video_find(queue, i);
 
         if (buffer != NULL) {
-            cycle_finish(queue, buffer);
+            int left = cycle_finish(queue, buffer);
+
+            error = error != 0 ? error : left;
             cma__video_trim(queue, buffer);
         }
     }
     cycle_signal(queue);
+    return error;
 }
 
 int cma_video_stream_off(struct cma_video_queue *queue)
@@ -373,8 +378,7 @@ int cma_video_stream_off(struct cma_video_queue *queue)
     if (error != 0) {
         return error;
     }
-    cma__video_cancel(queue);
-    return video_leave(queue, 0);
+    return video_leave(queue, cma__video_cancel(queue));
 }
 
 /* --- done -------------------------------------------------------------------------------- */
@@ -434,18 +438,24 @@ static int cycle_pop(struct cma_video_queue *queue, struct cma_video_buffer **bu
     return error;
 }
 
-static void cycle_hand_over(struct cma_video_queue *queue, struct cma_video_buffer *buffer,
-                            struct cma_video_info *info)
+/* Or it is the first that is done again. */
+static int cycle_hand_over(struct cma_video_queue *queue, struct cma_video_buffer *buffer,
+                           struct cma_video_info *info)
 {
     enum cma_video_state was = (enum cma_video_state)atom_peek(&buffer->state);
-    uintptr_t state;
+    int error = cycle_finish(queue, buffer);
+    uintptr_t state = video_lock(queue);
 
-    cycle_finish(queue, buffer);
-    state = video_lock(queue);
-    atom_poke(&buffer->state, CMA_VIDEO_DEQUEUED);
-    cma__video_tell(queue, buffer, info);
-    info->state = was;
+    if (error == 0) {
+        atom_poke(&buffer->state, CMA_VIDEO_DEQUEUED);
+        cma__video_tell(queue, buffer, info);
+        info->state = was;
+    } else {
+        buffer->next = queue->done;
+        queue->done = buffer;
+    }
     video_unlock(queue, state);
+    return error;
 }
 
 int cma_video_dequeue(struct cma_video_queue *queue, bool wait, struct cma_video_info *info)
@@ -463,7 +473,7 @@ int cma_video_dequeue(struct cma_video_queue *queue, bool wait, struct cma_video
         seen = atom_load_ordered(&queue->event);
         error = cycle_pop(queue, &buffer);
         if (error == 0) {
-            cycle_hand_over(queue, buffer, info);
+            error = cycle_hand_over(queue, buffer, info);
         }
         (void)video_leave(queue, error);
         if (error != CMA_EAGAIN || !wait || port->wait == NULL) {

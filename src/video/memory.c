@@ -100,10 +100,6 @@ void cma__video_drop(struct cma_video_queue *queue, struct cma_video_buffer *buf
     for (i = 0; i < buffer->nplanes; i++) {
         struct cma_video_plane *plane = &buffer->plane[i];
 
-        if (plane->of != NULL) {
-            (void)cma_shared_detach(&plane->attachment);
-            plane->of = NULL;
-        }
         if (video_is_own(queue->memory) && atom_load(&plane->live) != 0) {
             (void)cma_shared_put(&plane->shared);
         }
@@ -262,6 +258,40 @@ void *cma_video_vaddr(const struct cma_video_buffer *buffer, uint32_t plane)
 
 /* --- for one transfer -------------------------------------------------------------------- */
 
+/* Ends the device's use of a plane. Who is told CMA_EAGAIN comes again. */
+static int memory_letgo(struct cma_video_queue *queue, struct cma_video_plane *plane)
+{
+    if (queue->memory == CMA_VIDEO_USER) {
+        cma__user_unmap(queue, plane);
+    }
+    return plane->of != NULL && plane->attachment.mapped != 0 ? cma_shared_unmap(&plane->attachment)
+                                                              : 0;
+}
+
+static int memory_detach(struct cma_video_queue *queue, struct cma_video_plane *plane)
+{
+    int error = plane->of != NULL ? memory_letgo(queue, plane) : 0;
+
+    if (error == 0 && plane->of != NULL) {
+        error = cma_shared_detach(&plane->attachment);
+    }
+    if (error == 0) {
+        plane->of = NULL;
+    }
+    return error;
+}
+
+int cma__video_detach(struct cma_video_queue *queue, struct cma_video_buffer *buffer)
+{
+    uint32_t i;
+    int error = 0;
+
+    for (i = 0; error == 0 && i < buffer->nplanes; i++) {
+        error = memory_detach(queue, &buffer->plane[i]);
+    }
+    return error;
+}
+
 static int memory_attach(struct cma_video_queue *queue, struct cma_video_plane *plane,
                          struct cma_shared *shared, uint64_t nbytes, struct cma_refusal *refusal)
 {
@@ -271,11 +301,12 @@ static int memory_attach(struct cma_video_queue *queue, struct cma_video_plane *
         (nbytes != 0 ? nbytes : shared->config.nbytes) < plane->nbytes) {
         return video_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
     }
-    if (plane->of != shared) {
-        if (plane->of != NULL) {
-            (void)cma_shared_detach(&plane->attachment);
-            plane->of = NULL;
-        }
+    /* A call that failed may have left it mapped. */
+    error = plane->of == shared ? memory_letgo(queue, plane) : memory_detach(queue, plane);
+    if (error != 0) {
+        return video_refuse(refusal, error, CMA_REASON_HELD);
+    }
+    if (plane->of == NULL) {
         error = cma_shared_attach(shared, &plane->attachment, queue->config.device, refusal);
         if (error != 0) {
             return error;
@@ -306,16 +337,6 @@ static int memory_acquire(struct cma_video_queue *queue, struct cma_video_plane 
     return atom_load(&plane->live) != 0 ? 0 : cma__video_take(queue, plane, refusal);
 }
 
-/* Ends the device's use of a plane. */
-static void memory_letgo(struct cma_video_queue *queue, struct cma_video_plane *plane)
-{
-    if (queue->memory == CMA_VIDEO_SHARED) {
-        (void)cma_shared_unmap(&plane->attachment);
-    } else if (queue->memory == CMA_VIDEO_USER) {
-        cma__user_unmap(queue, plane);
-    }
-}
-
 int cma__video_acquire(struct cma_video_queue *queue, struct cma_video_buffer *buffer,
                        const struct cma_video_put *put, struct cma_refusal *refusal)
 {
@@ -330,7 +351,7 @@ int cma__video_acquire(struct cma_video_queue *queue, struct cma_video_buffer *b
         }
     }
     while (error != 0 && i-- > 0) {
-        memory_letgo(queue, &buffer->plane[i]);
+        (void)memory_letgo(queue, &buffer->plane[i]);
     }
     if (error != 0) {
         cma__video_trim(queue, buffer);
@@ -391,18 +412,24 @@ void cma__video_sync(struct cma_video_queue *queue, struct cma_video_buffer *buf
     atom_poke(&buffer->flags, atom_peek(&buffer->flags) | CMA__VIDEO_SYNCED);
 }
 
-void cma__video_letgo(struct cma_video_queue *queue, struct cma_video_buffer *buffer)
+int cma__video_letgo(struct cma_video_queue *queue, struct cma_video_buffer *buffer)
 {
     uint32_t i;
+    int error = 0;
 
     if (video_is(buffer, CMA__VIDEO_SYNCED)) {
         memory_sync(queue, buffer, true,
                     video_is(buffer, CMA_VIDEO_PLANE_HINT_SKIP_FINISH << CMA__VIDEO_HINT_SHIFT));
     }
     for (i = 0; i < buffer->nplanes; i++) {
-        memory_letgo(queue, &buffer->plane[i]);
+        int left = memory_letgo(queue, &buffer->plane[i]);
+
+        error = error != 0 ? error : left;
     }
-    atom_poke(&buffer->flags, 0);
+    if (error == 0) {
+        atom_poke(&buffer->flags, 0);
+    }
+    return error;
 }
 
 bool cma__video_is_same(const struct cma_video_queue *queue, const struct cma_video_buffer *buffer,

@@ -73,15 +73,33 @@ static void queue_free(struct cma_video_queue *queue, uint32_t number)
     cma__video_drop(queue, buffer);
 }
 
-static void queue_free_all(struct cma_video_queue *queue)
+/* Of `n` that are there, or aren't, none is attached to anything. Returns 0 or CMA_EAGAIN. */
+static int queue_detach(struct cma_video_queue *queue, uint32_t first, uint32_t n)
 {
     uint32_t i;
+    int error = 0;
 
-    for (i = 0; i < queue->room; i++) {
+    for (i = first; error == 0 && i - first < n; i++) {
+        error = video_find(queue, i) != NULL ? cma__video_detach(queue, &queue->buffers[i]) : 0;
+    }
+    return error;
+}
+
+/* Returns 0, or CMA_EAGAIN: it does not stream, but the buffers are all there. */
+static int queue_free_all(struct cma_video_queue *queue)
+{
+    uint32_t i;
+    int error = cma__video_cancel(queue);
+
+    if (error == 0) {
+        error = queue_detach(queue, 0, queue->room);
+    }
+    for (i = 0; error == 0 && i < queue->room; i++) {
         if (video_find(queue, i) != NULL) {
             queue_free(queue, i);
         }
     }
+    return error;
 }
 
 static bool queue_is_shared(const struct cma_video_queue *queue)
@@ -217,8 +235,10 @@ static int queue_request(struct cma_video_queue *queue, enum cma_video_memory me
         return video_refuse(refusal, error,
                             error == CMA_EBUSY ? CMA_REASON_HELD : CMA_REASON_ARGUMENT);
     }
-    cma__video_cancel(queue);
-    queue_free_all(queue);
+    error = queue_free_all(queue);
+    if (error != 0) {
+        return video_refuse(refusal, error, CMA_REASON_HELD);
+    }
     if (*nbuffers == 0) {
         return 0;
     }
@@ -342,6 +362,7 @@ int cma_video_remove(struct cma_video_queue *queue, uint32_t first, uint32_t n)
             error = CMA_EBUSY;
         }
     }
+    error = error != 0 ? error : queue_detach(queue, first, n);
     for (i = 0; error == 0 && i < n; i++) {
         queue_free(queue, first + i);
     }
@@ -356,8 +377,10 @@ int cma_video_release(struct cma_video_queue *queue)
     if (error != 0) {
         return error;
     }
-    cma__video_cancel(queue);
-    queue_free_all(queue);
+    error = queue_free_all(queue);
+    if (error != 0) {
+        return video_leave(queue, error);
+    }
     queue->closed = true;
     for (i = 0; i < queue->room; i++) {
         for (j = 0; j < CMA_VIDEO_PLANES_MAX; j++) {

@@ -60,7 +60,10 @@ static inline bool video_is(const struct cma_video_buffer *buffer, uint32_t flag
 /* Memory for a plane of its own, and the queue is its holder. 0 or as cma_dma_alloc_coherent. */
 int cma__video_take(struct cma_video_queue *queue, struct cma_video_plane *plane,
                     struct cma_refusal *refusal);
-/* The queue lets go of all memory of a buffer. */
+/* What a buffer is attached to is let go. Returns 0, or CMA_EAGAIN: again, what is done stays so.
+ */
+int cma__video_detach(struct cma_video_queue *queue, struct cma_video_buffer *buffer);
+/* The queue lets go of all memory of its own of a buffer. */
 void cma__video_drop(struct cma_video_queue *queue, struct cma_video_buffer *buffer);
 /* With late allocation: of what nobody needs. */
 void cma__video_trim(struct cma_video_queue *queue, struct cma_video_buffer *buffer);
@@ -75,8 +78,9 @@ int cma__video_acquire(struct cma_video_queue *queue, struct cma_video_buffer *b
                        const struct cma_video_put *put, struct cma_refusal *refusal);
 /* What the CPU has written is for the device to see. */
 void cma__video_sync(struct cma_video_queue *queue, struct cma_video_buffer *buffer);
-/* And back, both. */
-void cma__video_letgo(struct cma_video_queue *queue, struct cma_video_buffer *buffer);
+/* And back, both. Returns 0, or CMA_EAGAIN: another's call has the turn of a shared buffer, and the
+ * port can't wait; it is prepared still, and letting go again goes on with the rest. */
+int cma__video_letgo(struct cma_video_queue *queue, struct cma_video_buffer *buffer);
 /* Is it the memory that was acquired? */
 bool cma__video_is_same(const struct cma_video_queue *queue, const struct cma_video_buffer *buffer,
                         const struct cma_video_put *put);
@@ -89,8 +93,9 @@ void cma__user_unmap(struct cma_video_queue *queue, struct cma_video_plane *plan
 
 /* --- cycle.c ----------------------------------------------------------------------------- */
 
-/* Stops the device; all buffers are DEQUEUED. */
-void cma__video_cancel(struct cma_video_queue *queue);
+/* Stops the device; all buffers are DEQUEUED. CMA_EAGAIN: and some still prepared, as after letgo;
+ * again. */
+int cma__video_cancel(struct cma_video_queue *queue);
 /* Buffer `number`, NULL: there is none. */
 static inline struct cma_video_buffer *video_find(const struct cma_video_queue *queue,
                                                   uint32_t number)

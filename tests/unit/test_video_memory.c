@@ -658,6 +658,61 @@ static void test_shared_memory_is_judged(void **state)
     assert_int_equal(cma_video_release(&bench->queue), 0);
 }
 
+static void others_turn(void *arg)
+{
+    struct cma_shared *shared = arg;
+
+    shared->turn = 1;
+}
+
+/* Where the port can't wait, and somebody is in a call of the shared buffer: nothing is let go
+ * half, so nothing stays with the other queue for ever. */
+static void test_shared_memory_in_use(void **state)
+{
+    struct bench *bench = *state;
+    struct cma_video_config config = bench_config(bench);
+    struct cma_shared *shared[2];
+    struct cma_video_info info;
+    uint32_t n = 2;
+
+    bench_queue(bench, &config);
+    bench_buffers(bench, CMA_VIDEO_CONTIGUOUS, 2);
+    open_scaler(bench, &bench->scaler);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(cma_video_export(&bench->queue, i, 0, &shared[i]), 0);
+    bench->port.wait = NULL;
+    assert_int_equal(put_shared(bench, shared[0], 0), 0);
+    driver_done(&bench->other_driver, 0, CMA_VIDEO_DONE);
+    shared[0]->turn = 1;
+    assert_int_equal(cma_video_dequeue(&bench->other, false, &info), CMA_EAGAIN);
+    assert_int_equal(state_of(&bench->other, 0), CMA_VIDEO_DONE);
+    assert_true(cma_video_check(&bench->other));
+    assert_int_equal(cma_video_stream_off(&bench->other), CMA_EAGAIN);
+    assert_int_equal(state_of(&bench->other, 0), CMA_VIDEO_DEQUEUED);
+    assert_int_equal(cma_video_request(&bench->other, CMA_VIDEO_SHARED, &n, NULL), CMA_EAGAIN);
+    assert_int_equal(cma_video_release(&bench->other), CMA_EAGAIN);
+    assert_int_equal(cma_video_remove(&bench->other, 0, 1), CMA_EBUSY); /* prepared */
+    shared[0]->turn = 0;
+    assert_int_equal(cma_video_stream_off(&bench->other), 0);
+    shared[0]->turn = 1;
+    assert_int_equal(put_shared(bench, shared[1], 0), CMA_EAGAIN);
+    assert_int_equal(cma_video_remove(&bench->other, 0, 1), CMA_EAGAIN);
+    shared[0]->turn = 0;
+    /* A prepare that failed, and could not let go either. */
+    bench->other_driver.prepare_error = CMA_ENOMEM;
+    bench->other_driver.meanwhile = others_turn;
+    bench->other_driver.meanwhile_arg = shared[1];
+    assert_int_equal(put_shared(bench, shared[1], 0), CMA_ENOMEM);
+    bench->other_driver.prepare_error = 0;
+    bench->other_driver.meanwhile = NULL;
+    shared[1]->turn = 0;
+    assert_int_equal(put_shared(bench, shared[1], 0), 0);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(cma_shared_put(shared[i]), 0);
+    assert_int_equal(cma_video_release(&bench->other), 0);
+    assert_int_equal(cma_video_release(&bench->queue), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
@@ -677,6 +732,7 @@ int main(void)
         TEST(test_promise_ends_with_the_last_holder),
         TEST(test_pictures_are_passed_on),
         TEST(test_shared_memory_is_judged),
+        TEST(test_shared_memory_in_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

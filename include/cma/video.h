@@ -37,11 +37,12 @@
  *     setup    how many buffers and planes, how long     (request, create)
  *     prepare  is this buffer right for the next transfer? may refuse
  *     queue    here is a buffer: ACTIVE from now on
- *     start    the first buffers are there: begin        (stream on, or the buffer that was
- * missing) stop     give everything back, now                 (stream off, request, release) finish
- * the CPU may look at it again              (dequeue, stream off) and the driver calls
- * cma_video_done from any context, interrupt handlers too. None of them may call the queue but
- * cma_video_done, _failed, _look, _poll and _stats.
+ *     start    the first buffers are there: begin        (stream on, or the one that was missing)
+ *     stop     give everything back, now                 (stream off, request, release)
+ *     finish   the CPU may look at it again              (dequeue, stream off)
+ *
+ * And the driver calls cma_video_done from any context, interrupt handlers too. None of them may
+ * call the queue but cma_video_done, _failed, _look, _poll and _stats.
  *
  * Calls of one queue take turns like those of a file that is open: any number of threads may call;
  * one that meets another sleeps, or is answered CMA_EAGAIN where the port can't wait (every call
@@ -105,8 +106,8 @@ struct cma_video_ops {
      * counted. Returns 0 or an error. */
     int (*start)(void *ctx, uint32_t nbuffers);
     /* Ends at once, and gives all ACTIVE buffers back (CMA_VIDEO_ERROR) before it returns; no
-     * cma_video_done is running then, nor comes later. What it leaves is a bug of the driver, and
-     * counted. */
+     * cma_video_done or _failed is running then, nor comes later. What it leaves is a bug of the
+     * driver, and counted. */
     void (*stop)(void *ctx);
     /* The CPU looks at it next: synced, and of USER and SHARED memory no longer mapped for the
      * device. For each buffer that was prepared. NULL: nothing to do. */
@@ -157,11 +158,10 @@ struct cma_video_config {
     enum cma_direction direction; /* FROM_DEVICE: capture; TO_DEVICE: output; BIDIRECTIONAL: both */
     const struct cma_video_ops *ops;
     void *ctx;
-    uint32_t memories;   /* bit 1 << enum cma_video_memory for each that is allowed */
-    uint32_t min_queued; /* buffers that `start` needs; 0: 1 */
-    uint32_t flags;      /* CMA_VIDEO_* below */
-    uint64_t
-        align_nbytes; /* of each plane's daddr (COHERENT, CONTIGUOUS); power of two; 0: a page */
+    uint32_t memories;     /* bit 1 << enum cma_video_memory for each that is allowed */
+    uint32_t min_queued;   /* buffers that `start` needs; 0: 1 */
+    uint32_t flags;        /* CMA_VIDEO_* below */
+    uint64_t align_nbytes; /* of each daddr (COHERENT, CONTIGUOUS); power of two; 0: a page */
     /* Planes that are there whenever the queue is opened: what cma_device_admit is asked for, and
      * COHERENT and CONTIGUOUS buffers are taken from. One of no alignment has that above. count 0:
      * none. */
@@ -228,12 +228,13 @@ int cma_video_release(struct cma_video_queue *queue);
  * queued or not; *nbuffers 0: only that (of any memory type). *nbuffers comes back as what there
  * is: fewer than asked when memory ran out, if the driver's setup takes that and it is min_queued.
  * Returns 0, or
- *   CMA_EINVAL  a memory that is not allowed, or setup asked for no planes, too many, or empty ones
+ *   CMA_EINVAL  a memory that is not allowed
  *   CMA_EBUSY   streaming; or a client has a buffer mapped, or it is exported (Linux orphans such,
  *               here the program lets go first)
  *   CMA_EBADF   after cma_video_release
- * with nothing changed, or, with no buffers left, what setup said, and CMA_ENOMEM and others as
- * cma_dma_alloc_coherent says, with *refusal. May sleep.
+ * with nothing changed; or, with no buffers left, what setup said, CMA_EINVAL (it asked for no
+ * planes, too many, or empty ones, or for fewer buffers than min_queued), and CMA_ENOMEM and others
+ * as cma_dma_alloc_coherent says, with *refusal. May sleep.
  */
 CMA_MUST_CHECK int cma_video_request(struct cma_video_queue *queue, enum cma_video_memory memory,
                                      uint32_t *nbuffers, struct cma_refusal *refusal);
@@ -241,7 +242,8 @@ CMA_MUST_CHECK int cma_video_request(struct cma_video_queue *queue, enum cma_vid
  * More of them (CREATE_BUFS), of these lengths (nplanes 0: the driver says, plane_nbytes may be
  * NULL): *first is the number of the first new one, the others follow. Also while streaming; of the
  * memory that the others are. *nbuffers 0: nothing, but *first is told. Errors as above (not
- * CMA_EBUSY), CMA_EINVAL (other memory), CMA_ENOSPC (no room for one; or not one behind the other).
+ * CMA_EBUSY), CMA_EINVAL (other memory, or no plane_nbytes), CMA_ENOSPC (no room for one; or not
+ * one behind the other); all of them with nothing changed. May sleep.
  */
 CMA_MUST_CHECK int cma_video_create(struct cma_video_queue *queue, enum cma_video_memory memory,
                                     uint32_t *nbuffers, uint32_t nplanes,
@@ -270,7 +272,7 @@ CMA_MUST_CHECK int cma_video_look(const struct cma_video_queue *queue, uint32_t 
 /* What a program says of a buffer that it queues. */
 struct cma_video_put {
     uint32_t number;
-    uint32_t nplanes; /* of `plane`; 0, of COHERENT and CONTIGUOUS: all of it is 0 */
+    uint32_t nplanes; /* of `plane`; 0, of COHERENT and CONTIGUOUS: it is taken as all 0 */
     /* CMA_VIDEO_PLANE_HINT_*, for all planes (CONTIGUOUS and USER). What is bounced is copied all
      * the same: not only the CPU reads and writes the program's memory. */
     uint32_t hints;

@@ -99,17 +99,20 @@ static int cycle_judge_data(const struct cma_video_queue *queue,
     uint32_t i;
 
     for (i = 0; i < buffer->nplanes; i++) {
-        uint64_t given = buffer->plane[i].given_nbytes, used = put->plane[i].used_nbytes;
+        bool said = put->nplanes != 0;
+        uint64_t given = buffer->plane[i].given_nbytes;
+        uint64_t used = said ? put->plane[i].used_nbytes : 0;
+        uint64_t offset = said ? put->plane[i].offset_nbytes : 0;
 
         data->used_nbytes[i] = 0;
         data->offset_nbytes[i] = 0;
         if (queue->config.direction != CMA_FROM_DEVICE) {
             used = used != 0 ? used : given;
-            if (used > given || put->plane[i].offset_nbytes >= used) {
+            if (used > given || offset >= used) {
                 return CMA_EINVAL;
             }
             data->used_nbytes[i] = used;
-            data->offset_nbytes[i] = put->plane[i].offset_nbytes;
+            data->offset_nbytes[i] = offset;
         }
     }
     return 0;

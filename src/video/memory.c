@@ -245,11 +245,12 @@ int cma_video_unmap(struct cma_video_queue *queue, uint32_t number, uint32_t pla
 
 void *cma_video_vaddr(const struct cma_video_buffer *buffer, uint32_t plane)
 {
-    const struct cma_video_plane *of = &buffer->plane[plane];
+    const struct cma_video_plane *of;
 
     if (plane >= buffer->nplanes) {
         return NULL;
     }
+    of = &buffer->plane[plane];
     if (buffer->queue->memory == CMA_VIDEO_USER) {
         return of->npieces != 0 ? (void *)(uintptr_t)of->vaddr : NULL;
     }

@@ -123,7 +123,8 @@ struct queue_plan {
     uint64_t plane_nbytes[CMA_VIDEO_PLANES_MAX];
 };
 
-static int queue_plan(struct cma_video_queue *queue, struct queue_plan *plan, uint32_t room)
+static int queue_plan(struct cma_video_queue *queue, struct queue_plan *plan, uint32_t least,
+                      uint32_t room)
 {
     const struct cma_video_ops *ops = queue->config.ops;
     uint32_t i;
@@ -131,7 +132,7 @@ static int queue_plan(struct cma_video_queue *queue, struct queue_plan *plan, ui
                            plan->plane_nbytes);
 
     if (error == 0 &&
-        (plan->nbuffers == 0 || plan->nplanes == 0 || plan->nplanes > CMA_VIDEO_PLANES_MAX)) {
+        (plan->nbuffers < least || plan->nplanes == 0 || plan->nplanes > CMA_VIDEO_PLANES_MAX)) {
         error = CMA_EINVAL;
     }
     for (i = 0; error == 0 && i < plan->nplanes; i++) {
@@ -193,7 +194,7 @@ static int queue_make_all(struct cma_video_queue *queue, struct queue_plan *plan
     }
     if (error != 0 && n != 0 && n >= least) {
         again.nbuffers = n;
-        if (queue_plan(queue, &again, n) == 0) {
+        if (queue_plan(queue, &again, least, n) == 0) {
             plan->nbuffers = n;
             return 0;
         }
@@ -248,7 +249,7 @@ static int queue_request(struct cma_video_queue *queue, enum cma_video_memory me
     if (plan.nbuffers > queue->room) {
         plan.nbuffers = queue->room;
     }
-    error = queue_plan(queue, &plan, queue->room);
+    error = queue_plan(queue, &plan, queue->config.min_queued, queue->room);
     if (error != 0) {
         return video_refuse(refusal, error, CMA_REASON_ARGUMENT);
     }
@@ -305,7 +306,7 @@ static int queue_create(struct cma_video_queue *queue, struct queue_plan *plan, 
         plan->nbuffers = room;
     }
     if (room != 0) {
-        error = queue_plan(queue, plan, room);
+        error = queue_plan(queue, plan, 1, room);
         if (error != 0) {
             return video_refuse(refusal, error, CMA_REASON_ARGUMENT);
         }
@@ -324,7 +325,12 @@ int cma_video_create(struct cma_video_queue *queue, enum cma_video_memory memory
 {
     struct queue_plan plan = {.memory = memory, .nbuffers = *nbuffers, .nplanes = nplanes};
     uint32_t i, begins = 0;
-    int error = video_enter(queue);
+    int error = nplanes != 0 && plane_nbytes == NULL ? CMA_EINVAL : 0;
+
+    if (error != 0) {
+        return video_refuse(refusal, error, CMA_REASON_ARGUMENT);
+    }
+    error = video_enter(queue);
 
     if (error != 0) {
         return video_refuse(refusal, error, CMA_REASON_NONE);
@@ -348,7 +354,7 @@ int cma_video_remove(struct cma_video_queue *queue, uint32_t first, uint32_t n)
     if (error != 0) {
         return error;
     }
-    if (first > queue->room || n > queue->room - first) {
+    if (n != 0 && (first > queue->room || n > queue->room - first)) {
         return video_leave(queue, CMA_EINVAL);
     }
     for (i = 0; i < n; i++) {

@@ -235,6 +235,67 @@ static void test_setup_is_judged(void **state)
     assert_int_equal(cma_video_request(&bench->queue, CMA_VIDEO_COHERENT, &n, NULL), CMA_EBADF);
 }
 
+static void bench_check_request(struct bench *bench, int error)
+{
+    uint32_t n = 4;
+
+    assert_int_equal(cma_video_request(&bench->queue, CMA_VIDEO_COHERENT, &n, NULL), error);
+    assert_int_equal(n, 4);
+    assert_int_equal(bench->camera.live_npages, 0);
+    assert_int_equal(state_of(&bench->queue, 0), CMA_VIDEO_NONE);
+}
+
+/* Lengths that wrap, no lengths, no buffers, fewer than start needs. */
+static void test_edges_of_requests(void **state)
+{
+    struct bench *bench = *state;
+    struct cma_video_config config = bench_config(bench);
+    uint64_t nbytes[1] = {UINT64_MAX};
+    uint32_t n = 4, first;
+
+    config.min_queued = 3;
+    bench_queue(bench, &config);
+    assert_int_equal(cma_video_remove(&bench->queue, 0, 0), 0);
+    assert_int_equal(cma_video_remove(&bench->queue, UINT32_MAX, 0), 0);
+    assert_int_equal(cma_video_remove(&bench->queue, UINT32_MAX, 2), CMA_EINVAL);
+    bench->driver.most = 2;
+    bench_check_request(bench, CMA_EINVAL);
+    bench->driver.most = 0;
+    bench->driver.plane_nbytes[0] = UINT64_MAX;
+    bench_check_request(bench, CMA_EOVERFLOW);
+    bench->driver.plane_nbytes[0] = (uint64_t)1 << 63;
+    bench->driver.plane_nbytes[1] = (uint64_t)1 << 63;
+    bench->driver.nplanes = 2;
+    bench_check_request(bench, CMA_ENOMEM);
+    driver_init(&bench->driver, &bench->queue);
+    bench_buffers(bench, CMA_VIDEO_COHERENT, 3);
+    assert_int_equal(cma_video_create(&bench->queue, CMA_VIDEO_COHERENT, &n, 1, NULL, &first, NULL),
+                     CMA_EINVAL);
+    assert_int_equal(
+        cma_video_create(&bench->queue, CMA_VIDEO_COHERENT, &n, 1, nbytes, &first, NULL),
+        CMA_EOVERFLOW);
+    assert_int_equal(n, 4);
+    assert_int_equal(bench->camera.live_npages, 18);
+    assert_null(cma_video_vaddr(&bench->buffers[0], 1));
+    assert_null(cma_video_vaddr(&bench->buffers[0], UINT32_MAX));
+    assert_null(cma_video_vaddr(&bench->buffers[3], 0));
+    assert_int_equal(cma_video_release(&bench->queue), 0);
+}
+
+/* A put without planes is of nothing but zeros, whatever stands there. */
+static void test_put_without_planes(void **state)
+{
+    struct bench *bench = *state;
+    struct cma_video_put what = {.number = 0};
+
+    open_for(bench, &bench->camera, CMA_TO_DEVICE, CMA_VIDEO_COHERENT);
+    memset(what.plane, 0xff, sizeof(what.plane));
+    assert_int_equal(cma_video_queue_buffer(&bench->queue, &what, NULL), 0);
+    assert_int_equal(bench->buffers[0].plane[0].used_nbytes, NBYTES);
+    assert_int_equal(bench->buffers[0].plane[0].offset_nbytes, 0);
+    assert_int_equal(cma_video_release(&bench->queue), 0);
+}
+
 static void test_create_while_streaming(void **state)
 {
     struct bench *bench = *state;
@@ -724,6 +785,8 @@ int main(void)
         TEST(test_setup_decides_whether_fewer_do),
         TEST(test_setup_is_judged),
         TEST(test_create_while_streaming),
+        TEST(test_edges_of_requests),
+        TEST(test_put_without_planes),
         TEST(test_last_of_four_frees),
         TEST(test_nothing_is_freed_under_a_client),
         TEST(test_late_allocation),

@@ -38,6 +38,7 @@ struct driver {
     uint32_t nplanes;
     uint64_t plane_nbytes[CMA_VIDEO_PLANES_MAX];
     uint32_t least; /* setup refuses fewer */
+    uint32_t most;  /* and cuts more; 0: it does not */
     int setup_error, prepare_error, start_error;
     bool keeps;                   /* start and stop leave what they have */
     void (*meanwhile)(void *arg); /* called in prepare, start, stop */
@@ -88,6 +89,8 @@ static int driver_setup(void *ctx, enum cma_video_memory memory, uint32_t *nbuff
     driver->asked = *nbuffers;
     if (*nbuffers < driver->least)
         return CMA_ENOMEM;
+    if (driver->most != 0 && *nbuffers > driver->most)
+        *nbuffers = driver->most;
     if (*nplanes == 0) {
         *nplanes = driver->nplanes;
         memcpy(plane_nbytes, driver->plane_nbytes, sizeof(driver->plane_nbytes));

@@ -5,7 +5,7 @@
  *     draw_map.c    looks at a machine and keeps what it saw (no drawing, no locks, no hooks: a run
  *                   that is drawn is the same run, bit for bit)
  *     draw_paint.c  puts what was seen on paper: PNG and SVG, through cairo
- *     draw_frame.c  bytes of a frame -> RGB -> PNG
+ *     draw_frame.c  bytes of a frame -> PNG, with the colours of picture.h
  *     run_draw.c    `cma run --out DIR`: when, under which names (run.h)
  *
  * The map. One cell stands for one page, or for 2, 4, 8... of them so that the whole machine fits
@@ -19,6 +19,8 @@
  */
 #ifndef CMA_TOOL_DRAW_H
 #define CMA_TOOL_DRAW_H
+
+#include "../ports/sim/picture.h"
 
 #include <cma/frame.h>
 #include <cma/map.h>
@@ -116,21 +118,15 @@ int draw_map_svg(const struct draw_map *map, const char *path);
 /* When nothing more is drawn: lets go of the fonts. */
 void draw_end(void);
 
-enum draw_format { DRAW_GREY, DRAW_YUYV, DRAW_NV12, DRAW_RGB24, DRAW_FORMATS };
-
-/* A captured frame; NV12 has two planes, or one with the second's bytes behind the first's. */
+/* A captured frame. */
 struct draw_frame {
-    enum draw_format format;
-    uint32_t width, height;
-    const uint8_t *plane[2]; /* NV12 in one piece: plane[1] is NULL */
-    uint64_t nbytes[2];
-    uint32_t stride; /* bytes from line to line, of both planes; 0: no gap */
+    struct picture_format format;
+    const uint8_t *plane[PICTURE_PLANES_MAX];
+    uint64_t nbytes[PICTURE_PLANES_MAX];
 };
 
-/* "GREY", "YUYV", "NV12" or "NV12-ONE", "RGB24". Returns 0 or -1. */
-int draw_format(const char *name, enum draw_format *format);
-/* width * height times 0xrrggbb. Colours as BT.601 has them, 16 to 235. Returns 0, or -1 when the
- * planes are too short for that format and size, or a size is 0 or more than 32,767. */
+/* width * height times 0xrrggbb, as picture_rgb() has them. Returns 0, or -1 when the format is not
+ * valid, the planes are too short for it, or a size is more than 32,767. */
 int draw_frame_rgb(const struct draw_frame *frame, uint32_t *rgb);
 /* Writes the frame. Returns 0, or -1 with a message on stderr. */
 int draw_frame_png(const struct draw_frame *frame, const char *path);

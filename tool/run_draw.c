@@ -6,7 +6,6 @@
  * takes no lock and costs no simulated time, so a run with pictures is the same run. What is kept
  * meanwhile is small: a byte a square, and the bytes of the frames that are wanted.
  */
-#include "../ports/sim/picture.h"
 #include "draw.h"
 #include "json.h"
 #include "run.h"
@@ -164,16 +163,11 @@ static bool run_draw_has(const struct run *run, const char *name)
 void run_draw_captured(struct run *run, const char *device, const struct picture_format *format,
                        const uint8_t *const planes[])
 {
-    struct draw_frame frame = {
-        .width = format->width,
-        .height = format->height,
-        .stride = picture_stride(format),
-    };
+    struct draw_frame frame = {.format = *format};
     char first[48], middle[48], last[48];
     uint64_t half_ns = run->began_ns + (run->ends_ns - run->began_ns) / 2;
 
-    if (run->options.out == NULL ||
-        draw_format(picture_pixel_name(format->pixel), &frame.format) != 0)
+    if (run->options.out == NULL)
         return;
     for (uint32_t i = 0; i < picture_nplanes(format); i++) {
         frame.plane[i] = planes[i];

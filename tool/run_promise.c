@@ -138,11 +138,12 @@ static void promise_choose_scenario(struct run *run, uint32_t index)
         promise_add_kind(device, format->plane_nbytes[plane], device->scenario->nbuffers, said);
     }
     snprintf(device->scenario_format_name, sizeof(device->scenario_format_name),
-             "%s %" PRIu32 "x%" PRIu32, format->name, format->width, format->height);
+             "%s %" PRIu32 "x%" PRIu32, format->name, format->picture.width,
+             format->picture.height);
     device->scenario_format = (struct run_format){
         device->scenario_format_name,
-        format->width,
-        format->height,
+        format->picture.width,
+        format->picture.height,
     };
     device->format = &device->scenario_format;
 }

@@ -33,44 +33,13 @@ struct run_queue {
 
 /* --- what can be simulated ------------------------------------------------------------------- */
 
-/* As scenario_format.c has them: no gaps between the lines. */
-static bool queue_format(const struct scenario_format *said, struct picture_format *format)
-{
-    static const struct {
-        const char *name;
-        enum picture_pixel pixel;
-        uint32_t nbytes; /* of a dot, in the first plane's lines */
-    } known[] = {
-        {"GREY", PICTURE_GREY, 1},
-        {"YUYV", PICTURE_YUYV, 2},
-        {"NV12", PICTURE_NV12_ONE, 1},
-        {"NV12M", PICTURE_NV12, 1},
-    };
-
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (strcmp(known[i].name, said->name) != 0)
-            continue;
-        *format = (struct picture_format){
-            .pixel = known[i].pixel,
-            .width = said->width,
-            .height = said->height,
-            .stride_nbytes = said->width * known[i].nbytes,
-        };
-        return picture_format_is_valid(format);
-    }
-    return false;
-}
-
 /* By how much the scaler makes pictures smaller; 0: it can't make these. */
-static uint32_t queue_shrink(const struct scenario_format *from, const struct scenario_format *to)
+static uint32_t queue_shrink(const struct picture_format *from, const struct picture_format *to)
 {
-    struct picture_format large, small, made;
-
-    if (!queue_format(from, &large) || !queue_format(to, &small) || large.pixel != small.pixel)
-        return 0;
     for (uint32_t shrink = 1; shrink <= 8; shrink++) {
-        made = picture_shrunk(&large, shrink);
-        if (made.width == small.width && made.height == small.height)
+        struct picture_format made = picture_shrunk(from, shrink);
+
+        if (made.pixel == to->pixel && made.width == to->width && made.height == to->height)
             return shrink;
     }
     return 0;
@@ -97,24 +66,19 @@ const char *run_queue_problem(const struct scenario *scenario, uint32_t number)
         return "expected no line open: it is opened and closed with what it reads from";
     if (device->group[0] != '\0')
         return "expected no group: it is opened and closed with what it reads from";
-    if (!scaler && (strcmp(source->format.name, device->format.name) != 0 ||
-                    source->format.width != device->format.width ||
-                    source->format.height != device->format.height))
+    if (!scaler && memcmp(&source->format.picture, &device->format.picture,
+                          sizeof(device->format.picture)) != 0)
         return "expected the scaler's format";
-    if (scaler && queue_shrink(&source->format, &device->format) == 0)
-        return "expected the format that it reads, one of GREY, YUYV, NV12 and NV12M, with width "
-               "and height divided by 1 to 8";
+    if (scaler && queue_shrink(&source->format.picture, &device->format.picture) == 0)
+        return "expected the format that it reads, with width and height divided by 1 to 8";
     return NULL;
 }
 
 bool run_queue_serves(const struct run_device *device)
 {
-    struct picture_format format;
-
     return device->run->options.policy == RUN_LIBCMA &&
            (device->scenario->kind == SCENARIO_CAMERA ||
-            device->scenario->kind == SCENARIO_DECODER) &&
-           queue_format(&device->scenario->format, &format);
+            device->scenario->kind == SCENARIO_DECODER);
 }
 
 bool run_queue_follows(const struct run_device *device)
@@ -157,10 +121,10 @@ static struct simvideo_config queue_lane(struct run_device *device)
         .name = device->scenario->name,
         .device = &device->dma,
         .flags = CMA_VIDEO_DEVICE_PROMISES,
+        .format = device->scenario->format.picture,
         .nbuffers = device->scenario->nbuffers,
     };
 
-    (void)queue_format(&device->scenario->format, &config.format);
     return config;
 }
 
@@ -184,9 +148,7 @@ static void queue_make(struct run_device *device)
     queue->members[QUEUE_SCALER] = queue_reader(device);
     if (queue->members[QUEUE_SCALER] != NULL) {
         scaler.input = scaler.output = queue_lane(queue->members[QUEUE_SCALER]);
-        scaler.shrink = queue_shrink(&device->scenario->format,
-                                     &queue->members[QUEUE_SCALER]->scenario->format);
-        scaler.output.format = picture_shrunk(&config.camera.video.format, scaler.shrink);
+        scaler.shrink = queue_shrink(&config.camera.video.format, &scaler.output.format);
         config.scaler = &scaler;
         queue->members[QUEUE_DISPLAY] = queue_reader(queue->members[QUEUE_SCALER]);
     }

@@ -9,18 +9,20 @@
 #ifndef CMA_TOOL_SCENARIO_H
 #define CMA_TOOL_SCENARIO_H
 
+#include "../ports/sim/picture.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
     SCENARIO_DEVICES_MAX = 16,
-    SCENARIO_OPENS_MAX = 16,    /* of one device */
-    SCENARIO_BUFFERS_MAX = 32,  /* of one device */
-    SCENARIO_PLANES_MAX = 2,    /* of one buffer */
-    SCENARIO_DOTS_MAX = 16384,  /* each way */
-    SCENARIO_RATE_MAX = 1000,   /* a second */
-    SCENARIO_MOVES_MAX = 65536, /* page copies for one promised block */
+    SCENARIO_OPENS_MAX = 16,                  /* of one device */
+    SCENARIO_BUFFERS_MAX = 32,                /* of one device */
+    SCENARIO_PLANES_MAX = PICTURE_PLANES_MAX, /* of one buffer */
+    SCENARIO_DOTS_MAX = 16384,                /* each way */
+    SCENARIO_RATE_MAX = 1000,                 /* a second */
+    SCENARIO_MOVES_MAX = 65536,               /* page copies for one promised block */
     SCENARIO_PINS_MAX = 100,
     SCENARIO_SECONDS_MAX = 100000,
     SCENARIO_TITLE_NBYTES = 128,
@@ -46,8 +48,8 @@ struct scenario_open {
 };
 
 struct scenario_format {
-    const char *name; /* "NV12"; NULL: none was said */
-    uint32_t width, height;
+    const char *name; /* V4L2's, "NV12"; NULL: none was said */
+    struct picture_format picture;
     uint32_t nplanes; /* pieces of memory of one buffer */
     uint64_t plane_nbytes[SCENARIO_PLANES_MAX];
 };

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * picture.c - test pictures, made smaller, and as colours
+ * picture.c - pixel formats: test pictures in them, made smaller, and as colours
  *
- * A source's tape is one whole picture; picture n is the tape rolled up by n rows (luma of NV12: 2
- * n, so that chroma stays with it), with head and number drawn on it. So the pictures that follow
+ * A format is a row of a table: one or two fields of rows, in one plane or two, and for each the
+ * samples of a group of pixels as letters. All else follows from the row, and from the way in which
+ * a group's samples are packed into bytes. A sample has 10 bits here; formats that have fewer
+ * store the high ones.
+ *
+ * A source's tape is one whole picture; picture n is the tape rolled up by n rows (or pairs of
+ * rows, where two rows share colour), with head and number drawn on it. So the pictures that follow
  * each other in one buffer differ in each row.
  */
 #include "picture.h"
@@ -14,8 +19,10 @@
 
 #define PICTURE_LINE 64u
 #define PICTURE_BARS 8u
-#define PICTURE_STEP 1u
 #define PICTURE_DIGITS 6u
+#define PICTURE_CELLS (PICTURE_DIGITS * 4 + 1)
+#define PICTURE_GROUP_MAX 4u
+#define PICTURE_FIELDS_MAX 2u
 
 struct picture_start {
     char magic[4];
@@ -23,18 +30,57 @@ struct picture_start {
     uint64_t time_ns;
 };
 
-static const char *const picture_names[PICTURE_PIXELS] = {"GREY", "YUYV", "NV12", "NV12-ONE",
-                                                          "RGB24"};
+/* --- formats ------------------------------------------------------------------------------- */
+
+enum picture_pack {
+    PICTURE_PACK_BYTES, /* one each */
+    PICTURE_PACK_565,   /* three in 5, 6 and 5 bits of two bytes */
+    PICTURE_PACK_10P    /* four in five bytes */
+};
+
+/* Rows of one kind. Letters: Y U V, R G B, and X for what is no colour. */
+struct picture_field {
+    uint8_t plane;
+    uint8_t width, height; /* pixels of a group, and rows of pixels for a row of these */
+    const char *samples;   /* of a group; NULL: there is no such field */
+    const char *odd;       /* of groups in rows 1, 3, 5...; NULL: the same */
+};
+
+struct picture_layout {
+    const char *name, *also;
+    enum picture_pack pack;
+    uint8_t width_step, height_step;
+    struct picture_field fields[PICTURE_FIELDS_MAX];
+};
+
+static const struct picture_layout picture_layouts[PICTURE_PIXELS] = {
+    [PICTURE_GREY] = {"GREY", NULL, PICTURE_PACK_BYTES, 1, 1, {{0, 1, 1, "Y", NULL}}},
+    [PICTURE_YUYV] = {"YUYV", NULL, PICTURE_PACK_BYTES, 2, 1, {{0, 2, 1, "YUYV", NULL}}},
+    [PICTURE_NV12] =
+        {"NV12", NULL, PICTURE_PACK_BYTES, 2, 2, {{0, 1, 1, "Y", NULL}, {0, 2, 2, "UV", NULL}}},
+    [PICTURE_NV12M] =
+        {"NV12M", NULL, PICTURE_PACK_BYTES, 2, 2, {{0, 1, 1, "Y", NULL}, {1, 2, 2, "UV", NULL}}},
+    [PICTURE_NV16] =
+        {"NV16", NULL, PICTURE_PACK_BYTES, 2, 1, {{0, 1, 1, "Y", NULL}, {0, 2, 1, "UV", NULL}}},
+    [PICTURE_RGB565] = {"RGB565", NULL, PICTURE_PACK_565, 1, 1, {{0, 1, 1, "RGB", NULL}}},
+    [PICTURE_RGB24] = {"RGB24", NULL, PICTURE_PACK_BYTES, 1, 1, {{0, 1, 1, "RGB", NULL}}},
+    [PICTURE_XBGR32] = {"XBGR32", "XRGB8888", PICTURE_PACK_BYTES, 1, 1, {{0, 1, 1, "BGRX", NULL}}},
+    [PICTURE_SRGGB8] = {"SRGGB8", NULL, PICTURE_PACK_BYTES, 2, 2, {{0, 2, 1, "RG", "GB"}}},
+    [PICTURE_SRGGB10P] = {"SRGGB10P", NULL, PICTURE_PACK_10P, 4, 2, {{0, 4, 1, "RGRG", "GBGB"}}},
+};
 
 const char *picture_pixel_name(enum picture_pixel pixel)
 {
-    return (unsigned)pixel < PICTURE_PIXELS ? picture_names[pixel] : "?";
+    return (unsigned)pixel < PICTURE_PIXELS ? picture_layouts[pixel].name : "?";
 }
 
 bool picture_pixel_parse(const char *name, enum picture_pixel *pixel)
 {
     for (unsigned i = 0; i < PICTURE_PIXELS; i++) {
-        if (strcmp(name, picture_names[i]) == 0) {
+        const char *also = picture_layouts[i].also;
+
+        if (strcmp(name, picture_layouts[i].name) == 0 ||
+            (also != NULL && strcmp(name, also) == 0)) {
             *pixel = (enum picture_pixel)i;
             return true;
         }
@@ -42,27 +88,69 @@ bool picture_pixel_parse(const char *name, enum picture_pixel *pixel)
     return false;
 }
 
-static bool picture_is_nv12(const struct picture_format *format)
+void picture_steps(enum picture_pixel pixel, uint32_t *width, uint32_t *height)
 {
-    return format->pixel == PICTURE_NV12 || format->pixel == PICTURE_NV12_ONE;
+    *width = picture_layouts[pixel].width_step;
+    *height = picture_layouts[pixel].height_step;
 }
 
-/* Bytes of the pixels of a row, of all kinds of rows that there are. */
-static uint64_t picture_row_nbytes(const struct picture_format *format)
+static uint32_t picture_group_nbytes(enum picture_pack pack, const struct picture_field *field)
 {
-    static const uint8_t nbytes[PICTURE_PIXELS] = {1, 2, 1, 1, 3};
+    switch (pack) {
+    case PICTURE_PACK_565: return 2;
+    case PICTURE_PACK_10P: return 5;
+    default: return (uint32_t)strlen(field->samples);
+    }
+}
 
-    return (uint64_t)format->width * nbytes[format->pixel];
+/* A field of a picture, and where it is. */
+struct picture_part {
+    const struct picture_field *field;
+    enum picture_pack pack;
+    uint32_t group_nbytes, ngroups, nrows, stride;
+    uint64_t offset_nbytes; /* in its plane */
+};
+
+static bool picture_part(const struct picture_format *format, uint32_t i, struct picture_part *part)
+{
+    const struct picture_layout *layout = &picture_layouts[format->pixel];
+    const struct picture_field *field = &layout->fields[i < PICTURE_FIELDS_MAX ? i : 0];
+
+    if (i >= PICTURE_FIELDS_MAX || field->samples == NULL)
+        return false;
+    part->field = field;
+    part->pack = layout->pack;
+    part->group_nbytes = picture_group_nbytes(layout->pack, field);
+    part->ngroups = format->width / field->width;
+    part->nrows = format->height / field->height;
+    part->stride = picture_stride(format);
+    part->offset_nbytes = i != 0 && field->plane == 0 ? (uint64_t)format->height * part->stride : 0;
+    return true;
+}
+
+static const char *picture_samples(const struct picture_field *field, uint32_t row)
+{
+    return row % 2 != 0 && field->odd != NULL ? field->odd : field->samples;
+}
+
+uint32_t picture_row_nbytes(const struct picture_format *format)
+{
+    const struct picture_layout *layout = &picture_layouts[format->pixel];
+
+    /* No field has longer rows than the first. */
+    return format->width / layout->fields[0].width *
+           picture_group_nbytes(layout->pack, &layout->fields[0]);
 }
 
 bool picture_format_is_valid(const struct picture_format *format)
 {
+    const struct picture_layout *layout;
+
     if ((unsigned)format->pixel >= PICTURE_PIXELS || format->width == 0 || format->height == 0 ||
         format->width > 65536 || format->height > 65536)
         return false;
-    if ((format->pixel == PICTURE_YUYV || picture_is_nv12(format)) && format->width % 2)
-        return false;
-    if (picture_is_nv12(format) && format->height % 2)
+    layout = &picture_layouts[format->pixel];
+    if (format->width % layout->width_step != 0 || format->height % layout->height_step != 0)
         return false;
     return format->stride_nbytes == 0 || (format->stride_nbytes >= picture_row_nbytes(format) &&
                                           format->stride_nbytes <= 1u << 20);
@@ -70,23 +158,24 @@ bool picture_format_is_valid(const struct picture_format *format)
 
 uint32_t picture_nplanes(const struct picture_format *format)
 {
-    return format->pixel == PICTURE_NV12 ? 2 : 1;
+    return picture_layouts[format->pixel].fields[1].plane + 1u;
 }
 
 uint32_t picture_stride(const struct picture_format *format)
 {
-    uint64_t row = picture_row_nbytes(format);
-
     if (format->stride_nbytes)
         return format->stride_nbytes;
-    return (uint32_t)((row + PICTURE_LINE - 1) / PICTURE_LINE * PICTURE_LINE);
+    return (picture_row_nbytes(format) + PICTURE_LINE - 1) / PICTURE_LINE * PICTURE_LINE;
 }
 
 uint32_t picture_rows(const struct picture_format *format, uint32_t plane)
 {
-    if (format->pixel == PICTURE_NV12_ONE)
-        return format->height + format->height / 2;
-    return plane ? format->height / 2 : format->height;
+    struct picture_part part;
+    uint32_t nrows = 0;
+
+    for (uint32_t i = 0; picture_part(format, i, &part); i++)
+        nrows += part.field->plane == plane ? part.nrows : 0;
+    return nrows;
 }
 
 uint64_t picture_nbytes(const struct picture_format *format, uint32_t plane)
@@ -103,6 +192,60 @@ uint64_t picture_total_nbytes(const struct picture_format *format)
     return nbytes;
 }
 
+/* --- groups of samples --------------------------------------------------------------------- */
+
+static void picture_unpack(const struct picture_part *part, const uint8_t *bytes, uint16_t *samples)
+{
+    uint32_t word;
+
+    switch (part->pack) {
+    case PICTURE_PACK_565:
+        word = bytes[0] | (uint32_t)bytes[1] << 8;
+        samples[0] = (uint16_t)((word >> 11) * 33);
+        samples[1] = (uint16_t)((word >> 5 & 63) << 4 | (word >> 7 & 15));
+        samples[2] = (uint16_t)((word & 31) * 33);
+        break;
+    case PICTURE_PACK_10P:
+        for (uint32_t i = 0; i < 4; i++)
+            samples[i] = (uint16_t)(bytes[i] << 2 | (bytes[4] >> 2 * i & 3));
+        break;
+    default:
+        for (uint32_t i = 0; i < part->group_nbytes; i++)
+            samples[i] = (uint16_t)(bytes[i] << 2 | bytes[i] >> 6);
+        break;
+    }
+}
+
+static void picture_pack(const struct picture_part *part, const uint16_t *samples, uint8_t *bytes)
+{
+    uint32_t word;
+
+    switch (part->pack) {
+    case PICTURE_PACK_565:
+        word = (uint32_t)(samples[0] >> 5 << 11 | samples[1] >> 4 << 5 | samples[2] >> 5);
+        bytes[0] = (uint8_t)word;
+        bytes[1] = (uint8_t)(word >> 8);
+        break;
+    case PICTURE_PACK_10P:
+        bytes[4] = 0;
+        for (uint32_t i = 0; i < 4; i++) {
+            bytes[i] = (uint8_t)(samples[i] >> 2);
+            bytes[4] = (uint8_t)(bytes[4] | (samples[i] & 3) << 2 * i);
+        }
+        break;
+    default:
+        for (uint32_t i = 0; i < part->group_nbytes; i++)
+            bytes[i] = (uint8_t)(samples[i] >> 2);
+        break;
+    }
+}
+
+/* Which pixel of a group has the i-th of n samples. */
+static uint32_t picture_pixel_of(const struct picture_field *field, uint32_t i, uint32_t n)
+{
+    return i * field->width / n;
+}
+
 /* --- the tape ------------------------------------------------------------------------------ */
 
 static uint64_t picture_random(uint64_t *state)
@@ -114,72 +257,76 @@ static uint64_t picture_random(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-static uint8_t picture_byte(int value, uint64_t noise)
+/* White, yellow, cyan, green, magenta, red, blue, dark. */
+static int picture_bar_value(uint32_t bar, char letter)
 {
-    value += (int)(noise & 15) - 8;
-    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+    static const uint8_t colours[PICTURE_BARS][3] = {
+        {224, 224, 224}, {224, 224, 24}, {24, 224, 224}, {24, 224, 24},
+        {224, 24, 224},  {224, 24, 24},  {24, 24, 224},  {40, 40, 40}};
+    int r = colours[bar][0], g = colours[bar][1], b = colours[bar][2];
+
+    switch (letter) {
+    case 'R': return r;
+    case 'G': return g;
+    case 'B': return b;
+    case 'U': return 128 + (112 * b - 38 * r - 74 * g) / 256;
+    case 'V': return 128 + (112 * r - 94 * g - 18 * b) / 256;
+    default: return 16 + (66 * r + 129 * g + 25 * b + 128) / 256;
+    }
 }
 
-/* White, yellow, cyan, green, magenta, red, blue, dark: as R, G, B and as Y, U, V. */
-static const uint8_t picture_rgb[PICTURE_BARS][3] = {
-    {224, 224, 224}, {224, 224, 24}, {24, 224, 224}, {24, 224, 24},
-    {224, 24, 224},  {224, 24, 24},  {24, 24, 224},  {40, 40, 40}};
-static const uint8_t picture_yuv[PICTURE_BARS][3] = {
-    {224, 128, 128}, {201, 28, 144}, {164, 151, 28}, {141, 52, 44},
-    {107, 204, 212}, {84, 104, 228}, {47, 227, 112}, {40, 128, 128}};
-
-static int picture_bar_value(const struct picture_format *format, uint32_t row, uint32_t at)
+static uint16_t picture_bar_sample(const struct picture_format *format, char letter, uint32_t x,
+                                   uint32_t y, uint64_t noise)
 {
-    uint32_t x, channel, bar;
     /* Every so many rows the bars step aside, so that one sees them roll. */
-    uint32_t y = row < format->height ? row : (row - format->height) * 2;
-    uint32_t shift = y * 8 / format->height % 2;
+    uint32_t shift = (uint32_t)((uint64_t)y * 8 / format->height) % 2;
+    uint32_t bar = ((uint32_t)((uint64_t)x * PICTURE_BARS / format->width) + shift) % PICTURE_BARS;
+    int value = 4 * picture_bar_value(bar, letter) + (int)(noise & 63) - 32;
 
-    switch (format->pixel) {
-    case PICTURE_RGB24:
-        x = at / 3;
-        channel = at % 3;
-        break;
-    case PICTURE_YUYV:
-        x = at / 2;
-        channel = at % 2 ? 1 + at / 2 % 2 : 0;
-        break;
-    default:
-        x = at;
-        channel = row < format->height ? 0 : 1 + at % 2;
-        break;
+    if (letter == 'X')
+        return (uint16_t)(noise & 1023);
+    return (uint16_t)(value < 0 ? 0 : value > 1023 ? 1023 : value);
+}
+
+static void picture_tape_row(const struct picture_format *format, const struct picture_part *part,
+                             uint32_t row, uint64_t *state, uint8_t *to)
+{
+    const struct picture_field *field = part->field;
+    const char *letters = picture_samples(field, row);
+    uint32_t n = (uint32_t)strlen(letters), filled = part->ngroups * part->group_nbytes;
+    uint16_t samples[PICTURE_GROUP_MAX];
+
+    for (uint32_t group = 0; group < part->ngroups; group++) {
+        uint64_t noise = picture_random(state);
+
+        for (uint32_t i = 0; i < n; i++, noise >>= 10)
+            samples[i] = picture_bar_sample(format, letters[i],
+                                            group * field->width + picture_pixel_of(field, i, n),
+                                            row * field->height, noise);
+        picture_pack(part, samples, to + (size_t)group * part->group_nbytes);
     }
-    bar = (uint32_t)((uint64_t)x * PICTURE_BARS / format->width + shift) % PICTURE_BARS;
-    return format->pixel == PICTURE_RGB24 ? picture_rgb[bar][channel] : picture_yuv[bar][channel];
+    for (uint32_t at = filled; at < part->stride; at++)
+        to[at] = (uint8_t)picture_random(state);
 }
 
 void picture_source_init(struct picture_source *source, const struct picture_format *format,
                          uint64_t seed)
 {
     uint64_t state = seed * 2 + 1;
+    struct picture_part part;
 
     memset(source, 0, sizeof(*source));
     source->format = *format;
     for (uint32_t plane = 0; plane < picture_nplanes(format); plane++) {
-        uint32_t stride = picture_stride(format), rows = picture_rows(format, plane);
-        uint8_t *to = malloc((size_t)stride * rows);
-
-        if (to == NULL)
+        source->tape[plane] = malloc(picture_nbytes(format, plane));
+        if (source->tape[plane] == NULL)
             abort();
-        source->tape[plane] = to;
-        for (uint32_t row = 0; row < rows; row++) {
-            uint32_t colour_row = plane ? row + format->height : row;
-            uint64_t noise = 0;
+    }
+    for (uint32_t i = 0; picture_part(format, i, &part); i++) {
+        uint8_t *to = source->tape[part.field->plane] + part.offset_nbytes;
 
-            for (uint32_t at = 0; at < stride; at++, noise >>= 4) {
-                if (at % 16 == 0)
-                    noise = picture_random(&state);
-                to[(size_t)row * stride + at] =
-                    at < picture_row_nbytes(format)
-                        ? picture_byte(picture_bar_value(format, colour_row, at), noise)
-                        : (uint8_t)noise;
-            }
-        }
+        for (uint32_t row = 0; row < part.nrows; row++, to += part.stride)
+            picture_tape_row(format, &part, row, &state, to);
     }
 }
 
@@ -202,39 +349,47 @@ static void picture_roll(const uint8_t *tape, uint8_t *to, uint32_t stride, uint
     memcpy(to + (size_t)(nrows - by) * stride, tape, (size_t)by * stride);
 }
 
-static void picture_put(const struct picture_format *format, uint8_t *row, uint32_t x,
-                        uint8_t value)
+/* Pixels of a row where the number is, in white on black. */
+static void picture_number_row(const struct picture_part *part, uint8_t *row, uint32_t left,
+                               uint32_t dot, const bool lit[PICTURE_CELLS])
 {
-    if (format->pixel == PICTURE_RGB24)
-        memset(row + 3 * (size_t)x, value, 3);
-    else
-        row[format->pixel == PICTURE_YUYV ? 2 * (size_t)x : x] = value;
+    const struct picture_field *field = part->field;
+    uint32_t n = (uint32_t)strlen(field->samples), end = left + PICTURE_CELLS * dot;
+    uint16_t samples[PICTURE_GROUP_MAX];
+
+    for (uint32_t x = left / field->width * field->width; x < end; x += field->width) {
+        uint8_t *group = row + (size_t)(x / field->width) * part->group_nbytes;
+
+        picture_unpack(part, group, samples);
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t at = x + picture_pixel_of(field, i, n);
+
+            if (at >= left && at < end && strchr("UVX", field->samples[i]) == NULL)
+                samples[i] = lit[(at - left) / dot] ? 1023 : 0;
+        }
+        picture_pack(part, samples, group);
+    }
 }
 
-/* The number in white on black, 3 x 5 dots a digit, where there is room. */
+/* 3 x 5 dots a digit, where there is room. */
 static void picture_number(const struct picture_format *format, uint32_t number, uint8_t *to)
 {
     static const uint16_t digits[10] = {0x7b6f, 0x2c97, 0x73e7, 0x73cf, 0x5bc9,
                                         0x79cf, 0x79ef, 0x7249, 0x7bef, 0x7bcf};
-    uint32_t dot = format->width / 64, stride = picture_stride(format);
-    uint32_t left = 2 * dot, top = 2 * dot, wide = PICTURE_DIGITS * 4 + 1, high = 7;
+    uint32_t dot = format->width / 64, left = 2 * dot, top = 2 * dot, high = 7;
+    struct picture_part part;
 
-    if (dot == 0 || top + high * dot > format->height)
+    if (dot == 0 || top + high * dot > format->height || !picture_part(format, 0, &part))
         return;
-    for (uint32_t y = 0; y < high * dot; y++) {
-        uint8_t *row = to + (size_t)(top + y) * stride;
-        uint32_t line = y / dot;
+    for (uint32_t line = 0; line < high; line++) {
+        bool lit[PICTURE_CELLS] = {false};
+        uint32_t rest = number;
 
-        for (uint32_t x = 0; x < wide * dot; x++) {
-            uint32_t column = x / dot, place = column / 4, power = 1;
-            bool lit = false;
-
-            for (uint32_t i = place + 1; i < PICTURE_DIGITS; i++)
-                power *= 10;
-            if (column % 4 && line >= 1 && line <= 5)
-                lit = digits[number / power % 10] >> (14 - ((line - 1) * 3 + column % 4 - 1)) & 1;
-            picture_put(format, row, left + x, lit ? 255 : 0);
-        }
+        for (uint32_t place = PICTURE_DIGITS; line >= 1 && line <= 5 && place-- > 0; rest /= 10)
+            for (uint32_t i = 0; i < 3; i++)
+                lit[place * 4 + 1 + i] = digits[rest % 10] >> (14 - (line - 1) * 3 - i) & 1;
+        for (uint32_t y = top + line * dot; y < top + (line + 1) * dot; y++)
+            picture_number_row(&part, to + (size_t)y * part.stride, left, dot, lit);
     }
 }
 
@@ -242,24 +397,20 @@ void picture_draw(const struct picture_source *source, uint32_t number, uint64_t
                   uint32_t plane, uint8_t *to)
 {
     const struct picture_format *format = &source->format;
-    uint32_t stride = picture_stride(format), rows = picture_rows(format, plane);
     struct picture_start start = {{'S', 'I', 'M', 'V'}, number, time_ns};
+    struct picture_part part;
 
-    if (format->pixel == PICTURE_NV12_ONE) {
-        size_t luma = (size_t)format->height * stride;
+    for (uint32_t i = 0; picture_part(format, i, &part); i++) {
+        uint32_t step = picture_layouts[format->pixel].height_step / part.field->height;
 
-        picture_roll(source->tape[0], to, stride, format->height,
-                     (uint64_t)number * PICTURE_STEP * 2);
-        picture_roll(source->tape[0] + luma, to + luma, stride, format->height / 2,
-                     (uint64_t)number * PICTURE_STEP);
-    } else {
-        uint32_t step = picture_is_nv12(format) && plane == 0 ? 2 * PICTURE_STEP : PICTURE_STEP;
-
-        picture_roll(source->tape[plane], to, stride, rows, (uint64_t)number * step);
+        if (part.field->plane == plane)
+            picture_roll(source->tape[plane] + part.offset_nbytes, to + part.offset_nbytes,
+                         part.stride, part.nrows, (uint64_t)number * step);
     }
     if (plane == 0) {
         picture_number(format, number, to);
-        memcpy(to, &start, stride < sizeof(start) ? stride : sizeof(start));
+        memcpy(to, &start,
+               picture_stride(format) < sizeof(start) ? picture_stride(format) : sizeof(start));
     }
 }
 
@@ -279,86 +430,120 @@ bool picture_head(const uint8_t *bytes, uint64_t nbytes, uint32_t *number, uint6
 
 struct picture_format picture_shrunk(const struct picture_format *from, uint32_t shrink)
 {
+    const struct picture_layout *layout = &picture_layouts[from->pixel];
     struct picture_format to = *from;
-    bool pairs = from->pixel == PICTURE_YUYV || picture_is_nv12(from);
 
-    to.width = pairs ? from->width / 2 / shrink * 2 : from->width / shrink;
-    to.height = picture_is_nv12(from) ? from->height / 2 / shrink * 2 : from->height / shrink;
-    to.stride_nbytes = shrink == 1 ? from->stride_nbytes : 0;
+    to.width = from->width / layout->width_step / shrink * layout->width_step;
+    to.height = from->height / layout->height_step / shrink * layout->height_step;
+    if (from->stride_nbytes == picture_row_nbytes(from))
+        to.stride_nbytes = picture_row_nbytes(&to);
+    else if (shrink != 1)
+        to.stride_nbytes = 0;
     return to;
-}
-
-/* Rows of `group`-byte groups. */
-static void picture_shrink_rows(const uint8_t *from, uint32_t from_stride, uint32_t shrink,
-                                uint32_t group, uint8_t *to, uint32_t to_stride, uint32_t nrows,
-                                uint32_t ngroups)
-{
-    for (uint32_t row = 0; row < nrows; row++) {
-        const uint8_t *in = from + (size_t)row * shrink * from_stride;
-        uint8_t *out = to + (size_t)row * to_stride;
-
-        memset(out, 0, to_stride);
-        for (uint32_t i = 0; i < ngroups; i++)
-            memcpy(out + (size_t)i * group, in + (size_t)i * shrink * group, group);
-    }
 }
 
 void picture_shrink(const struct picture_format *from, uint32_t shrink, uint32_t plane,
                     const uint8_t *bytes, uint8_t *to)
 {
     struct picture_format small = picture_shrunk(from, shrink);
-    uint32_t in = picture_stride(from), out = picture_stride(&small);
-    uint32_t width = small.width, height = small.height;
+    struct picture_part in, out;
 
     if (shrink == 1) {
         memcpy(to, bytes, picture_nbytes(from, plane));
-    } else if (picture_is_nv12(from) && plane == 1) {
-        picture_shrink_rows(bytes, in, shrink, 2, to, out, height / 2, width / 2);
-    } else if (from->pixel == PICTURE_YUYV) {
-        picture_shrink_rows(bytes, in, shrink, 4, to, out, height, width / 2);
-    } else {
-        picture_shrink_rows(bytes, in, shrink, from->pixel == PICTURE_RGB24 ? 3 : 1, to, out,
-                            height, width);
-        if (from->pixel == PICTURE_NV12_ONE)
-            picture_shrink_rows(bytes + (size_t)from->height * in, in, shrink, 2,
-                                to + (size_t)height * out, out, height / 2, width / 2);
+        return;
     }
-}
+    for (uint32_t i = 0; picture_part(from, i, &in) && picture_part(&small, i, &out); i++) {
+        uint32_t pair = in.field->odd != NULL ? 2 : 1, nbytes = in.group_nbytes;
 
-static uint8_t picture_clip(int value)
-{
-    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
-}
+        for (uint32_t row = 0; in.field->plane == plane && row < out.nrows; row++) {
+            uint64_t of = (uint64_t)(row / pair * shrink * pair + row % pair) * in.stride;
+            const uint8_t *source = bytes + in.offset_nbytes + of;
+            uint8_t *line = to + out.offset_nbytes + (size_t)row * out.stride;
 
-static void picture_colour(int y, int u, int v, uint8_t *rgb)
-{
-    rgb[0] = picture_clip(y + (v - 128) * 1402 / 1000);
-    rgb[1] = picture_clip(y - (u - 128) * 344 / 1000 - (v - 128) * 714 / 1000);
-    rgb[2] = picture_clip(y + (u - 128) * 1772 / 1000);
-}
-
-void picture_to_rgb(const struct picture_format *format, const uint8_t *const plane[], uint8_t *rgb)
-{
-    uint32_t stride = picture_stride(format);
-    const uint8_t *uv = NULL;
-
-    if (picture_is_nv12(format))
-        uv = format->pixel == PICTURE_NV12 ? plane[1] : plane[0] + (size_t)format->height * stride;
-    for (uint32_t y = 0; y < format->height; y++) {
-        const uint8_t *row = plane[0] + (size_t)y * stride;
-
-        for (uint32_t x = 0; x < format->width; x++, rgb += 3) {
-            const uint8_t *pair = row + (size_t)(x / 2) * 4;
-
-            if (format->pixel == PICTURE_RGB24)
-                memcpy(rgb, row + 3 * (size_t)x, 3);
-            else if (format->pixel == PICTURE_YUYV)
-                picture_colour(pair[x % 2 * 2], pair[1], pair[3], rgb);
-            else if (uv != NULL)
-                picture_colour(row[x], uv[(size_t)(y / 2) * stride + x / 2 * 2],
-                               uv[(size_t)(y / 2) * stride + x / 2 * 2 + 1], rgb);
-            else
-                memset(rgb, row[x], 3);
+            memset(line, 0, out.stride);
+            for (uint32_t group = 0; group < out.ngroups; group++)
+                memcpy(line + (size_t)group * nbytes, source + (size_t)group * shrink * nbytes,
+                       nbytes);
         }
     }
+}
+
+/* Samples by letter. */
+struct picture_colour {
+    uint32_t sum[26], n[26]; /* from A on */
+};
+
+/* What belongs to a pixel is added: its own samples, and the colour that it shares. */
+static void picture_add(const struct picture_format *format, const uint8_t *const plane[],
+                        uint32_t x, uint32_t y, struct picture_colour *colour)
+{
+    uint16_t samples[PICTURE_GROUP_MAX];
+    struct picture_part part;
+
+    for (uint32_t i = 0; picture_part(format, i, &part); i++) {
+        const struct picture_field *field = part.field;
+        const char *letters = picture_samples(field, y / field->height);
+        uint32_t n = (uint32_t)strlen(letters);
+
+        picture_unpack(&part,
+                       plane[field->plane] + part.offset_nbytes +
+                           (uint64_t)(y / field->height) * part.stride +
+                           (uint64_t)(x / field->width) * part.group_nbytes,
+                       samples);
+        for (uint32_t j = 0; j < n; j++) {
+            if (picture_pixel_of(field, j, n) == x % field->width || letters[j] == 'U' ||
+                letters[j] == 'V') {
+                colour->sum[letters[j] - 'A'] += samples[j];
+                colour->n[letters[j] - 'A']++;
+            }
+        }
+    }
+}
+
+static int picture_mean(const struct picture_colour *colour, char letter)
+{
+    uint32_t n = colour->n[letter - 'A'];
+
+    return n != 0 ? (int)(colour->sum[letter - 'A'] / n / 4) : 0;
+}
+
+static uint32_t picture_clip(int value)
+{
+    return value < 0 ? 0 : value > 255 ? 255 : (uint32_t)value;
+}
+
+/* Coefficients times 256. Divided, not shifted: a shift of a negative number is the compiler's own
+ * affair. */
+static uint32_t picture_yuv(int y, int u, int v)
+{
+    int c = 298 * (y - 16) + 128, d = u - 128, e = v - 128;
+
+    return picture_clip((c + 409 * e) / 256) << 16 |
+           picture_clip((c - 100 * d - 208 * e) / 256) << 8 | picture_clip((c + 516 * d) / 256);
+}
+
+uint32_t picture_rgb(const struct picture_format *format, const uint8_t *const plane[], uint32_t x,
+                     uint32_t y)
+{
+    const struct picture_field *field = &picture_layouts[format->pixel].fields[0];
+    struct picture_colour own = {{0}, {0}}, near = {{0}, {0}};
+    static const char letters[] = "RGB";
+    uint32_t rgb = 0;
+
+    picture_add(format, plane, x, y, &own);
+    if (own.n['Y' - 'A'] != 0 && own.n['U' - 'A'] != 0)
+        return picture_yuv(picture_mean(&own, 'Y'), picture_mean(&own, 'U'),
+                           picture_mean(&own, 'V'));
+    if (own.n['Y' - 'A'] != 0)
+        return (uint32_t)picture_mean(&own, 'Y') * 0x010101u;
+    for (uint32_t i = 0; field->odd != NULL && i < 9; i++) {
+        uint32_t nx = x + i % 3 - 1, ny = y + i / 3 - 1; /* left of 0 is beyond any width */
+
+        if (nx < format->width && ny < format->height)
+            picture_add(format, plane, nx, ny, &near);
+    }
+    for (uint32_t i = 0; i < 3; i++)
+        rgb = rgb << 8 |
+              (uint32_t)picture_mean(own.n[letters[i] - 'A'] != 0 ? &own : &near, letters[i]);
+    return rgb;
 }

@@ -247,26 +247,46 @@ static void scenarios_notice_it_too(void **state)
     }
 }
 
-/* A display reads what the CPU drew: where that stays in the cache, it shows. */
-static void displays_notice_it_too(void **state)
+static void test_run_text(enum fault fault, const char *text, int code, bool stale)
 {
     char path[64], option[96];
     FILE *file;
-    (void)state;
 
     snprintf(path, sizeof(path), "/tmp/test_run.%ld", (long)getpid());
     file = fopen(path, "wx");
     assert_non_null(file);
-    fputs("board " BOARD "\ndisplay panel\nnode /soc/camera@fffb6800\nformat GREY 320x240\n"
-          "open at 0s\n",
-          file);
+    fprintf(file, "board " BOARD "\n%s", text);
     fclose(file);
     snprintf(option, sizeof(option), "--scenario=%s", path);
-    assert_int_equal(test_run_with(FAULT_NONE, "50", option), 0);
-    assert_non_null(strstr(test_output, "\"stale_bytes\": 0\n"));
-    assert_int_equal(test_run_with(FAULT_NO_ATTR, "50", option), EXIT_LOST);
-    assert_null(strstr(test_output, "\"stale_bytes\": 0\n"));
+    assert_int_equal(test_run_with(fault, "50", option), code);
+    assert_int_equal(strstr(test_output, "\"stale_bytes\": 0\n") == NULL, stale);
     unlink(path);
+}
+
+/* A display reads what the CPU drew: where that stays in the cache, it shows. */
+static void displays_notice_it_too(void **state)
+{
+    static const char panel[] = "display panel\nnode /soc/camera@fffb6800\nformat GREY 320x240\n"
+                                "open at 0s\n";
+    (void)state;
+
+    test_run_text(FAULT_NONE, panel, 0, false);
+    test_run_text(FAULT_NO_ATTR, panel, EXIT_LOST, true);
+}
+
+/* In each format the right bytes are right, and others are not. */
+static void all_formats_notice_it(void **state)
+{
+    char text[200];
+    (void)state;
+
+    for (int i = 0; i < PICTURE_PIXELS; i++) {
+        snprintf(text, sizeof(text),
+                 "camera one\nnode /soc/camera@fffb6800\nformat %s 200x150\nopen at 0s\n",
+                 picture_pixel_name((enum picture_pixel)i));
+        test_run_text(FAULT_NONE, text, 0, false);
+        test_run_text(FAULT_NO_ATTR, text, EXIT_LOST, true);
+    }
 }
 
 int main(void)
@@ -281,6 +301,7 @@ int main(void)
         cmocka_unit_test(lost_bytes_are_noticed_under_both_policies),
         cmocka_unit_test(scenarios_notice_it_too),
         cmocka_unit_test(displays_notice_it_too),
+        cmocka_unit_test(all_formats_notice_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

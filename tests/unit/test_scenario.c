@@ -141,8 +141,9 @@ static void test_formats(void **state)
     static const struct {
         const char *name;
         uint64_t nbytes;
-    } want[] = {{"NV12", 1536},   {"NV16", 2048},     {"YUYV", 2048},   {"GREY", 1024},
-                {"RGB565", 2048}, {"XRGB8888", 4096}, {"SRGGB8", 1024}, {"SRGGB10P", 1280}};
+    } want[] = {{"NV12", 1536},   {"NV16", 2048},     {"YUYV", 2048},
+                {"GREY", 1024},   {"RGB565", 2048},   {"XBGR32", 4096},
+                {"SRGGB8", 1024}, {"SRGGB10P", 1280}, {"RGB24", 3072}};
     struct scenario_format format;
     const char *why;
     char names[120], little[8];
@@ -159,6 +160,9 @@ static void test_formats(void **state)
     assert_int_equal(scenario_format(&format, "NV12", 32, 31, &why), -1);
     assert_int_equal(scenario_format(&format, "SRGGB10P", 34, 32, &why), -1);
     assert_int_equal(scenario_format(&format, "nv12", 32, 32, &why), -1);
+    assert_int_equal(scenario_format(&format, "XRGB8888", 3, 3, &why), 0);
+    assert_string_equal(format.name, "XBGR32");
+    assert_int_equal(format.plane_nbytes[0], 36);  /* no gap behind rows */
     scenario_format_names(little, sizeof(little)); /* cut, and ended */
     assert_int_equal(strlen(little), 7);
 }
@@ -220,7 +224,7 @@ static void test_errors_of_a_device(void **state)
     bad(3, "width x height", HEAD "camera a\nformat NV12 0x480\n");
     bad(3, "width x height", HEAD "camera a\nformat NV12 16386x480\n");
     bad(3, "width x height", HEAD "camera a\nformat NV12 640x99999999999999999999\n");
-    bad(3, "'NV13': no such format; there are NV12,", HEAD "camera a\nformat NV13 64x64\n");
+    bad(3, "'NV13': no such format; there are GREY,", HEAD "camera a\nformat NV13 64x64\n");
     bad(3, "groups of dots", HEAD "camera a\nformat NV12 63x64\n");
     bad(3, "from 1 to 32", HEAD "camera a\nbuffers 0\n");
     bad(3, "from 1 to 32", HEAD "camera a\nbuffers 33\n");

@@ -264,7 +264,7 @@ static void test_promised(void **state)
     bench->config.camera.video.promised = true;
     film_is_right(bench, 28);
     /* More than there is: refused when it is made. */
-    bench->config.camera.video.format = (struct picture_format){PICTURE_NV12_ONE, 4096, 4096, 0};
+    bench->config.camera.video.format = (struct picture_format){PICTURE_NV12, 4096, 4096, 0};
     assert_int_not_equal(simclient_create(bench->sim, &bench->config, &bench->client, &bench->why),
                          0);
 }
@@ -318,7 +318,7 @@ static void test_programs_draw(void **state)
     struct bench *bench = *state;
 
     bench->config.draws = true;
-    bench->config.camera.video.format.pixel = PICTURE_NV12;
+    bench->config.camera.video.format.pixel = PICTURE_NV12M;
     chain_is_right(bench);
     bench->config.memory = CMA_VIDEO_COHERENT;
     chain_is_right(bench);

@@ -57,6 +57,7 @@ struct bench {
 };
 
 static const struct cma_bus_window shifted = {0x1000, BASE, NBYTES};
+static const struct cma_bus_window narrow = {0x1000, BASE, REACH_LAST + 1};
 
 static void device(struct bench *bench, struct cma_device *device, uint32_t owner,
                    const struct cma_bus_window *window, cma_daddr_t mask, uint32_t flags)
@@ -364,7 +365,8 @@ static void use_user(struct bench *bench)
     bench->display_config.video.flags = CMA_VIDEO_BOUNCE_USER;
 }
 
-/* And it is behind the area: the devices of `which` (bits) have short masks, and pools in reach. */
+/* And it is behind the area: the devices of `which` (bits) have short masks, or `narrow` windows
+ * where the others' are wide, and pools in reach. */
 static void use_bounce(struct bench *bench, uint32_t which, const struct cma_bus_window *window,
                        uint32_t flags)
 {
@@ -378,15 +380,19 @@ static void use_bounce(struct bench *bench, uint32_t which, const struct cma_bus
     use_user(bench);
     bench->user_first = BASE + AREA_FIRST + AREA_NBYTES;
     for (uint32_t i = 0; i < DEVICES; i++) {
-        bool is_short = (which >> i & 1) != 0;
+        const struct cma_bus_window *own = window;
+        cma_daddr_t mask = UINT64_MAX;
 
+        if ((which >> i & 1) == 0)
+            own = window == &narrow ? &shifted : window;
+        else if (window != &narrow)
+            mask = (window != NULL ? window->daddr : BASE) + REACH_LAST;
         config.owner = 77 + i;
         bench->pool_storage[i] = malloc(nbytes);
         assert_int_equal(cma_bounce_init(&bench->pools[i], &bench->system.dma, &config,
                                          bench->pool_storage[i], nbytes, NULL),
                          0);
-        device(bench, devices[i], i + 1, window,
-               is_short ? (window != NULL ? window->daddr : BASE) + REACH_LAST : UINT64_MAX, flags);
+        device(bench, devices[i], i + 1, own, mask, flags);
     }
 }
 
@@ -441,6 +447,7 @@ static void chains_are_bounced(struct bench *bench, const struct cma_bus_window 
     for (uint32_t which = 1; which < 1u << DEVICES; which++) {
         use_bounce(bench, which, window, flags);
         bench->config.draws = which % 2 != 0;
+        bench->scaler_config.shrink = 1 + which / 2 % 2;
         chain_is_right(bench);
         bounce_was_used(bench, which);
     }
@@ -465,6 +472,12 @@ static void test_chain_through_bounce_buffers_behind_an_offset(void **state)
 {
     chains_are_bounced(*state, &shifted, 0);
     chains_are_bounced(*state, &shifted, CMA_DEVICE_COHERENT);
+}
+
+/* Not the mask is short but the window: there is no address for the rest. */
+static void test_chain_through_bounce_buffers_behind_a_window(void **state)
+{
+    chains_are_bounced(*state, &narrow, 0);
 }
 
 /* All is in reach, but the program's memory begins and ends in the middle of lines: what a device
@@ -735,6 +748,7 @@ int main(void)
         TEST(test_chain_through_bounce_buffers),
         TEST(test_chain_through_bounce_buffers_coherent),
         TEST(test_chain_through_bounce_buffers_behind_an_offset),
+        TEST(test_chain_through_bounce_buffers_behind_a_window),
         TEST(test_chain_of_lines_that_are_shared),
         TEST(test_users_memory_in_reach),
         TEST(test_samples),

@@ -70,26 +70,16 @@ static int user_look(struct user_walk *walk, const void *vaddr, cma_paddr_t *pad
                                                                                       : CMA_EBADF;
 }
 
-/* Pins a frame that somebody holds, and what it is written to is kept. CMA_EAGAIN: look again. */
-static int user_hold(struct user_walk *walk, cma_pfn_t pfn, cma_pfn_t *pinned)
+/* What the device writes is not dropped any more: it counts as written. */
+static int user_keep(const struct user_walk *walk, cma_pfn_t pfn)
 {
     struct cma_frames *frames = walk->queue->config.device->dma->frames;
     struct cma_frame_info info;
-    int error = cma_frame_pin(frames, pfn, pinned);
 
-    walk->why.reason = CMA_REASON_HELD;
-    if (error != 0) {
-        /* It was freed since we looked: so its address is another's. */
-        return error == CMA_EBADF || error == CMA_ENOENT ? CMA_EAGAIN : error;
-    }
-    if (walk->queue->config.direction != CMA_TO_DEVICE &&
-        cma_frame_info(frames, *pinned, &info) == 0 && info.kind == CMA_KIND_DROPPABLE) {
-        error = cma_frame_keep(frames, *pinned);
-    }
-    if (error != 0) {
-        (void)cma_frame_unpin(frames, *pinned);
-    }
-    return error;
+    return walk->queue->config.direction != CMA_TO_DEVICE &&
+                   cma_frame_info(frames, pfn, &info) == 0 && info.kind == CMA_KIND_DROPPABLE
+               ? cma_frame_keep(frames, pfn)
+               : 0;
 }
 
 /* One try to have the page at `vaddr` stay where it is. */
@@ -113,16 +103,22 @@ static int user_pin_once(struct user_walk *walk, const void *vaddr, cma_paddr_t 
         walk->why.reason = CMA_REASON_HELD;
         return info.idle ? CMA_EBADF : 0;
     }
-    error = user_hold(walk, *paddr >> shift, &pinned);
+    walk->why.reason = CMA_REASON_HELD;
+    error = cma_frame_pin(frames, *paddr >> shift, &pinned);
     if (error != 0) {
-        return error;
+        /* It was freed since we looked: so its address is another's. */
+        return error == CMA_EBADF || error == CMA_ENOENT ? CMA_EAGAIN : error;
     }
     error = user_look(walk, vaddr, paddr);
-    if (error == 0 && *paddr >> shift == pinned) {
-        return 0;
+    if (error == 0) {
+        /* Until now it may have been anybody's. */
+        walk->why.reason = CMA_REASON_HELD;
+        error = *paddr >> shift == pinned ? user_keep(walk, pinned) : CMA_EAGAIN;
     }
-    (void)cma_frame_unpin(frames, pinned);
-    return CMA_EAGAIN;
+    if (error != 0) {
+        (void)cma_frame_unpin(frames, pinned);
+    }
+    return error;
 }
 
 static int user_pin(struct user_walk *walk, const void *vaddr, cma_paddr_t *paddr, bool *pins)

@@ -24,6 +24,8 @@ static struct program {
     uint32_t object[USER_NPAGES];
     bool is_object[USER_NPAGES];
     int (*lookup)(void *ctx, const void *vaddr, cma_paddr_t *paddr, enum cma_attr *attr);
+    uint32_t nlookups;
+    cma_pfn_t once; /* what the next lookup of page 0 finds, and those behind it do not; 0: none */
 } program;
 
 static int program_lookup(void *ctx, const void *vaddr, cma_paddr_t *paddr, enum cma_attr *attr)
@@ -35,6 +37,11 @@ static int program_lookup(void *ctx, const void *vaddr, cma_paddr_t *paddr, enum
         return program.lookup(ctx, vaddr, paddr, attr);
     pfn = program.is_object[page] ? sim_store_pfn(program.store, program.object[page])
                                   : program.pfn[page];
+    if (page == 0 && program.once != 0) {
+        pfn = program.once;
+        program.once = 0;
+    }
+    program.nlookups++;
     if (pfn == 0 || pfn == CMA_PFN_NONE)
         return CMA_ENOENT;
     *paddr = pfn << 12 | ((uintptr_t)vaddr & 4095);
@@ -307,6 +314,31 @@ static void test_pinned_while_prepared(void **state)
 }
 
 /* Where the second plane is refused, the first is let go. */
+/* The same memory comes again and again. Its pages were nobody's to keep meanwhile, so each is
+ * looked up again: the device writes to where they are now. */
+static void test_queued_again_and_again(void **state)
+{
+    struct bench *bench = *state;
+    struct cma_holder holder = {.kind = CMA_KIND_UNMOVABLE};
+    struct cma_video_info info;
+
+    open_user(bench, &bench->camera, CMA_FROM_DEVICE, 0);
+    assert_int_equal(cma_video_stream_on(&bench->queue), 0);
+    for (uint32_t i = 0; i < 6; i++) {
+        if (i % 2 != 0)
+            get_pages(bench, 8, &holder); /* from the first on, they are pinned */
+        program.nlookups = 0;
+        assert_int_equal(put_user(bench, 0, user(0), 0x6000, NULL), 0);
+        assert_int_equal(program.nlookups, i == 0 ? 6 : 12);
+        assert_int_equal(bench->buffers[0].plane[0].daddr, program.pfn[0] << 12);
+        assert_int_equal(pins(bench), i == 0 ? 0 : 6);
+        driver_done(&bench->driver, 0, CMA_VIDEO_DONE);
+        assert_int_equal(cma_video_dequeue(&bench->queue, false, &info), 0);
+        assert_int_equal(program.nlookups, i == 0 ? 6 : 12);
+    }
+    assert_int_equal(cma_video_release(&bench->queue), 0);
+}
+
 static void test_all_planes_or_none(void **state)
 {
     struct bench *bench = *state;
@@ -379,6 +411,7 @@ static void test_written_pages_are_kept(void **state)
     struct sim_store *store =
         sim_store_create(bench->sim, &bench->system.frames, &bench->system.pages, &config);
     struct cma_frame_info info;
+    uint32_t other;
 
     program.store = store;
     program.is_object[0] = true;
@@ -395,6 +428,18 @@ static void test_written_pages_are_kept(void **state)
         assert_int_equal(info.pins, 1);
         assert_int_equal(cma_video_release(&bench->queue), 0);
     }
+    /* What is another's by the time that it is pinned may still be dropped. */
+    assert_int_equal(sim_store_add(store, &other, NULL), 0);
+    assert_int_equal(sim_store_writeback(store, other), 0);
+    open_user(bench, &bench->camera, CMA_FROM_DEVICE, 0);
+    bench->buffers[0].plane[0].nbytes = 4096;
+    program.once = sim_store_pfn(store, other);
+    assert_int_equal(put_user(bench, 0, user(0), 4096, NULL), 0);
+    assert_int_equal(program.once, 0);
+    assert_int_equal(cma_frame_info(&bench->system.frames, sim_store_pfn(store, other), &info), 0);
+    assert_int_equal(info.kind, CMA_KIND_DROPPABLE);
+    assert_int_equal(info.pins, 0);
+    assert_int_equal(cma_video_release(&bench->queue), 0);
     sim_store_destroy(store);
 }
 
@@ -572,6 +617,7 @@ int main(void)
         TEST(test_contiguous_is_what_the_device_sees),
         TEST(test_memory_of_another_device),
         TEST(test_pinned_while_prepared),
+        TEST(test_queued_again_and_again),
         TEST(test_all_planes_or_none),
         TEST(test_pins_move_out_of_areas),
         TEST(test_written_pages_are_kept),

@@ -440,6 +440,8 @@ static void test_written_pages_are_kept(void **state)
     assert_int_equal(info.kind, CMA_KIND_DROPPABLE);
     assert_int_equal(info.pins, 0);
     assert_int_equal(cma_video_release(&bench->queue), 0);
+    assert_int_equal(sim_store_remove(store, other), 0);
+    assert_int_equal(sim_store_remove(store, program.object[0]), 0);
     sim_store_destroy(store);
 }
 

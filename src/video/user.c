@@ -3,9 +3,10 @@
  * user.c - the program's own memory as a device's buffer
  *
  * Each page is looked up, pinned, and looked up again: a pin moves a page out of an area first, and
- * until it is pinned anybody may have moved it. What a device has (a buffer of another queue) does
- * not move and can't be pinned; a plane is of one kind or of the other, so that unpinning never
- * takes a pin away that is somebody else's.
+ * until it is pinned anybody may have moved it, and the frame may be nobody's or a device's by
+ * then. What a device has (a buffer of another queue) does not move and can't be pinned, but is
+ * looked up again too; a plane is of one kind or of the other, so that unpinning never takes a pin
+ * away that is somebody else's.
  *
  * Another device's own memory (mapped as such) is neither pinned nor synced: there is one address
  * for it on the bus, and it is physically one run.
@@ -99,23 +100,22 @@ static int user_pin_once(struct user_walk *walk, const void *vaddr, cma_paddr_t 
     }
     *pins = info.kind == CMA_KIND_UNMOVABLE || info.kind == CMA_KIND_MOVABLE ||
             info.kind == CMA_KIND_DROPPABLE;
-    if (!*pins) {
-        walk->why.reason = CMA_REASON_HELD;
-        return info.idle ? CMA_EBADF : 0;
-    }
+    pinned = *paddr >> shift;
     walk->why.reason = CMA_REASON_HELD;
-    error = cma_frame_pin(frames, *paddr >> shift, &pinned);
+    error = *pins ? cma_frame_pin(frames, pinned, &pinned) : 0;
     if (error != 0) {
         /* It was freed since we looked: so its address is another's. */
         return error == CMA_EBADF || error == CMA_ENOENT ? CMA_EAGAIN : error;
     }
     error = user_look(walk, vaddr, paddr);
-    if (error == 0) {
+    if (error != 0 || *paddr >> shift != pinned) {
+        error = CMA_EAGAIN;
+    } else {
         /* Until now it may have been anybody's. */
         walk->why.reason = CMA_REASON_HELD;
-        error = *paddr >> shift == pinned ? user_keep(walk, pinned) : CMA_EAGAIN;
+        error = *pins ? user_keep(walk, pinned) : info.idle ? CMA_EBADF : 0;
     }
-    if (error != 0) {
+    if (error != 0 && *pins) {
         (void)cma_frame_unpin(frames, pinned);
     }
     return error;

@@ -14,8 +14,8 @@
  * and each row begins at a round address: a buffer is a bar, and an area a block of rows. Rows of
  * areas are higher than the others, which are seen through the wrong end of the glass. Areas are
  * framed and in full colour, the rest of memory is pale, so that what was lent to whom is seen at
- * first glance. Colours are of Okabe and Ito's set, which people with any sort of colour blindness
- * tell apart, and differ in brightness too.
+ * first glance. Colours are close to Okabe and Ito's set, which people with any sort of colour
+ * blindness tell apart, and differ in brightness too, so that a sheet printed in grey can be read.
  */
 #ifndef CMA_TOOL_DRAW_H
 #define CMA_TOOL_DRAW_H

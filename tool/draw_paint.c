@@ -40,13 +40,14 @@ static const struct {
     uint32_t vivid, pale;
     const char *words;
 } paint_kinds[DRAW_KINDS] = {
-    [DRAW_BUFFER] = {0x7b1e5b, 0x7b1e5b, "a device's buffer, numbered, in one piece"},
-    [DRAW_DROPPABLE] = {0x56b4e9, 0xcce8f9, "page cache: dropped when a device asks, disk has it"},
-    [DRAW_KEPT] = {0xe69f00, 0xf8e2b3, "programs' data: carried elsewhere when a device asks"},
+    [DRAW_BUFFER] = {0x5e1146, 0x5e1146,
+                     "a device's buffer, or a plane of one: numbered, in one piece"},
+    [DRAW_DROPPABLE] = {0x56b4e9, 0xc4e3f7, "page cache: dropped when a device asks, disk has it"},
+    [DRAW_KEPT] = {0xd55e00, 0xefb58d, "programs' data: carried elsewhere when a device asks"},
     [DRAW_FREE] = {0xffffff, 0xffffff, "free: nobody's"},
     [DRAW_UNMOVABLE] = {0x555555, 0x999999, "stays where it is until its owner frees it"},
-    [DRAW_PASSING] = {0xf0e442, 0xf9f4b4, "changing hands at this moment"},
-    [DRAW_RESERVED] = {0xc4c4c4, 0xc4c4c4, "the board's own: firmware, pools; never lent"},
+    [DRAW_PASSING] = {0xf0e442, 0xfbf8c8, "changing hands at this moment"},
+    [DRAW_RESERVED] = {0xb4b4b4, 0xb4b4b4, "the board's own: firmware, pools; never lent"},
 };
 
 uint32_t draw_colour(enum draw_kind kind, bool in_area)
@@ -340,21 +341,24 @@ static const char *paint_letter(const struct draw_map *map, const struct draw_pa
 
 static void paint_buffer(struct paint *paint, const struct draw_part *part)
 {
-    cairo_text_extents_t extents;
-    double x, y, width, size = 12;
-    char text[16];
-
     if (!paint_outline(paint, part->pfn, part->npages, 0.6))
         return;
     paint_source(paint, 0xffffff);
     cairo_set_line_width(paint->cairo, 1.2);
     cairo_stroke(paint->cairo);
-    if (!paint_middle(paint, part, &x, &y, &width))
-        return;
-    snprintf(text, sizeof(text), "%s%" PRIu32, paint_letter(paint->map, part), part->number);
+}
+
+/* In the middle of [left, right) of a row, if there is room. */
+static void paint_label(struct paint *paint, uint32_t row, double left, double right,
+                        const char *text)
+{
+    cairo_text_extents_t extents;
+    double x = (left + right) / 2, y = (paint_y(paint, row) + paint_y(paint, row + 1)) / 2;
+    double size = 12;
+
     paint_font(paint, size, true);
     cairo_text_extents(paint->cairo, text, &extents);
-    if (extents.x_advance + 4 > width)
+    if (extents.x_advance + 4 > right - left)
         return;
     /* On its own ground, for rows may be lower than a figure. */
     paint_source(paint, draw_colour(DRAW_BUFFER, true));
@@ -365,6 +369,27 @@ static void paint_buffer(struct paint *paint, const struct draw_part *part)
     cairo_move_to(paint->cairo, x - extents.width / 2 - extents.x_bearing,
                   y - extents.height / 2 - extents.y_bearing);
     cairo_show_text(paint->cairo, text);
+}
+
+/* Each row of a buffer has its number, with dots where it goes on in another: the end of a row is
+ * no gap in memory. Of more rows than three it is enough to number the first, a middle one and the
+ * last. */
+static void paint_number_buffer(struct paint *paint, const struct draw_part *part)
+{
+    uint32_t ncolumns = paint->map->ncolumns, row, column, last_row, last_column, first;
+    char text[32];
+
+    if (!draw_map_cell(paint->map, part->pfn, &first, &column) ||
+        !draw_map_cell(paint->map, part->pfn + (part->npages - 1), &last_row, &last_column))
+        return;
+    for (row = first; row <= last_row; row++) {
+        if (row != first && row != last_row && row != first + (last_row - first) / 2)
+            continue;
+        snprintf(text, sizeof(text), "%s%s%" PRIu32 "%s", row != first ? "..." : "",
+                 paint_letter(paint->map, part), part->number, row != last_row ? "..." : "");
+        paint_label(paint, row, paint_x(paint, row == first ? column : 0),
+                    paint_x(paint, row == last_row ? last_column + 1 : ncolumns), text);
+    }
 }
 
 /* Areas have black frames, slots dashed green ones. */
@@ -405,6 +430,9 @@ static void paint_grid(struct paint *paint)
         paint_outline(paint, map->parts[i].pfn, map->parts[i].npages, slot ? 2 : -1);
         paint_frame_stroke(paint);
     }
+    for (uint32_t i = 0; i < map->nparts; i++)
+        if (map->parts[i].kind == DRAW_PART_BUFFER)
+            paint_number_buffer(paint, &map->parts[i]);
 }
 
 /* --- names at the right -------------------------------------------------------------------------
@@ -511,6 +539,13 @@ static void paint_note_area(struct paint *paint, const struct draw_part *area)
     snprintf(text, sizeof(text), "%s, %s", area->name, size);
     paint_text(paint, paint_note_x(), paint->notes_bottom, PAINT_RIGHT - 34, false, text);
     paint->notes_bottom += PAINT_LINE;
+    snprintf(text, sizeof(text), "0x%08" PRIx64 " to 0x%08" PRIx64,
+             area->pfn << paint->map->page_shift,
+             ((area->pfn + area->npages) << paint->map->page_shift) - 1);
+    paint_source(paint, PAINT_FAINT);
+    paint_font(paint, 11, false);
+    paint_text(paint, paint_note_x(), paint->notes_bottom, PAINT_RIGHT - 34, false, text);
+    paint->notes_bottom += PAINT_LINE;
     paint_note_devices(paint, area);
     paint_note_pages(paint, DRAW_DROPPABLE, area->pages[DRAW_DROPPABLE], "lent to the page cache");
     paint_note_pages(paint, DRAW_KEPT, area->pages[DRAW_KEPT], "lent to programs");
@@ -576,9 +611,10 @@ static void paint_title(struct paint *paint)
     paint_source(paint, PAINT_FAINT);
     paint_font(paint, 12, false);
     draw_size(map, map->cell_npages, size);
-    snprintf(text, sizeof(text),
-             "%.130s. A cell is %s%s; addresses go as text goes; rows of areas are drawn higher.",
-             map->subtitle, map->cell_npages == 1 ? "a page of " : "", size);
+    snprintf(
+        text, sizeof(text),
+        "%.130s. A cell is %s%s; addresses go on from row to row; rows of areas are drawn higher.",
+        map->subtitle, map->cell_npages == 1 ? "a page of " : "", size);
     paint_text(paint, 20, 76, width, false, text);
 }
 

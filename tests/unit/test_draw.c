@@ -248,6 +248,29 @@ static enum draw_kind test_kind(cma_pfn_t pfn)
                                              : DRAW_PASSING;
 }
 
+/* As BT.601 weighs them: how a printer without colours shows them. */
+static int test_grey(uint32_t colour)
+{
+    return (int)(299 * (colour >> 16 & 255) + 587 * (colour >> 8 & 255) + 114 * (colour & 255)) /
+           1000;
+}
+
+static void colours_differ_in_grey(void **state)
+{
+    static const int least[2] = {10, 20}; /* outside; in areas */
+
+    (void)state;
+    for (int area = 0; area < 2; area++)
+        for (int one = 0; one < DRAW_KINDS; one++)
+            for (int other = 0; other < one; other++)
+                assert_true(abs(test_grey(draw_colour((enum draw_kind)one, area)) -
+                                test_grey(draw_colour((enum draw_kind)other, area))) >=
+                            least[area]);
+    /* What most of the sheet is. */
+    assert_true(abs(test_grey(draw_colour(DRAW_KEPT, false)) -
+                    test_grey(draw_colour(DRAW_DROPPABLE, false))) >= 25);
+}
+
 static void each_page_has_its_colour_in_its_place(void **state)
 {
     struct draw_map map;
@@ -590,6 +613,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_same_memory_is_the_same_file, world_setup,
                                         world_teardown),
         cmocka_unit_test(short_frames_are_refused),
+        cmocka_unit_test(colours_differ_in_grey),
         cmocka_unit_test(a_written_frame_is_the_frame),
         cmocka_unit_test_setup_teardown(captured_pictures_are_drawn, world_setup, world_teardown),
         cmocka_unit_test(directories_that_cannot_be_written_end_with_2),

@@ -87,6 +87,11 @@ struct draw_map {
     uint32_t ndevices;             /* that have buffers */
     uint64_t pages[2][DRAW_KINDS]; /* elsewhere; in areas */
     uint64_t slot_pages;
+    uint8_t *area_kinds; /* enum draw_kind of each page of the areas, as they come */
+    uint64_t narea_kinds, max_area_kinds;
+    /* Where buffers are now: what there was before. */
+    bool compared;
+    uint64_t taken[DRAW_KINDS];
 };
 #define DRAW_CELL_KIND 0x0fu /* enum draw_kind */
 #define DRAW_CELL_AREA 0x40u
@@ -96,6 +101,9 @@ struct draw_map {
 int draw_map_take(struct draw_map *map, const struct draw_source *source, const char *title,
                   const char *subtitle);
 void draw_map_free(struct draw_map *map);
+
+/* Whose pages the devices took since `before`, a map of the same board: the sentence says so. */
+void draw_map_compare(struct draw_map *map, const struct draw_map *before);
 
 /* The cell in which a page lies, by row and column; false: it is not on the sheet. */
 bool draw_map_cell(const struct draw_map *map, cma_pfn_t pfn, uint32_t *row, uint32_t *column);

@@ -167,8 +167,10 @@ static int map_add_ranges(struct draw_map *map, const struct draw_source *source
         if (end > first && map_add_part(map, area ? DRAW_PART_AREA : DRAW_PART_OTHER, first,
                                         end - first, range->name) == NULL)
             return -1;
+        map->max_area_kinds += area && end > first ? end - first : 0;
     }
-    return 0;
+    map->area_kinds = malloc(map->max_area_kinds + 1);
+    return map->area_kinds != NULL ? 0 : -1;
 }
 
 static struct draw_part *map_area_of(struct draw_map *map, cma_pfn_t pfn)
@@ -256,6 +258,8 @@ static void map_page(struct map_look *look, cma_pfn_t pfn)
     if (area != NULL) {
         area->pages[kind]++;
         area->slot_pages += info.slot;
+        if (look->map->narea_kinds < look->map->max_area_kinds)
+            look->map->area_kinds[look->map->narea_kinds++] = (uint8_t)kind;
     }
     if (info.slot)
         map_slot(look, pfn);
@@ -320,8 +324,18 @@ int draw_map_take(struct draw_map *map, const struct draw_source *source, const 
     return 0;
 }
 
+void draw_map_compare(struct draw_map *map, const struct draw_map *before)
+{
+    map->compared = before->narea_kinds == map->narea_kinds;
+    memset(map->taken, 0, sizeof(map->taken));
+    for (uint64_t i = 0; map->compared && i < map->narea_kinds; i++)
+        if (map->area_kinds[i] == DRAW_BUFFER)
+            map->taken[before->area_kinds[i]]++;
+}
+
 void draw_map_free(struct draw_map *map)
 {
+    free(map->area_kinds);
     free(map->cells);
     free(map->bands);
     free(map->parts);

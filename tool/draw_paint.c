@@ -93,16 +93,22 @@ void draw_sentence(const struct draw_map *map, char text[DRAW_TEXT])
 {
     const uint64_t *pages = map->pages[true];
     uint64_t all = paint_sum(pages);
-    char kept[32], taken[32], lent[32], empty[32];
+    char kept[32], taken[32], lent[32], empty[32], cache[32], programs[32], from[60] = "";
 
     draw_size(map, all, kept);
     draw_size(map, pages[DRAW_BUFFER], taken);
     draw_size(map, pages[DRAW_DROPPABLE] + pages[DRAW_KEPT], lent);
+    draw_size(map, map->taken[DRAW_DROPPABLE], cache);
+    draw_size(map, map->taken[DRAW_KEPT], programs);
+    if (map->compared && pages[DRAW_BUFFER] != 0)
+        snprintf(from, sizeof(from), " (before: page cache %.12s, programs %.12s)", cache,
+                 programs);
     draw_size(map, all - pages[DRAW_BUFFER] - pages[DRAW_DROPPABLE] - pages[DRAW_KEPT], empty);
-    snprintf(text, DRAW_TEXT,
-             "%s are kept for devices (framed). In devices' hands: %s; lent to others' data: %s; "
-             "empty: %s.",
-             kept, taken, lent, empty);
+    snprintf(
+        text, DRAW_TEXT,
+        "%.20s are kept for devices (framed). In devices' hands: %.20s%s; lent to others' data: "
+        "%.20s; empty: %.20s.",
+        kept, taken, from, lent, empty);
 }
 
 /* --- paper --------------------------------------------------------------------------------------

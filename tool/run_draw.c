@@ -85,7 +85,7 @@ static const char *run_draw_owner(void *ctx, uint32_t owner)
     return NULL;
 }
 
-void run_draw_map(struct run *run, const char *name, const char *title)
+static struct run_drawing *run_draw_take(struct run *run, const char *name, const char *title)
 {
     struct draw_source source = {
         .frames = &run->system.frames,
@@ -100,8 +100,6 @@ void run_draw_map(struct run *run, const char *name, const char *title)
                       ? (sim_now_ns(run->sim) - run->began_ns) / 1000
                       : 0;
 
-    if (run->options.out == NULL)
-        return;
     snprintf(
         subtitle, sizeof(subtitle), "%.120s, after %" PRIu64 ".%03" PRIu64 " simulated seconds%s",
         run->board.fdt.model[0] != '\0' ? run->board.fdt.model : "(no model name)", us / 1000000,
@@ -110,6 +108,33 @@ void run_draw_map(struct run *run, const char *name, const char *title)
     drawing->is_map = true;
     if (draw_map_take(&drawing->map, &source, title, subtitle) != 0)
         run_die("not enough memory");
+    return drawing;
+}
+
+void run_draw_map(struct run *run, const char *name, const char *title)
+{
+    if (run->options.out != NULL)
+        (void)run_draw_take(run, name, title);
+}
+
+/* Says who streams, and from whom the buffers were taken since the first map. */
+static void run_draw_tell(struct run *run, struct draw_map *map)
+{
+    const struct run_drawing *drawing = run->draw->first;
+    const char *name = "a device";
+
+    for (uint32_t i = 0; i < map->nparts; i++)
+        if (map->parts[i].kind == DRAW_PART_BUFFER)
+            name = map->parts[i].name;
+    if (map->ndevices > 1)
+        snprintf(map->title, sizeof(map->title),
+                 "While %" PRIu32 " devices stream: their buffers are in their hands",
+                 map->ndevices);
+    else
+        snprintf(map->title, sizeof(map->title), "While %s streams: its buffers are in its hands",
+                 name);
+    if (drawing->is_map)
+        draw_map_compare(map, &drawing->map);
 }
 
 void run_draw_streaming(struct run *run, bool begins)
@@ -122,9 +147,7 @@ void run_draw_streaming(struct run *run, bool begins)
     if (!begins || draw->streaming <= draw->most)
         return;
     draw->most = draw->streaming;
-    run_draw_map(run, "map-2-streaming",
-                 draw->most == 1 ? "While a device streams: its buffers are in its hands"
-                                 : "While most devices stream: their buffers are in their hands");
+    run_draw_tell(run, &run_draw_take(run, "map-2-streaming", "")->map);
 }
 
 void run_draw_frame(struct run *run, const char *name, const struct draw_frame *frame)

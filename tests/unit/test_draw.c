@@ -355,6 +355,44 @@ static void the_legend_counts_what_the_books_say(void **state)
     draw_map_free(&map);
 }
 
+/* Where buffers are now, the map before shows whose pages those were. */
+static void takings_are_told(void **state)
+{
+    struct draw_map before, map;
+    uint64_t taken;
+    char text[DRAW_TEXT], want[DRAW_TEXT], cache[32], programs[32];
+
+    (void)state;
+    world_fill_mixed(1800, world_three_of_four);
+    world_take(&before);
+    world_claim(300, AREA_PFN + 212);
+    world_take(&map);
+    draw_sentence(&map, text);
+    assert_null(strstr(text, "before"));
+    draw_map_compare(&map, &before);
+    taken = map.taken[DRAW_DROPPABLE] + map.taken[DRAW_KEPT];
+    assert_int_equal(taken + map.taken[DRAW_FREE], 300);
+    assert_true(map.taken[DRAW_DROPPABLE] != 0 && map.taken[DRAW_KEPT] != 0);
+    for (cma_pfn_t pfn = AREA_PFN + 212; pfn < AREA_PFN + 512; pfn++) {
+        uint32_t row, column;
+
+        assert_true(draw_map_cell(&before, pfn, &row, &column));
+        taken -= (before.cells[row * before.ncolumns + column] & DRAW_CELL_KIND) != DRAW_FREE;
+    }
+    assert_int_equal(taken, 0);
+    draw_size(&map, map.taken[DRAW_DROPPABLE], cache);
+    draw_size(&map, map.taken[DRAW_KEPT], programs);
+    snprintf(want, sizeof(want), "1.17 MiB (before: page cache %s, programs %s);", cache, programs);
+    draw_sentence(&map, text);
+    assert_non_null(strstr(text, want));
+    before.narea_kinds--; /* of another board */
+    draw_map_compare(&map, &before);
+    draw_sentence(&map, text);
+    assert_null(strstr(text, "before"));
+    draw_map_free(&map);
+    draw_map_free(&before);
+}
+
 static void buffers_are_named_and_numbered(void **state)
 {
     struct draw_map map;
@@ -602,6 +640,7 @@ static void directories_that_cannot_be_written_end_with_2(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(takings_are_told, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(each_page_has_its_colour_in_its_place, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(mixed_cells_show_fair_shares, world_setup_large,

@@ -127,12 +127,9 @@ void report_compare(struct run *own, struct run *peer)
     compare_lost("libcma", own);
     compare_lost("Linux", peer);
     if (own->options.scenario != NULL) {
-        puts(
-            "\nUnder libcma's policy cameras and decoders are drivers over queues of buffers, and "
-            "a\n"
-            "buffer's latency is the mean of its opening. Under Linux's there are no queues: each\n"
-            "device asks for its buffers itself, and a display that reads from a scaler shows "
-            "nothing.");
+        puts("\nUnder libcma's policy devices are drivers over queues of buffers, and a buffer's\n"
+             "latency is the mean of its opening. Under Linux's there are no queues: each device\n"
+             "asks for its buffers itself, and a display that reads from a scaler shows nothing.");
         printf("\nlibcma:");
         report_text_scenario(own);
         printf("\nLinux:");

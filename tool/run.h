@@ -253,14 +253,14 @@ void run_load_free(struct run *run);
 
 /* run_stream.c: the fibre of a device; arg is a struct run_device. */
 void run_stream(void *arg);
-/* What cameras, decoders and displays of a scenario do: coherent memory, as above. */
+/* What devices of a scenario do under Linux's policy: coherent memory, as above. */
 extern const struct scenario_device_ops run_stream_ops;
 
 /* The device was refused this buffer: counted, explained, and asked about. */
 void run_stream_refused(struct run_device *device, const struct run_buffer *buffer,
                         const struct cma_refusal *refusal);
 
-/* run_queue.c: cameras and decoders as queues, with the scaler and the display behind them. */
+/* run_queue.c: devices as queues, a camera with the scaler and the display behind it. */
 extern const struct scenario_device_ops run_queue_ops;
 /* What is wrong with a device that reads from another; NULL: nothing. */
 const char *run_queue_problem(const struct scenario *scenario, uint32_t number);

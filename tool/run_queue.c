@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * run_queue.c - cameras and decoders of a scenario as drivers over queues of buffers (cma_video),
- * alone or with the scaler that reads their frames and the display that reads the scaler's
+ * run_queue.c - the devices of a scenario as drivers over queues of buffers (cma_video): cameras
+ * and decoders, alone or with the scaler that reads their frames and the display that reads the
+ * scaler's; and displays alone, which show what a program draws
  *
  * All of a row is one client (simclient.h) that is opened and closed with the camera: the scaler
  * imports the camera's buffers, the display the scaler's. Each is admitted like any device of a
@@ -76,9 +77,7 @@ const char *run_queue_problem(const struct scenario *scenario, uint32_t number)
 
 bool run_queue_serves(const struct run_device *device)
 {
-    return device->run->options.policy == RUN_LIBCMA &&
-           (device->scenario->kind == SCENARIO_CAMERA ||
-            device->scenario->kind == SCENARIO_DECODER);
+    return device->run->options.policy == RUN_LIBCMA;
 }
 
 bool run_queue_follows(const struct run_device *device)
@@ -128,11 +127,21 @@ static struct simvideo_config queue_lane(struct run_device *device)
     return config;
 }
 
+static struct simdisplay_config queue_display(struct run_device *device)
+{
+    return (struct simdisplay_config){
+        .video = queue_lane(device),
+        .rate_mhz = device->scenario->rate * 1000,
+        .every = 1,
+    };
+}
+
 static void queue_make(struct run_device *device)
 {
+    bool alone = device->scenario->kind == SCENARIO_DISPLAY;
     struct run_queue *queue = run_calloc(1, sizeof(*queue));
     struct simscaler_config scaler = {.work_ns = 0};
-    struct simdisplay_config display = {.every = 1};
+    struct simdisplay_config display;
     struct simclient_config config = {
         .camera = {.video = queue_lane(device),
                    .rate_mhz = device->scenario->rate * 1000,
@@ -144,8 +153,9 @@ static void queue_make(struct run_device *device)
     struct cma_admission why;
 
     device->queue = queue;
-    queue->members[QUEUE_CAMERA] = device;
-    queue->members[QUEUE_SCALER] = queue_reader(device);
+    queue->members[alone ? QUEUE_DISPLAY : QUEUE_CAMERA] = device;
+    if (!alone)
+        queue->members[QUEUE_SCALER] = queue_reader(device);
     if (queue->members[QUEUE_SCALER] != NULL) {
         scaler.input = scaler.output = queue_lane(queue->members[QUEUE_SCALER]);
         scaler.shrink = queue_shrink(&config.camera.video.format, &scaler.output.format);
@@ -155,8 +165,7 @@ static void queue_make(struct run_device *device)
     if (queue->members[QUEUE_DISPLAY] != NULL) {
         uint32_t rate = queue->members[QUEUE_DISPLAY]->scenario->rate;
 
-        display.video = queue_lane(queue->members[QUEUE_DISPLAY]);
-        display.rate_mhz = rate * 1000;
+        display = queue_display(queue->members[QUEUE_DISPLAY]);
         if (rate > device->scenario->rate)
             display.every = rate / device->scenario->rate;
         config.display = &display;
@@ -217,7 +226,7 @@ static void queue_refused(struct run_device *device, struct cma_refusal *refusal
     struct run_device *member;
 
     simclient_stats(queue->client, &stats);
-    member = queue->members[stats.refused_scaler ? QUEUE_SCALER : QUEUE_CAMERA];
+    member = stats.refused_scaler ? queue->members[QUEUE_SCALER] : device;
     member->requests++;
     device->run->result.requests++;
     device->run->result.promised += member->buffers[0].promised;
@@ -256,8 +265,22 @@ static bool queue_open(struct run_device *device)
     return true;
 }
 
-static bool queue_behind(const struct run_queue *queue)
+/* Refreshes of this opening that showed what was due. */
+static uint64_t queue_shown(const struct run_queue *queue, uint64_t *underruns)
 {
+    struct simclient_stats stats;
+
+    simclient_stats(queue->client, &stats);
+    *underruns = stats.display.underruns - queue->display.underruns;
+    return stats.display.refreshes - queue->display.refreshes - *underruns;
+}
+
+static bool queue_behind(struct run_queue *queue)
+{
+    uint64_t underruns, shown = queue_shown(queue, &underruns);
+
+    if (queue->members[QUEUE_CAMERA] == NULL)
+        queue->seen[0] = shown < queue->due ? shown : queue->due;
     return queue->seen[0] < queue->due ||
            (queue->members[QUEUE_SCALER] != NULL && queue->seen[1] < queue->due);
 }
@@ -276,6 +299,10 @@ static void queue_work(struct run_device *device, uint64_t due_ns, uint64_t peri
     while (queue_behind(queue) && sim_now_ns(sim) < until_ns + 2 * period_ns)
         sim_sleep_ns(sim, period_ns / 16 + 1);
     simclient_stop(queue->client);
+    if (queue->members[QUEUE_CAMERA] == NULL) {
+        device->pictures += queue->seen[0];
+        device->dropped += queue->due - queue->seen[0];
+    }
     for (uint32_t i = 0; i < 2; i++)
         if (queue->members[i] != NULL && queue->seen[i] < queue->due)
             queue->members[i]->dropped += queue->due - queue->seen[i];
@@ -289,12 +316,13 @@ static void queue_close(struct run_device *device)
     struct simclient_stats stats;
 
     simclient_stats(queue->client, &stats);
-    if (display != NULL) {
-        uint64_t underruns = stats.display.underruns - queue->display.underruns;
-
-        display->dropped += underruns;
-        display->pictures += stats.display.refreshes - queue->display.refreshes - underruns;
+    if (display != NULL)
         display->bytes_wrong += stats.display.wrong_bytes - queue->display.wrong_bytes;
+    if (display != NULL && display != device) {
+        uint64_t underruns;
+
+        display->pictures += queue_shown(queue, &underruns);
+        display->dropped += underruns;
     }
     if (stats.error != 0)
         run->result.violation = "a queue's program got an error";
@@ -310,7 +338,7 @@ void run_queue_dropped(struct run_device *device, uint64_t npictures)
 {
     device->dropped += npictures;
     for (uint32_t i = QUEUE_SCALER; device->queue != NULL && i < QUEUE_MEMBERS; i++)
-        if (device->queue->members[i] != NULL)
+        if (device->queue->members[i] != NULL && device->queue->members[i] != device)
             device->queue->members[i]->dropped += npictures;
 }
 

@@ -28,6 +28,9 @@ struct simclient {
     struct simscaler scaler;
     struct simdisplay display;
     struct simvideo_lane *lanes[CLIENT_STAGES]; /* NULL: there is no such */
+    enum client_stage first;                    /* a display alone: that one */
+    struct picture_source drawn;                /* what the program draws for it */
+    uint32_t ndrawn;
     struct simvideo_count seen[CLIENT_STAGES];
     struct cma_shared *exports[CLIENT_STAGES][CMA_VIDEO_BUFFERS_MAX][PICTURE_PLANES_MAX];
     uint32_t nbuffers[CLIENT_STAGES];
@@ -72,6 +75,30 @@ static int client_make_rest(struct simclient *client, struct cma_admission *why)
     return error;
 }
 
+static int client_make(struct simclient *client, struct cma_admission *why)
+{
+    struct simclient_config *config = &client->config;
+    int error;
+
+    if (config->display != NULL && config->scaler == NULL) {
+        error = simdisplay_init(&client->display, client->sim, config->display, why);
+        if (error != 0)
+            return error;
+        client->first = CLIENT_DISPLAY;
+        client->lanes[CLIENT_DISPLAY] = &client->display.lane;
+        picture_source_init(&client->drawn, &config->display->video.format, config->camera.seed);
+        return 0;
+    }
+    if (config->scaler != NULL)
+        config->camera.full_every = 1; /* what is scaled, is whole */
+    if (config->scaler_memory == 0)
+        config->scaler_memory = CMA_VIDEO_COHERENT;
+    error = simcamera_init(&client->camera, client->sim, &config->camera, why);
+    if (error == 0)
+        client->lanes[CLIENT_CAMERA] = &client->camera.lane;
+    return error == 0 && config->scaler != NULL ? client_make_rest(client, why) : error;
+}
+
 int simclient_create(struct sim *sim, const struct simclient_config *config,
                      struct simclient **made, struct cma_admission *why)
 {
@@ -79,7 +106,6 @@ int simclient_create(struct sim *sim, const struct simclient_config *config,
     int error;
 
     if (config->memory == CMA_VIDEO_SHARED || config->scaler_memory == CMA_VIDEO_SHARED ||
-        (config->display != NULL && config->scaler == NULL) ||
         (config->user == NULL &&
          (config->memory == CMA_VIDEO_USER || config->scaler_memory == CMA_VIDEO_USER)))
         return CMA_EINVAL;
@@ -88,15 +114,9 @@ int simclient_create(struct sim *sim, const struct simclient_config *config,
         abort();
     client->sim = sim;
     client->config = *config;
-    if (config->scaler != NULL)
-        client->config.camera.full_every = 1; /* what is scaled, is whole */
-    if (client->config.scaler_memory == 0)
-        client->config.scaler_memory = CMA_VIDEO_COHERENT;
-    error = simcamera_init(&client->camera, sim, &client->config.camera, why);
-    if (error == 0)
-        client->lanes[CLIENT_CAMERA] = &client->camera.lane;
-    if (error == 0 && config->scaler != NULL)
-        error = client_make_rest(client, why);
+    error = client_make(client, why);
+    client->config.scaler = NULL; /* the caller's; the devices have what they need */
+    client->config.display = NULL;
     if (error != 0) {
         (void)simclient_destroy(client);
         return error;
@@ -115,8 +135,10 @@ int simclient_destroy(struct simclient *client)
         error = simscaler_destroy(&client->scaler);
     if (error == 0 && client->lanes[CLIENT_CAMERA] != NULL)
         error = simcamera_destroy(&client->camera);
-    if (error == 0)
+    if (error == 0) {
+        picture_source_free(&client->drawn);
         free(client);
+    }
     return error;
 }
 
@@ -127,9 +149,11 @@ int simclient_destroy(struct simclient *client)
 static enum cma_video_memory client_memory(const struct simclient *client, enum client_stage stage)
 {
     const struct simclient_config *config = &client->config;
-    enum cma_video_memory memory = stage < CLIENT_OUTPUT ? config->memory : config->scaler_memory;
+    enum cma_video_memory memory =
+        stage < CLIENT_OUTPUT || stage == client->first ? config->memory : config->scaler_memory;
 
-    return stage % 2 == 0 || memory == CMA_VIDEO_USER ? memory : CMA_VIDEO_SHARED;
+    return stage % 2 == 0 || stage == client->first || memory == CMA_VIDEO_USER ? memory
+                                                                                : CMA_VIDEO_SHARED;
 }
 
 static void *client_vaddr(struct simclient *client, enum client_stage stage, uint32_t number,
@@ -201,7 +225,7 @@ static int client_export(struct simclient *client, enum client_stage stage)
 
 static int client_open_rest(struct simclient *client, struct cma_refusal *refusal)
 {
-    uint32_t n = client->nbuffers[CLIENT_CAMERA], room = client->config.scaler->output.nbuffers;
+    uint32_t n = client->nbuffers[CLIENT_CAMERA], room = client->scaler.config.output.nbuffers;
     int error = client_export(client, CLIENT_CAMERA);
 
     if (error == 0)
@@ -216,11 +240,12 @@ static int client_open_rest(struct simclient *client, struct cma_refusal *refusa
 
 int simclient_open(struct simclient *client, struct cma_refusal *refusal)
 {
-    uint32_t wanted = client->config.camera.video.nbuffers;
+    uint32_t wanted = client->first == CLIENT_DISPLAY ? client->display.config.video.nbuffers
+                                                      : client->config.camera.video.nbuffers;
     uint32_t least = client->config.least ? client->config.least : wanted;
     uint64_t begin_ns = sim_now_ns(client->sim);
     struct simclient_stats *stats = &client->stats;
-    int error = client_request(client, CLIENT_CAMERA, wanted, least, refusal);
+    int error = client_request(client, client->first, wanted, least, refusal);
 
     if (error == 0 && client->lanes[CLIENT_INPUT] != NULL) {
         error = client_open_rest(client, refusal);
@@ -270,6 +295,28 @@ int simclient_close(struct simclient *client)
 
 /* --- the program --------------------------------------------------------------------------- */
 
+/* Draws all of the next picture for a display that nobody else sends one. */
+static void client_draw_whole(struct simclient *client, uint32_t number)
+{
+    struct simvideo_lane *lane = client->lanes[CLIENT_DISPLAY];
+    struct simvideo_shot shot = {.source = &client->drawn,
+                                 .number = client->ndrawn++,
+                                 .time_ns = sim_now_ns(client->sim),
+                                 .shrink = 1};
+
+    for (uint32_t i = 0; i < picture_nplanes(&lane->format); i++) {
+        uint64_t nbytes = picture_nbytes(&lane->format, i);
+        uint8_t *bytes = malloc(nbytes);
+
+        if (bytes == NULL)
+            abort();
+        picture_draw(&client->drawn, shot.number, shot.time_ns, i, bytes);
+        sim_write(client->sim, client_vaddr(client, CLIENT_DISPLAY, number, i), bytes, nbytes);
+        free(bytes);
+    }
+    simlane_note(lane, number, &shot);
+}
+
 static int client_put(struct simclient *client, enum client_stage stage, uint32_t number,
                       struct cma_refusal *refusal)
 {
@@ -285,7 +332,9 @@ static int client_put(struct simclient *client, enum client_stage stage, uint32_
             put.plane[i].vaddr = client_vaddr(client, stage, number, i);
         }
     }
-    if (stage % 2 != 0)
+    if (client->first == CLIENT_DISPLAY)
+        client_draw_whole(client, number);
+    else if (stage % 2 != 0)
         simlane_note(lane, number, &client->lanes[stage - 1]->shot[number]);
     return cma_video_queue_buffer(&lane->queue, &put, refusal);
 }
@@ -431,11 +480,12 @@ static void client_main(void *arg)
 static int client_start_stage(struct simclient *client, enum client_stage stage,
                               struct cma_refusal *refusal)
 {
+    bool has = stage % 2 == 0 || stage == client->first;
     struct client_run *run;
     int error = 0;
 
     /* Those that import get theirs from the others. */
-    for (uint32_t i = 0; error == 0 && stage % 2 == 0 && i < client->nbuffers[stage]; i++)
+    for (uint32_t i = 0; error == 0 && has && i < client->nbuffers[stage]; i++)
         error = client_put(client, stage, i, refusal);
     if (error == 0)
         error = cma_video_stream_on(&client->lanes[stage]->queue);
@@ -512,7 +562,7 @@ void simclient_stats(const struct simclient *client, struct simclient_stats *sta
     stats->display = client->display.lane.count;
     for (uint32_t i = 0; i < CLIENT_STAGES; i++)
         client_add(&stats->seen, &client->seen[i]);
-    stats->nbuffers = client->nbuffers[CLIENT_CAMERA];
+    stats->nbuffers = client->nbuffers[client->first];
     stats->error = client->error;
 }
 

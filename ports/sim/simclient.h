@@ -15,6 +15,9 @@
  * picture as the CPU sees it (the camera's; with a scaler the scaler's too), compares all bytes
  * with what the sensor sent, and gives the buffer back.
  *
+ * Or it is a display alone: the program draws a picture into each of its buffers before it queues
+ * it, and the display compares all bytes with what was drawn.
+ *
  * Open to close may sleep and are called from fibres (or threads) of the simulation.
  */
 #ifndef SIM_SIMCLIENT_H
@@ -33,7 +36,7 @@ struct simclient_picture {
 
 struct simclient_config {
     struct simcamera_config camera; /* video.nbuffers: as many are asked for */
-    enum cma_video_memory memory;   /* of the camera's buffers; not SHARED */
+    enum cma_video_memory memory;   /* of the camera's buffers, or the lone display's; not SHARED */
     uint32_t least;                 /* open is content with so many buffers; 0: nbuffers */
     uint64_t work_ns;               /* the program's own work on a picture */
     bool scribbles; /* it writes over each picture it has looked at (a camera alone) */
@@ -46,8 +49,10 @@ struct simclient_config {
     void *ctx;
     /* NULL: camera alone. Their format and memories are filled in. */
     const struct simscaler_config *scaler;
-    const struct simdisplay_config *display; /* only with a scaler */
-    enum cma_video_memory scaler_memory;     /* of its pictures; not SHARED; 0: COHERENT */
+    /* Without a scaler: alone, with a format and buffers of its own; of `camera` only the seed
+     * counts then. */
+    const struct simdisplay_config *display;
+    enum cma_video_memory scaler_memory; /* of its pictures; not SHARED; 0: COHERENT */
 };
 
 struct simclient_stats {

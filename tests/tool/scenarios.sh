@@ -181,7 +181,7 @@ sed 's|\.\./boards|'"$PWD"'/examples/boards|; $s/.*/rate 60/' $scenarios/viewfin
 good '.scenario.dropped == 0 and .scenario.devices[2].frames > 110' --scenario "$tmp/twice.txt" --seconds 3
 good "$both and .linux.scenario.frames == 120 and .libcma.scenario.frames == 178" \
     --scenario $scenarios/viewfinder.txt --seconds 3 --compare
-expect 0 "^Under libcma's policy cameras and decoders are drivers over queues" --scenario $scenarios/viewfinder.txt \
+expect 0 "^Under libcma's policy devices are drivers over queues" --scenario $scenarios/viewfinder.txt \
     --seconds 1 --compare
 expect 0 'small-3-last.png' --scenario $scenarios/viewfinder.txt --seconds 1 --out "$tmp/pictures"
 for name in hand small; do

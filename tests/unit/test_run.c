@@ -263,11 +263,12 @@ static void test_run_text(enum fault fault, const char *text, int code, bool sta
     unlink(path);
 }
 
-/* A display reads what the CPU drew: where that stays in the cache, it shows. */
+/* A display reads what the CPU drew: where that stays in the cache, it shows. Before long other
+ * work drives it out of the cache, so pictures are shown soon here. */
 static void displays_notice_it_too(void **state)
 {
     static const char panel[] = "display panel\nnode /soc/camera@fffb6800\nformat GREY 320x240\n"
-                                "open at 0s\n";
+                                "buffers 2\nrate 100\nopen at 0s\n";
     (void)state;
 
     test_run_text(FAULT_NONE, panel, 0, false);

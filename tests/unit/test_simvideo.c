@@ -160,15 +160,25 @@ static void program(void *arg)
 
 static const struct simclient_stats *film(struct bench *bench)
 {
-    struct simvideo_lane *lane;
+    struct simclient_config config = bench->config;
+    struct simscaler_config scaler = bench->scaler_config;
+    struct simdisplay_config display = bench->display_config;
 
-    assert_int_equal(simclient_create(bench->sim, &bench->config, &bench->client, &bench->why), 0);
+    config.scaler = config.scaler != NULL ? &scaler : NULL;
+    config.display = config.display != NULL ? &display : NULL;
+    assert_int_equal(simclient_create(bench->sim, &config, &bench->client, &bench->why), 0);
+    /* What it was made from is the caller's, and may be gone. */
+    memset(&config, 0xff, sizeof(config));
+    memset(&scaler, 0xff, sizeof(scaler));
+    memset(&display, 0xff, sizeof(display));
     sim_spawn(bench->sim, "program", program, bench);
     sim_run(bench->sim);
     assert_int_equal(bench->open_error, 0);
     assert_int_equal(bench->stats.error, 0);
-    lane = &simclient_camera(bench->client)->lane;
-    assert_true(cma_video_check(&lane->queue));
+    if (bench->config.scaler != NULL || bench->config.display == NULL)
+        assert_true(cma_video_check(&simclient_camera(bench->client)->lane.queue));
+    if (bench->config.display != NULL)
+        assert_true(cma_video_check(&simclient_display(bench->client)->lane.queue));
     assert_int_equal(simclient_destroy(bench->client), 0);
     return &bench->stats;
 }
@@ -539,6 +549,60 @@ static void test_underruns(void **state)
     assert_in_range(bench->stats.display.underruns, 8, 16);
 }
 
+/* --- a display alone ----------------------------------------------------------------------- */
+
+static void use_display(struct bench *bench)
+{
+    bench->display_config.video.format = (struct picture_format){PICTURE_XBGR32, 160, 120, 0};
+    bench->display_config.video.guarantees = &bench->system.guarantees;
+    bench->display_config.video.nbuffers = 3;
+    bench->config.display = &bench->display_config;
+}
+
+/* Each refresh shows the next picture that the program drew, whatever the memory. */
+static void test_programs_draw_for_a_display(void **state)
+{
+    struct bench *bench = *state;
+    const struct simvideo_count *shown = &bench->stats.display;
+
+    use_display(bench);
+    bench->restarts = 1;
+    for (uint32_t i = 0; i < PICTURE_PIXELS; i++) {
+        bench->display_config.video.format.pixel = (enum picture_pixel)i;
+        bench->display_config.video.promised = i % 3 == 0;
+        bench->config.memory = i % 2 ? CMA_VIDEO_COHERENT : CMA_VIDEO_CONTIGUOUS;
+        film(bench);
+        assert_in_range(shown->refreshes, 56, 60);
+        assert_int_equal(shown->underruns, 0);
+        assert_int_equal(shown->bus_errors, 0);
+        assert_int_equal(shown->wrong_bytes, 0);
+        assert_int_equal(bench->stats.nbuffers, 3);
+        assert_int_equal(shown->compared_bytes,
+                         shown->refreshes *
+                             picture_total_nbytes(&bench->display_config.video.format));
+    }
+    /* Of two buffers one is shown while the other is drawn; of one, nothing new is there. */
+    bench->display_config.video.nbuffers = 2;
+    film(bench);
+    assert_int_equal(shown->underruns, 0);
+    bench->display_config.video.nbuffers = 1;
+    film(bench);
+    assert_int_equal(shown->underruns, shown->refreshes - 2);
+    assert_int_equal(shown->wrong_bytes, 0);
+}
+
+/* What the program drew stays in the cache: the picture before is shown, and seen to be. */
+static void test_missing_clean_for_a_display(void **state)
+{
+    struct bench *bench = *state;
+
+    use_display(bench);
+    bench->port.clean = leave_out;
+    film(bench);
+    assert_true(bench->stats.display.wrong_bytes > 0);
+    assert_true(bench->stats.display.stale_bytes > 0);
+}
+
 static void busy_fibre(void *arg)
 {
     struct bench *bench = arg;
@@ -760,6 +824,8 @@ int main(void)
         TEST(test_users_memory_in_reach),
         TEST(test_samples),
         TEST(test_underruns),
+        TEST(test_programs_draw_for_a_display),
+        TEST(test_missing_clean_for_a_display),
         TEST(test_stop_waits_for_the_device),
         TEST(test_missing_invalidate),
         TEST(test_stale_bytes_are_counted),

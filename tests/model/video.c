@@ -406,7 +406,7 @@ static void op_give(const struct actor *client, struct given *given, uint32_t pl
 static void op_choose(struct actor *client, struct op *op)
 {
     static const uint8_t chances[][KINDS] = {
-        {3, 6, 3, 10, 44, 20, 6, 4, 8, 3, 4, 4, 1, 1}, /* a program at work */
+        {3, 6, 3, 10, 44, 20, 6, 4, 8, 3, 4, 4, 3, 1}, /* a program at work */
         {2, 2, 2, 2, 2, 2, 2, 2, 2, 30, 2, 40, 1, 1},  /* what a program has left */
     };
     uint32_t queue = below(QUEUES), sum = 0, i;
@@ -703,7 +703,7 @@ static void live(void)
     }
     program_live(below(UINT32_MAX));
     for (uint32_t i = 0; i < REGIONS; i++)
-        require(below(4) != 0 || program_return(&model, i), "memory for the program");
+        require(below(2) != 0 || program_return(&model, i), "memory for the program");
 }
 
 static void count_round(void)

@@ -5,7 +5,8 @@
  *
  * The device snoops and sees physical addresses; chunks of 256 KiB come from an area that is as
  * large as the pool. Everything is taken ahead, as a driver would. What is handed to the driver is
- * a struct cma_dma_item as it is.
+ * a struct cma_dma_item as it is, or from lanes a token, in the place of the address that others
+ * hand out.
  */
 #define _GNU_SOURCE
 #include "../peer.h"
@@ -234,25 +235,42 @@ static void pool_put(void *self, const struct peer_item *item)
     }
 }
 
-static bool pool_get_lane(void *self, struct peer_item *item);
-
-static __attribute__((noinline)) bool pool_get_first(void *self, struct peer_item *item)
+/* What a driver's hot loop keeps apart: no item at hand, or a thread that comes for the first time.
+ */
+static __attribute__((noinline)) bool pool_get_slowly(void *self, struct peer_item *item)
 {
-    lane_enter();
-    return pool_get_lane(self, item);
+    uint64_t token;
+
+    if (lane_offset == 0) {
+        lane_enter();
+    }
+    if (cma_dma_pool_lane_alloc(lane_mine(self), 0, &token, NULL)) {
+        return false;
+    }
+    item->vaddr = (void *)(uintptr_t)token;
+    return true;
 }
 
+/* Both addresses are computed, as a driver does that uses an item; it keeps the token. */
 static bool pool_get_lane(void *self, struct peer_item *item)
 {
-    if (lane_offset == 0) {
-        return pool_get_first(self, item);
+    struct cma_dma_pool_lane *lane = lane_mine(self);
+    struct cma_dma_item place;
+    uint64_t token;
+
+    if (lane_offset == 0 || !cma_dma_pool_lane_ready(lane) ||
+        cma_dma_pool_lane_alloc(lane, 0, &token, NULL)) {
+        return pool_get_slowly(self, item);
     }
-    return cma_dma_pool_lane_alloc(lane_mine(self), 0, (struct cma_dma_item *)item, NULL) == 0;
+    cma_dma_pool_lane_item(lane, token, &place);
+    __asm__ volatile("" : : "r"(place.vaddr), "r"(place.daddr));
+    item->vaddr = (void *)(uintptr_t)token;
+    return true;
 }
 
 static void pool_put_lane(void *self, const struct peer_item *item)
 {
-    if (cma_dma_pool_lane_free(lane_mine(self), (const struct cma_dma_item *)item)) {
+    if (cma_dma_pool_lane_free(lane_mine(self), (uintptr_t)item->vaddr)) {
         abort();
     }
 }

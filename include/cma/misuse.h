@@ -226,10 +226,10 @@ CMA_MUST_CHECK int cma_misuse_pool_alloc(struct cma_site site, struct cma_dma_po
 CMA_MUST_CHECK int cma_misuse_pool_free(struct cma_site site, struct cma_dma_pool *pool,
                                         const struct cma_dma_item *item);
 CMA_MUST_CHECK int cma_misuse_pool_lane_alloc(struct cma_site site, struct cma_dma_pool_lane *lane,
-                                              uint32_t flags, struct cma_dma_item *item,
+                                              uint32_t flags, uint64_t *token,
                                               struct cma_refusal *refusal);
 CMA_MUST_CHECK int cma_misuse_pool_lane_free(struct cma_site site, struct cma_dma_pool_lane *lane,
-                                             const struct cma_dma_item *item);
+                                             uint64_t token);
 
 /* share.h */
 CMA_MUST_CHECK int cma_misuse_shared_map(struct cma_site site, struct cma_attachment *attachment,

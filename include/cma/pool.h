@@ -19,7 +19,7 @@
  * freed is checked: an item has a number and a stamp that changes with each allocation, so that
  * foreign addresses, addresses inside items, and second frees are refused, even after the item went
  * to somebody else in between and when two threads free it at the same time. (An item's stamps
- * repeat after 4,194,304 allocations of it.)
+ * repeat after 4,194,304 allocations of it; those of neighbours begin far apart.)
  *
  * The caller owns all state: cma_dma_pool_size, then cma_dma_pool_init with storage. Except where a
  * call says otherwise, any number of threads may call, in any context, and nothing sleeps.
@@ -79,8 +79,14 @@ struct cma_dma_item {
     void *vaddr;       /* for the CPU */
     cma_daddr_t daddr; /* for the device */
     uint32_t number;   /* by which the pool knows it: small, but not dense */
-    uint32_t stamp;    /* which of its allocations this is */
+    uint32_t stamp;    /* which of its allocations this is, and who handed it out */
 };
+
+/* The same in 8 bytes, without the addresses: how lanes hand items out. Never 0. */
+CMA_MUST_CHECK static inline uint64_t cma_dma_pool_token(const struct cma_dma_item *item)
+{
+    return (uint64_t)item->stamp << 32 | item->number;
+}
 
 /*
  * One processor's cache. The caller gives the storage (one for each processor) and never looks
@@ -137,27 +143,29 @@ struct cma_dma_pool {
 /*
  * A lane: a cache of items for who is alone with it, one call at a time: a thread, a queue of which
  * the driver has the lock, a handler with interrupts off. (Processors' caches serve anybody.) Its
- * calls use no locked instruction, so they cost half of the others. What a lane handed out is given
- * back through it, and what it holds idle nobody else gets: it gives that up when it is drained,
- * and in the first free after some allocation was refused.
+ * calls use no locked instruction and hand out tokens: they cost a fraction of the others, and so
+ * does a table of many live items. What a lane handed out is given back through it, and what it
+ * holds idle nobody else gets: it gives that up when it is drained, and in the first free after
+ * some allocation was refused.
  */
 #define CMA__DMA_POOL_STAMP 1024u   /* private: one allocation further, in a stamp */
 #define CMA__DMA_POOL_IDLE 1u       /* private */
 #define CMA_DMA_POOL_LANES 127      /* of a pool */
-#define CMA_DMA_POOL_LANE_SLOTS 337 /* 8 KiB in all, where pointers have 64 bits */
+#define CMA_DMA_POOL_LANE_SLOTS 502 /* 4 KiB in all, where pointers have 64 bits */
 struct cma_dma_pool_lane {
-    /* private. All that the short ways look at is in this line; the last four never change: */
-    CMA__CACHE_LINE struct cma_dma_item *top; /* of the slots in use, one further */
-    struct cma_dma_item *floor;               /* no item is to be had the short way at or below */
-    struct cma_dma_item *limit; /* atomic: none is taken back the short way at or above */
-    uint32_t *states;           /* the pool's, as also: */
+    /* private. All that the short ways look at is in this line; what follows `limit` there never
+     * changes: */
+    CMA__CACHE_LINE uint64_t *top; /* of the slots in use, one further */
+    uint64_t *floor;               /* no item is to be had the short way at or below */
+    uint64_t *limit;               /* atomic: none is taken back the short way at or above */
+    uint32_t *states;              /* the pool's, as also: */
     const struct cma_dma_pool_row *rows;
     uint32_t row_shift, stride_nbytes, nnumbers;
     uint32_t tag; /* what the words of its items say beside their stamps */
     struct cma_dma_pool *pool;
     struct cma_dma_pool_lane *next;
-    uint32_t drawn; /* items that it has of the pool, idle or handed out */
-    struct cma_dma_item slot[CMA_DMA_POOL_LANE_SLOTS]; /* as they are handed out next */
+    uint32_t drawn;                         /* items that it has of the pool, idle or handed out */
+    uint64_t slot[CMA_DMA_POOL_LANE_SLOTS]; /* tokens, as they are handed out next */
 };
 
 struct cma_dma_pool_stats {
@@ -241,69 +249,72 @@ CMA_MUST_CHECK int cma_dma_pool_free(struct cma_dma_pool *pool, const struct cma
 CMA_MUST_CHECK int cma_dma_pool_lane_init(struct cma_dma_pool_lane *lane,
                                           struct cma_dma_pool *pool);
 
-/* As cma_dma_pool_alloc and cma_dma_pool_free, for one caller at a time. An item that is live, but
- * that this lane did not hand out, is refused with CMA_EPERM, and so is a lane's by
- * cma_dma_pool_free. */
+/* As cma_dma_pool_alloc, for one caller at a time; hands out the item's token. */
 CMA_MUST_CHECK int cma__dma_pool_lane_alloc(struct cma_dma_pool_lane *lane, uint32_t flags,
-                                            struct cma_dma_item *item, struct cma_refusal *refusal);
-CMA_MUST_CHECK int cma__dma_pool_lane_free(struct cma_dma_pool_lane *lane,
-                                           const struct cma_dma_item *item);
-
+                                            uint64_t *token, struct cma_refusal *refusal);
 /*
- * They are inline because they are about as short as a call is. Each of a slot's words is read as
- * it was written, one by one: what was written in halves just before is slow to read as a whole.
+ * As cma_dma_pool_free, for one caller at a time. Returns 0, CMA_ENOENT (a token of no item of this
+ * pool), CMA_EBADF (freed already: also when it is somebody else's by now), CMA_EPERM (it is live,
+ * but this lane did not hand it out).
  */
+CMA_MUST_CHECK int cma__dma_pool_lane_free(struct cma_dma_pool_lane *lane, uint64_t token);
+
+/* Is there something at hand? Then the next allocation without flags has no error, and takes no
+ * lock: so a hot loop can keep the rest apart. */
+static inline bool cma_dma_pool_lane_ready(const struct cma_dma_pool_lane *lane)
+{
+    return lane->top > lane->floor;
+}
+
+/* These are inline because they are about as short as a call is. */
 CMA_MUST_CHECK static inline int cma_dma_pool_lane_alloc(struct cma_dma_pool_lane *lane,
-                                                         uint32_t flags, struct cma_dma_item *item,
+                                                         uint32_t flags, uint64_t *token,
                                                          struct cma_refusal *refusal)
 {
-    struct cma_dma_item *top = lane->top;
-    uint32_t *states = lane->states;
-    uint32_t number, stamp;
+    uint64_t *top = lane->top;
+    uint64_t taken;
 
     if (top <= lane->floor || flags != 0) {
-        return cma__dma_pool_lane_alloc(lane, flags, item, refusal);
+        return cma__dma_pool_lane_alloc(lane, flags, token, refusal);
     }
-    number = top[-1].number;
-    stamp = top[-1].stamp;
-    item->vaddr = top[-1].vaddr;
-    item->daddr = top[-1].daddr;
-    item->number = number;
+    taken = top[-1];
     lane->top = top - 1;
-    __atomic_store_n(&states[number], stamp ^ lane->tag, __ATOMIC_RELEASE);
-    item->stamp = stamp;
+    __atomic_store_n(&lane->states[(uint32_t)taken], (uint32_t)(taken >> 32), __ATOMIC_RELEASE);
+    *token = taken;
     return 0;
 }
 
 CMA_MUST_CHECK static inline int cma_dma_pool_lane_free(struct cma_dma_pool_lane *lane,
-                                                        const struct cma_dma_item *item)
+                                                        uint64_t token)
 {
-    struct cma_dma_item *top = lane->top;
-    uint32_t *states = lane->states;
-    uint32_t number = item->number, stamp = item->stamp;
-    const struct cma_dma_pool_row *row;
-    cma_daddr_t daddr;
-    uintptr_t vaddr;
-    uint64_t offset;
+    uint64_t *top = lane->top;
+    uint32_t number = (uint32_t)token, word = (uint32_t)(token >> 32);
 
     if (number >= lane->nnumbers || top >= __atomic_load_n(&lane->limit, __ATOMIC_RELAXED) ||
-        __atomic_load_n(&states[number], __ATOMIC_RELAXED) != (stamp ^ lane->tag)) {
-        return cma__dma_pool_lane_free(lane, item);
+        (word ^ lane->tag) % CMA__DMA_POOL_STAMP != 0 ||
+        __atomic_load_n(&lane->states[number], __ATOMIC_RELAXED) != word) {
+        return cma__dma_pool_lane_free(lane, token);
     }
-    row = &lane->rows[number >> lane->row_shift];
-    offset = (uint64_t)number * lane->stride_nbytes;
-    vaddr = row->vaddr + (uintptr_t)offset;
-    daddr = row->daddr + offset;
-    if ((uintptr_t)item->vaddr != vaddr || item->daddr != daddr) {
-        return cma__dma_pool_lane_free(lane, item);
-    }
-    top->vaddr = (void *)vaddr;
-    top->daddr = daddr;
-    top->number = number;
+    *top = token + ((uint64_t)CMA__DMA_POOL_STAMP << 32);
     lane->top = top + 1;
-    __atomic_store_n(&states[number], stamp + CMA__DMA_POOL_IDLE, __ATOMIC_RELEASE);
-    top->stamp = stamp + CMA__DMA_POOL_STAMP;
+    __atomic_store_n(&lane->states[number],
+                     word / CMA__DMA_POOL_STAMP * CMA__DMA_POOL_STAMP + CMA__DMA_POOL_IDLE,
+                     __ATOMIC_RELEASE);
     return 0;
+}
+
+/* Where a live item of the lane lies. What of *item is not looked at costs nothing. */
+static inline void cma_dma_pool_lane_item(const struct cma_dma_pool_lane *lane, uint64_t token,
+                                          struct cma_dma_item *item)
+{
+    uint32_t number = (uint32_t)token;
+    const struct cma_dma_pool_row *row = &lane->rows[number >> lane->row_shift];
+    uint64_t offset = (uint64_t)number * lane->stride_nbytes;
+
+    item->vaddr = (void *)(row->vaddr + (uintptr_t)offset);
+    item->daddr = row->daddr + offset;
+    item->number = number;
+    item->stamp = (uint32_t)(token >> 32);
 }
 
 /* Gives the pool what the lane holds idle; returns how many items. The lane's user. */

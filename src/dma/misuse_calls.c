@@ -208,22 +208,31 @@ int cma_misuse_pool_free(struct cma_site site, struct cma_dma_pool *pool,
 }
 
 int cma_misuse_pool_lane_alloc(struct cma_site site, struct cma_dma_pool_lane *lane, uint32_t flags,
-                               struct cma_dma_item *item, struct cma_refusal *refusal)
+                               uint64_t *token, struct cma_refusal *refusal)
 {
-    int error = cma_dma_pool_lane_alloc(lane, flags, item, refusal);
+    int error = cma_dma_pool_lane_alloc(lane, flags, token, refusal);
+    struct cma_dma_item item = {0};
 
-    calls_keep_item(site, lane->pool, lane, item, error);
+    if (error == 0) {
+        cma_dma_pool_lane_item(lane, *token, &item);
+    }
+    calls_keep_item(site, lane->pool, lane, &item, error);
     return error;
 }
 
-int cma_misuse_pool_lane_free(struct cma_site site, struct cma_dma_pool_lane *lane,
-                              const struct cma_dma_item *item)
+int cma_misuse_pool_lane_free(struct cma_site site, struct cma_dma_pool_lane *lane, uint64_t token)
 {
-    bool right = calls_end_item(site, lane->pool, lane, item, false);
-    int error = cma_dma_pool_lane_free(lane, item);
+    struct cma_dma_item item = {0};
+    bool right;
+    int error;
 
+    if ((uint32_t)token < lane->nnumbers) {
+        cma_dma_pool_lane_item(lane, token, &item);
+    }
+    right = calls_end_item(site, lane->pool, lane, &item, false);
+    error = cma_dma_pool_lane_free(lane, token);
     if (!right && error == 0) {
-        (void)calls_end_item(site, lane->pool, lane, item, true);
+        (void)calls_end_item(site, lane->pool, lane, &item, true);
     }
     return error;
 }

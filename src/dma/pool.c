@@ -323,7 +323,7 @@ CMA__APART int cma__pool_judge(struct cma_dma_pool *pool, const struct cma_dma_i
     if (item->daddr != there.daddr || item->vaddr != there.vaddr) {
         return CMA_EINVAL;
     }
-    return pool_state(word) == POOL_HELD && item->stamp == there.stamp ? CMA_EPERM : CMA_EBADF;
+    return pool_state(word) == POOL_HELD && item->stamp == word ? CMA_EPERM : CMA_EBADF;
 }
 
 /* The long way: there are bytes to fill, or no room in the cache. */
@@ -354,12 +354,12 @@ static CMA__APART int pool_free_slowly(struct cma_dma_pool *pool, struct cma_dma
 
 int cma_dma_pool_free(struct cma_dma_pool *pool, const struct cma_dma_item *item)
 {
-    uint32_t word = item->stamp ^ POOL_HELD;
+    uint32_t word = item->stamp;
     struct cma_dma_pool_cache *cache = NULL;
     uint32_t top = CMA_DMA_POOL_CACHE_SLOTS;
 
-    if (item->number >= pool->nnumbers || atom_load(&pool->states[item->number]) != word ||
-        !pool_is_there(pool, item)) {
+    if (item->number >= pool->nnumbers || word % POOL_STAMP != POOL_HELD ||
+        atom_load(&pool->states[item->number]) != word || !pool_is_there(pool, item)) {
         return cma__pool_judge(pool, item);
     }
     if (pool->ncaches != 0) {

@@ -70,7 +70,7 @@ static CMA__INLINE void pool_fill(const struct cma_dma_pool *pool, uint32_t numb
     item->vaddr = (void *)(row->vaddr + (uintptr_t)offset);
     item->daddr = row->daddr + offset;
     item->number = number;
-    item->stamp = word - word % POOL_STAMP;
+    item->stamp = word;
 }
 
 /* Are the item's addresses those of its number? */

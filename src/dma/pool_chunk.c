@@ -409,6 +409,11 @@ int cma_dma_pool_init(struct cma_dma_pool *pool, struct cma_device *device,
     }
     (void)pool_place(pool, (uintptr_t)storage);
     memset(storage, 0, (size_t)needed);
+    for (uint32_t i = 0; i < pool->nnumbers; i++) {
+        /* Neighbours' stamps are far apart: who mistakes a number has the wrong stamp, too. */
+        pool->states[i] =
+            pool_word(i * UINT32_C(2654435769) / POOL_STAMP * POOL_STAMP, POOL_NOTHING);
+    }
     pool->device = device;
     return 0;
 }

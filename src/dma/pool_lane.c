@@ -35,7 +35,7 @@ static void lane_spill(struct cma_dma_pool_lane *lane, uint32_t n)
     cma__assert(n <= lane_count(lane));
     cma__assert(pool->nstack + n <= pool->nchunks * pool->chunk_nitems);
     for (uint32_t i = 0; i < n; i++) {
-        pool->stack[pool->nstack + i] = lane->slot[i].number;
+        pool->stack[pool->nstack + i] = (uint32_t)lane->slot[i];
     }
     pool->nstack += n;
     guard_unlock(pool->port, &pool->lock, state);
@@ -53,14 +53,14 @@ static void lane_refill(struct cma_dma_pool_lane *lane)
 
     pool->nstack -= n;
     for (uint32_t i = 0; i < n; i++) {
-        lane->slot[i].number = pool->stack[pool->nstack + i];
+        lane->slot[i] = pool->stack[pool->nstack + i];
     }
     pool_note_most(pool);
     guard_unlock(pool->port, &pool->lock, state);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t number = lane->slot[i].number;
+        uint32_t word = atom_peek(&lane->states[lane->slot[i]]);
 
-        pool_fill(pool, number, atom_peek(&lane->states[number]) + POOL_STAMP, &lane->slot[i]);
+        lane->slot[i] |= (uint64_t)pool_issue(word, lane->tag) << 32;
     }
     lane->top = &lane->slot[n];
     lane->drawn += n;
@@ -81,9 +81,8 @@ static int lane_get(struct cma_dma_pool_lane *lane, uint32_t flags, struct cma_r
         }
         number = cma__pool_scrape(pool, lane->tag);
         if (number != POOL_NONE) {
-            pool_fill(pool, number, atom_peek(&lane->states[number]), &lane->slot[0]);
+            *lane->top++ = (uint64_t)atom_peek(&lane->states[number]) << 32 | number;
             lane->drawn++;
-            lane->top++;
             return 0;
         }
         error = cma__pool_more(pool, flags, refusal);
@@ -93,8 +92,8 @@ static int lane_get(struct cma_dma_pool_lane *lane, uint32_t flags, struct cma_r
     }
 }
 
-int cma__dma_pool_lane_alloc(struct cma_dma_pool_lane *lane, uint32_t flags,
-                             struct cma_dma_item *item, struct cma_refusal *refusal)
+int cma__dma_pool_lane_alloc(struct cma_dma_pool_lane *lane, uint32_t flags, uint64_t *token,
+                             struct cma_refusal *refusal)
 {
     if ((flags & ~(CMA_DMA_POOL_ZERO | CMA_DMA_POOL_GROW)) != 0) {
         return pool_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
@@ -106,39 +105,60 @@ int cma__dma_pool_lane_alloc(struct cma_dma_pool_lane *lane, uint32_t flags,
             return error;
         }
     }
-    *item = *--lane->top;
-    atom_store(&lane->states[item->number], item->stamp ^ lane->tag);
+    *token = *--lane->top;
+    atom_store(&lane->states[(uint32_t)*token], (uint32_t)(*token >> 32));
     if (((flags & CMA_DMA_POOL_ZERO) | lane->pool->dressed) != 0) {
-        cma__pool_dress(lane->pool, item, flags);
+        struct cma_dma_item item;
+
+        cma_dma_pool_lane_item(lane, *token, &item);
+        cma__pool_dress(lane->pool, &item, flags);
     }
     return 0;
 }
 
 /* The limit as it is when nobody has asked for what the lane holds. */
-static struct cma_dma_item *lane_limit(struct cma_dma_pool_lane *lane)
+static uint64_t *lane_limit(struct cma_dma_pool_lane *lane)
 {
     return lane->pool->dressed != 0 ? lane->slot : &lane->slot[CMA_DMA_POOL_LANE_SLOTS];
 }
 
+/* Why a token can't be freed, if so. */
+static int lane_judge(const struct cma_dma_pool_lane *lane, uint64_t token)
+{
+    uint32_t number = (uint32_t)token, word = (uint32_t)(token >> 32), there;
+
+    if (number >= lane->nnumbers) {
+        return CMA_ENOENT;
+    }
+    there = atom_load(&lane->states[number]);
+    if (pool_state(there) == POOL_NOTHING) {
+        return CMA_ENOENT;
+    }
+    if (pool_state(there) != POOL_HELD || there != word) {
+        return CMA_EBADF;
+    }
+    return (word ^ lane->tag) % POOL_STAMP != 0 ? CMA_EPERM : 0;
+}
+
 /* What is not as it should be, or there are bytes to fill, or numbers to give back. */
-int cma__dma_pool_lane_free(struct cma_dma_pool_lane *lane, const struct cma_dma_item *item)
+int cma__dma_pool_lane_free(struct cma_dma_pool_lane *lane, uint64_t token)
 {
     struct cma_dma_pool *pool = lane->pool;
+    int error = lane_judge(lane, token);
+    struct cma_dma_item item;
 
-    if (item->number >= pool->nnumbers ||
-        atom_load(&lane->states[item->number]) != (item->stamp ^ lane->tag) ||
-        !pool_is_there(pool, item)) {
-        return cma__pool_judge(pool, item);
+    if (error != 0) {
+        return error;
     }
+    cma_dma_pool_lane_item(lane, token, &item);
     if (pool->dressed != 0) {
-        cma__pool_undress(pool, item);
+        cma__pool_undress(pool, &item);
     }
     if (lane_count(lane) == CMA_DMA_POOL_LANE_SLOTS) {
         lane_spill(lane, LANE_BATCH);
     }
-    atom_store(&lane->states[item->number], item->stamp + POOL_IDLE);
-    *lane->top = *item;
-    lane->top++->stamp += POOL_STAMP;
+    atom_store(&lane->states[item.number], pool_word(item.stamp - lane->tag, POOL_IDLE));
+    *lane->top++ = token + ((uint64_t)POOL_STAMP << 32);
     if (__atomic_load_n(&lane->limit, __ATOMIC_RELAXED) == NULL) {
         __atomic_store_n(&lane->limit, lane_limit(lane), __ATOMIC_RELAXED);
         lane_spill(lane, lane_count(lane));

@@ -411,9 +411,17 @@ static void turn_pool(struct slot *slot)
     if (slot->state == 0) {
         slot->dev = devs[which];
         slot->flags = (uint32_t)below(2);
-        if (slot->flags == 0 ? cma_dma_pool_alloc(&pools[which], CMA_DMA_POOL_GROW, item, NULL) == 0
-                             : cma_dma_pool_lane_alloc(&lanes[which], 0, item, NULL) == 0)
-            slot->state = 1 + which;
+        if (slot->flags == 0) {
+            if (cma_dma_pool_alloc(&pools[which], CMA_DMA_POOL_GROW, item, NULL) != 0)
+                return;
+        } else {
+            uint64_t token;
+
+            if (cma_dma_pool_lane_alloc(&lanes[which], 0, &token, NULL) != 0)
+                return;
+            cma_dma_pool_lane_item(&lanes[which], token, item);
+        }
+        slot->state = 1 + which;
         return;
     }
     cpu_write(item->vaddr, 48, 9);
@@ -422,7 +430,7 @@ static void turn_pool(struct slot *slot)
     cpu_reads((uint8_t *)item->vaddr + 32, 16, 10);
     which = slot->state - 1;
     NEED((slot->flags == 0 ? cma_dma_pool_free(&pools[which], item)
-                           : cma_dma_pool_lane_free(&lanes[which], item)) == 0);
+                           : cma_dma_pool_lane_free(&lanes[which], cma_dma_pool_token(item))) == 0);
     slot->state = 0;
 }
 

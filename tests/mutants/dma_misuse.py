@@ -103,6 +103,6 @@ MUTANTS = [
     ("a reader's end drops what another has written", CALLS_FILE,
      "entry->nbytes, to_cpu, false);", "entry->nbytes, to_cpu, true);", RIGHT),
     ("what a lane hands out is the pool's", CALLS_FILE,
-     "calls_keep_item(site, lane->pool, lane, item, error);",
-     "calls_keep_item(site, lane->pool, lane->pool, item, error);", CALLS + RIGHT),
+     "calls_keep_item(site, lane->pool, lane, &item, error);",
+     "calls_keep_item(site, lane->pool, lane->pool, &item, error);", CALLS + RIGHT),
 ]

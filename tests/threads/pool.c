@@ -11,6 +11,7 @@
  * and looking go on meanwhile. Some items are put on a board where two threads try to free them at
  * the same time: exactly one may succeed. At the end every item must be there, once.
  */
+#include "../support/lane_item.h"
 #include "../support/pool_board.h"
 
 #include <pthread.h>
@@ -62,7 +63,7 @@ static bool worker_get(struct pool_worker *worker)
     int error;
 
     worker->own[worker->nheld] = worker_below(worker, 2) == 0;
-    error = worker->own[worker->nheld] ? cma_dma_pool_lane_alloc(&worker->lane, 0, item, NULL)
+    error = worker->own[worker->nheld] ? lane_item_alloc(&worker->lane, 0, item, NULL)
                                        : cma_dma_pool_alloc(&worker->shared->pool, 0, item, NULL);
     POOL_REQUIRE(error == 0 || error == CMA_ENOMEM, "alloc: %s", cma_strerror(error));
     if (error != 0) {
@@ -87,7 +88,7 @@ static void worker_look(struct pool_worker *worker, uint32_t n)
 
 static int worker_free(struct pool_worker *worker, const struct cma_dma_item *item, bool own)
 {
-    return own ? cma_dma_pool_lane_free(&worker->lane, item)
+    return own ? lane_item_free(&worker->lane, item)
                : cma_dma_pool_free(&worker->shared->pool, item);
 }
 

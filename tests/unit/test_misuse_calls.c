@@ -551,15 +551,17 @@ static void item_of_another_lane(bool wrong)
     static struct cma_dma_pool_lane lanes[2];
     struct pools pools;
     struct cma_dma_item item;
+    uint64_t token;
 
     pools_make(&pools);
     must(cma_dma_pool_lane_init(&lanes[0], &pools.one));
     must(cma_dma_pool_lane_init(&lanes[1], &pools.one));
-    MADE(must(cma_dma_pool_lane_alloc(&lanes[0], 0, &item, NULL)));
+    MADE(must(cma_dma_pool_lane_alloc(&lanes[0], 0, &token, NULL)));
+    cma_dma_pool_lane_item(&lanes[0], token, &item);
     dev_write(&board.nic, item.daddr, 48);
     if (wrong)
-        BUG(whatever(cma_dma_pool_lane_free(&lanes[1], &item)));
-    must(cma_dma_pool_lane_free(&lanes[0], &item));
+        BUG(whatever(cma_dma_pool_lane_free(&lanes[1], token)));
+    must(cma_dma_pool_lane_free(&lanes[0], token));
     must(cma_dma_pool_lane_end(&lanes[0]));
     must(cma_dma_pool_lane_end(&lanes[1]));
     pools_drop(&pools);

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "../support/lane_item.h"
 #include "../support/pool_board.h"
 
 #define PAGE POOL_BOARD_PAGE
@@ -50,13 +51,13 @@ static struct cma_dma_item get(uint32_t lane)
 {
     struct cma_dma_item item = {0};
 
-    assert_int_equal(cma_dma_pool_lane_alloc(&lanes[lane], 0, &item, NULL), 0);
+    assert_int_equal(lane_item_alloc(&lanes[lane], 0, &item, NULL), 0);
     return item;
 }
 
 static void put(uint32_t lane, const struct cma_dma_item *item)
 {
-    assert_int_equal(cma_dma_pool_lane_free(&lanes[lane], item), 0);
+    assert_int_equal(lane_item_free(&lanes[lane], item), 0);
 }
 
 static struct cma_dma_pool_stats stats(void)
@@ -87,8 +88,7 @@ static void test_all(void **state)
                 assert_int_equal(cma_dma_pool_find(&pool, items[i].daddr + 59, &item), 0);
                 assert_memory_equal(&item, &items[i], sizeof(item));
             }
-            assert_int_equal(cma_dma_pool_lane_alloc(&lanes[round], 0, &item, &refusal),
-                             CMA_ENOMEM);
+            assert_int_equal(lane_item_alloc(&lanes[round], 0, &item, &refusal), CMA_ENOMEM);
             assert_int_equal(refusal.reason, CMA_REASON_NO_MEMORY);
             assert_int_equal(stats().live, NITEMS);
             for (uint32_t i = 0; i < NITEMS; i++) {
@@ -115,49 +115,43 @@ static void refuse(uint32_t flags)
     item = get(0);
     others = get(1);
     assert_int_equal(cma_dma_pool_alloc(&pool, 0, &common, NULL), 0);
-    wrong = item;
-    wrong.daddr = 0;
-    assert_int_equal(cma_dma_pool_lane_free(&lanes[0], &wrong), CMA_ENOENT);
-    wrong = item;
-    wrong.daddr += 8;
-    assert_int_equal(cma_dma_pool_lane_free(&lanes[0], &wrong), CMA_EINVAL);
-    wrong = item;
-    wrong.vaddr = (uint8_t *)wrong.vaddr + 8;
-    assert_int_equal(cma_dma_pool_lane_free(&lanes[0], &wrong), CMA_EINVAL);
-    wrong = item;
-    wrong.number++;
-    assert_int_equal(cma_dma_pool_lane_free(&lanes[0], &wrong), CMA_EINVAL);
-    wrong.number = UINT32_MAX;
-    assert_int_equal(cma_dma_pool_lane_free(&lanes[0], &wrong), CMA_EINVAL);
+    for (uint32_t bit = 0; bit < 32; bit++) {
+        int error;
+
+        wrong = item;
+        wrong.number ^= UINT32_C(1) << bit;
+        error = lane_item_free(&lanes[0], &wrong);
+        assert_int_equal(error, wrong.number < NITEMS ? CMA_EBADF : CMA_ENOENT);
+    }
     for (uint32_t bit = 0; bit < 32; bit++) {
         wrong = item;
         wrong.stamp ^= UINT32_C(1) << bit;
-        assert_int_equal(cma_dma_pool_lane_free(&lanes[0], &wrong), CMA_EBADF);
+        assert_int_equal(lane_item_free(&lanes[0], &wrong), CMA_EBADF);
     }
     /* Through another lane, or as everybody's; and everybody's through a lane. */
-    assert_int_equal(cma_dma_pool_lane_free(&lanes[1], &item), CMA_EPERM);
+    assert_int_equal(lane_item_free(&lanes[1], &item), CMA_EPERM);
     assert_int_equal(cma_dma_pool_free(&pool, &item), CMA_EPERM);
-    assert_int_equal(cma_dma_pool_lane_free(&lanes[0], &common), CMA_EPERM);
-    assert_int_equal(cma_dma_pool_lane_free(&lanes[0], &others), CMA_EPERM);
-    assert_int_equal(cma_dma_pool_lane_alloc(&lanes[0], 4, &wrong, NULL), CMA_EINVAL);
+    assert_int_equal(lane_item_free(&lanes[0], &common), CMA_EPERM);
+    assert_int_equal(lane_item_free(&lanes[0], &others), CMA_EPERM);
+    assert_int_equal(lane_item_alloc(&lanes[0], 4, &wrong, NULL), CMA_EINVAL);
     assert_int_equal(stats().live, 3);
     /* Twice, also when somebody else has it by now, whoever that is. */
     put(0, &item);
     for (uint32_t lane = 0; lane < 3; lane++) {
-        assert_int_equal(cma_dma_pool_lane_free(&lanes[lane], &item), CMA_EBADF);
+        assert_int_equal(lane_item_free(&lanes[lane], &item), CMA_EBADF);
     }
     assert_int_equal(cma_dma_pool_free(&pool, &item), CMA_EBADF);
     old = item;
     item = get(0);
     assert_ptr_equal(item.vaddr, old.vaddr);
-    assert_int_equal(cma_dma_pool_lane_free(&lanes[0], &old), CMA_EBADF);
+    assert_int_equal(lane_item_free(&lanes[0], &old), CMA_EBADF);
     put(0, &item);
     (void)cma_dma_pool_lane_drain(&lanes[0]);
     old = item;
     item = get(2);
     assert_ptr_equal(item.vaddr, old.vaddr);
-    assert_int_equal(cma_dma_pool_lane_free(&lanes[0], &old), CMA_EBADF);
-    assert_int_equal(cma_dma_pool_lane_free(&lanes[2], &old), CMA_EBADF);
+    assert_int_equal(lane_item_free(&lanes[0], &old), CMA_EBADF);
+    assert_int_equal(lane_item_free(&lanes[2], &old), CMA_EBADF);
     put(2, &item);
     put(1, &others);
     assert_int_equal(cma_dma_pool_free(&pool, &common), 0);
@@ -169,6 +163,43 @@ static void test_refusals(void **state)
     (void)state;
     refuse(0);
     refuse(CMA_DMA_POOL_POISON);
+}
+
+/* Numbers that are mistaken for each other have another stamp, numbers that are none have no item.
+ */
+static void test_mistaken_numbers(void **state)
+{
+    struct cma_dma_pool_config config = {
+        .item_nbytes = 60, .align_nbytes = 64, .nitems_max = NITEMS, .chunk_nbytes = PAGE};
+    struct cma_dma_item wrong;
+
+    (void)state;
+    make(NITEMS, 0, 0);
+    for (uint32_t i = 0; i < 64; i++) {
+        items[i] = get(0);
+        wrong = items[i];
+        for (uint32_t k = 0; k < i; k++) {
+            wrong.number = items[k].number;
+            assert_int_equal(lane_item_free(&lanes[0], &wrong), CMA_EBADF);
+        }
+    }
+    for (uint32_t i = 0; i < 64; i++) {
+        put(0, &items[i]);
+    }
+    end();
+    pool_board_make(&board);
+    storage = pool_board_pool(&board, &pool, &config, 0);
+    assert_int_equal(cma_dma_pool_grow(&pool, 1, NULL), 0);
+    assert_int_equal(cma_dma_pool_lane_init(&lanes[0], &pool), 0);
+    items[0] = get(0);
+    wrong = items[0];
+    wrong.number += PAGE / 64; /* the next chunk's, if there were one */
+    assert_int_equal(lane_item_free(&lanes[0], &wrong), CMA_ENOENT);
+    put(0, &items[0]);
+    assert_int_equal(cma_dma_pool_lane_end(&lanes[0]), 0);
+    assert_int_equal(cma_dma_pool_destroy(&pool), 0);
+    free(storage);
+    pool_board_end(&board);
 }
 
 /* What a lane holds idle nobody else gets, until somebody was refused and it frees again. */
@@ -186,7 +217,7 @@ static void test_gives_up(void **state)
             put(0, &items[i]);
         }
         assert_int_equal(stats().cached, 100);
-        assert_int_equal(cma_dma_pool_lane_alloc(&lanes[1], 0, &item, NULL), CMA_ENOMEM);
+        assert_int_equal(lane_item_alloc(&lanes[1], 0, &item, NULL), CMA_ENOMEM);
         item = get(0);
         put(0, &item); /* all is given up, this one too */
         assert_int_equal(stats().cached, 0);
@@ -197,7 +228,7 @@ static void test_gives_up(void **state)
         assert_int_equal(stats().refused, 2);
         for (uint32_t i = 0; i < 128; i++) {
             assert_int_equal(i < 100 ? cma_dma_pool_free(&pool, &items[i])
-                                     : cma_dma_pool_lane_free(&lanes[0], &items[i]),
+                                     : lane_item_free(&lanes[0], &items[i]),
                              0);
         }
         /* Asked once, it gave up once: later ones lie in the lane again. */
@@ -224,6 +255,35 @@ static void test_few_items(void **state)
     end();
 }
 
+/* A lane is ready as long as it has something idle. */
+static void test_ready(void **state)
+{
+    uint32_t idle;
+
+    (void)state;
+    make(NITEMS, 0, 0);
+    assert_false(cma_dma_pool_lane_ready(&lanes[0]));
+    items[0] = get(0);
+    idle = stats().cached;
+    assert_true(idle != 0);
+    for (uint32_t i = 1; i <= idle; i++) {
+        assert_true(cma_dma_pool_lane_ready(&lanes[0]));
+        items[i] = get(0);
+    }
+    assert_false(cma_dma_pool_lane_ready(&lanes[0]));
+    for (uint32_t i = 0; i <= idle; i++) {
+        put(0, &items[i]);
+        assert_true(cma_dma_pool_lane_ready(&lanes[0]));
+    }
+    end();
+    /* Where bytes are looked at in each allocation there is no short way. */
+    make(NITEMS, 0, CMA_DMA_POOL_POISON);
+    items[0] = get(0);
+    put(0, &items[0]);
+    assert_false(cma_dma_pool_lane_ready(&lanes[0]));
+    end();
+}
+
 /* What processors' caches hold is looked for, and is the lane's then. */
 static void test_scrapes(void **state)
 {
@@ -242,7 +302,7 @@ static void test_scrapes(void **state)
         items[i] = get(0);
         assert_int_equal(cma_dma_pool_free(&pool, &items[i]), CMA_EPERM);
     }
-    assert_int_equal(cma_dma_pool_lane_alloc(&lanes[0], 0, &item, NULL), CMA_ENOMEM);
+    assert_int_equal(lane_item_alloc(&lanes[0], 0, &item, NULL), CMA_ENOMEM);
     for (uint32_t i = 0; i < 64; i++) {
         put(0, &items[i]);
     }
@@ -265,7 +325,7 @@ static void test_ends(void **state)
         assert_int_equal(cma_dma_pool_lane_drain(&lanes[1]), CMA_DMA_POOL_LANE_SLOTS / 2);
         assert_int_equal(cma_dma_pool_lane_drain(&lanes[1]), 0);
         assert_int_equal(cma_dma_pool_destroy(&pool), 0);
-        assert_int_equal(cma_dma_pool_lane_alloc(&lanes[1], CMA_DMA_POOL_GROW, &item, NULL), 0);
+        assert_int_equal(lane_item_alloc(&lanes[1], CMA_DMA_POOL_GROW, &item, NULL), 0);
         put(1, &item);
         /* As many as there are names, and names come back. */
         for (uint32_t i = 0; i + 3 < CMA_DMA_POOL_LANES; i++) {
@@ -274,9 +334,9 @@ static void test_ends(void **state)
         assert_int_equal(cma_dma_pool_lane_init(&more[CMA_DMA_POOL_LANES - 1], &pool), CMA_ENOSPC);
         assert_int_equal(cma_dma_pool_lane_end(&more[60]), 0);
         assert_int_equal(cma_dma_pool_lane_init(&more[60], &pool), 0);
-        assert_int_equal(cma_dma_pool_lane_alloc(&more[60], 0, &item, NULL), 0);
-        assert_int_equal(cma_dma_pool_lane_free(&more[61], &item), CMA_EPERM);
-        assert_int_equal(cma_dma_pool_lane_free(&more[60], &item), 0);
+        assert_int_equal(lane_item_alloc(&more[60], 0, &item, NULL), 0);
+        assert_int_equal(lane_item_free(&more[61], &item), CMA_EPERM);
+        assert_int_equal(lane_item_free(&more[60], &item), 0);
         for (uint32_t i = 0; i + 3 < CMA_DMA_POOL_LANES; i++) {
             assert_int_equal(cma_dma_pool_lane_end(&more[i]), 0);
         }
@@ -306,7 +366,7 @@ static void test_bytes(void **state)
     assert_int_equal(bytes[59], CMA_DMA_POOL_POISON_NEW);
     put(0, &item);
     bytes[59] = 1; /* used after it was freed */
-    assert_int_equal(cma_dma_pool_lane_alloc(&lanes[0], CMA_DMA_POOL_ZERO, &item, NULL), 0);
+    assert_int_equal(lane_item_alloc(&lanes[0], CMA_DMA_POOL_ZERO, &item, NULL), 0);
     assert_ptr_equal(item.vaddr, bytes);
     for (uint32_t i = 0; i < 60; i++) {
         assert_int_equal(bytes[i], 0);
@@ -318,7 +378,7 @@ static void test_bytes(void **state)
     item = get(0);
     memset(item.vaddr, 0xff, 60);
     put(0, &item);
-    assert_int_equal(cma_dma_pool_lane_alloc(&lanes[0], CMA_DMA_POOL_ZERO, &item, NULL), 0);
+    assert_int_equal(lane_item_alloc(&lanes[0], CMA_DMA_POOL_ZERO, &item, NULL), 0);
     assert_int_equal(((uint8_t *)item.vaddr)[0], 0);
     put(0, &item);
     end();
@@ -327,9 +387,14 @@ static void test_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all),      cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_gives_up), cmocka_unit_test(test_few_items),
-        cmocka_unit_test(test_scrapes),  cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_all),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_mistaken_numbers),
+        cmocka_unit_test(test_gives_up),
+        cmocka_unit_test(test_few_items),
+        cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_scrapes),
+        cmocka_unit_test(test_ends),
         cmocka_unit_test(test_bytes),
     };
 

@@ -20,6 +20,7 @@
 
 #include "../../ports/sim/sim.h"
 #include "../../ports/sim/simdev.h"
+#include "../support/lane_item.h"
 
 #define PAGE 4096u
 #define BASE UINT64_C(0x80000000)
@@ -153,7 +154,7 @@ static struct cma_dma_item get(bool laned, uint32_t flags)
     struct cma_dma_item item = {0};
 
     flags |= CMA_DMA_POOL_GROW;
-    assert_int_equal(laned ? cma_dma_pool_lane_alloc(&lane, flags, &item, NULL)
+    assert_int_equal(laned ? lane_item_alloc(&lane, flags, &item, NULL)
                            : cma_dma_pool_alloc(&pool, flags, &item, NULL),
                      0);
     return item;
@@ -161,8 +162,7 @@ static struct cma_dma_item get(bool laned, uint32_t flags)
 
 static void put(bool laned, const struct cma_dma_item *item)
 {
-    assert_int_equal(laned ? cma_dma_pool_lane_free(&lane, item) : cma_dma_pool_free(&pool, item),
-                     0);
+    assert_int_equal(laned ? lane_item_free(&lane, item) : cma_dma_pool_free(&pool, item), 0);
 }
 
 static uint32_t damaged(void)

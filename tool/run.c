@@ -369,5 +369,9 @@ int verb_run(int argc, char **argv)
     if (error == 0)
         error = options->compare ? run_both(options) : run_one(&run);
     run_scenario_free(options);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fputs("cma: not all of the report could be written\n", stderr);
+        error = error <= 0 ? EXIT_USAGE : error;
+    }
     return error < 0 ? 0 : error;
 }

@@ -18,6 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define SCENARIO_RETRY_NS 100000000ull
 #define SCENARIO_WAIT_NS 1000000ull /* for another of the group to close */
@@ -34,6 +36,20 @@ static char *scenario_beside(const char *file, const char *name)
     memcpy(path, file, folder);
     memcpy(path + folder, name, strlen(name) + 1);
     return path;
+}
+
+/* Says so, with the line that names it, when the board's file can't be read. */
+static int scenario_board(const struct run_options *options, const char *path)
+{
+    struct stat about;
+    int error = access(path, R_OK) != 0 || stat(path, &about) != 0 ? errno
+                : S_ISDIR(about.st_mode)                           ? EISDIR
+                                                                   : 0;
+
+    if (error != 0)
+        fprintf(stderr, "cma: %s:%" PRIu32 ": expected a board that can be read, not %s: %s\n",
+                options->scenario_file, options->scenario->said.board_line, path, strerror(error));
+    return error != 0 ? EXIT_USAGE : 0;
 }
 
 int run_scenario_load(struct run_options *options, const char *board)
@@ -63,10 +79,13 @@ int run_scenario_load(struct run_options *options, const char *board)
     free(text);
     if (result != 0)
         return EXIT_USAGE;
-    if (board == NULL)
+    options->board.file = board;
+    if (board == NULL) {
         scenario->board = scenario_beside(options->scenario_file, scenario->said.board);
-    options->board.file = board != NULL ? board : scenario->board;
-    return 0;
+        options->board.file = scenario->board;
+        result = scenario_board(options, scenario->board);
+    }
+    return result;
 }
 
 void run_scenario_free(struct run_options *options)

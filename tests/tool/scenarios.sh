@@ -219,6 +219,8 @@ refused 2 "'frob' is no word here; expected scenario, board," $'board x\nfrob\n'
 refused 3 "expected width x height, such as 640x480, at most 16384 each, not '640'" \
     $'board x\ncamera a\nformat NV12 640\n'
 camera=$'camera a\nformat GREY 64x64\nopen at 0s\n'
+refused 2 'expected a board that can be read, not .*/no such.dts: No such file' $'\nboard "no such.dts"\n'"$camera"
+refused 1 'expected a board that can be read, not /: Is a directory' $'board /\n'"$camera"
 refused 5 "expected the path of a device of .* that is enabled, not '/nowhere'" \
     "board $PWD/examples/boards/dashcam.dts"$'\n'"${camera}node /nowhere"
 # What a scaler or display can't be.
@@ -243,6 +245,15 @@ head -c 70000 /dev/zero >"$tmp/zero.txt"
 expect 2 'longer than 65536 bytes' --scenario "$tmp/zero.txt"
 head -c 300 /dev/urandom >"$tmp/noise.txt"
 expect 2 "^cma: $tmp/noise.txt:[0-9]*: " --scenario "$tmp/noise.txt"
+
+# A report that is cut off is no success.
+if [ -w /dev/full ]; then
+    for option in '' --json --compare; do
+        "$CMA" run --scenario $scenarios/camera-full-cache.txt --seconds 1 $option >/dev/full 2>"$tmp/err"
+        code=$?
+        [ $code -eq 2 ] && grep -q 'not all of the report' "$tmp/err" || fail "a full disk, $option: exit code $code"
+    done
+fi
 
 # The same seed is the same run, whichever compiler built it.
 "$CMA" run --json --scenario $scenarios/face-unlock.txt --seconds 1 >"$tmp/first.json"

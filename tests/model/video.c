@@ -556,7 +556,9 @@ static void actor_do(struct actor *actor)
 
     op->begin = now();
     op->result = op_call(actor, op);
-    op->end = now();
+    /* A call that looks at the device first, or at the memory, and at the queue later, may take
+     * what breaks or vanishes in between for something that came after it. */
+    op->end = op->kind != VANISH ? now() : 0;
     actor->nlog++;
 }
 
@@ -574,6 +576,8 @@ static void client_run(void *arg)
             actor_do(client);
             if (below(4) == 0)
                 client_look();
+            if (client->log[client->nlog - 1].kind == VANISH)
+                break;
         }
         (void)__atomic_add_fetch(&narrived, 1, __ATOMIC_ACQ_REL);
     }
@@ -594,8 +598,7 @@ static void device_step(struct actor *actor)
     if (below(60) == 0) {
         op->kind = FAILED;
         cma_video_failed(&sides[queue].queue);
-        op->end = now();
-        actor->nlog++;
+        actor->nlog++; /* no end: see actor_do */
         return;
     }
     sim_lock(sim, &driver->lock);

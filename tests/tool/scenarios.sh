@@ -164,6 +164,11 @@ good '.scenario.frames == 0 and .scenario.areas_too_small[0].would_do == "0xbe00
     ([.guarantees[].admitted] == [false])' \
     "$tmp/sized.dts" --scenario $scenarios/too-small.txt --seconds 1 --granule page
 
+# A display that finds no room is told the same.
+sed 's/^camera /display /; s|\.\./boards|'"$PWD"'/examples/boards|' $scenarios/too-small.txt >"$tmp/panel.txt"
+good '.scenario.frames == 0 and .scenario.dropped == 30 and .scenario.devices[0].opened == 0' \
+    --scenario "$tmp/panel.txt" --seconds 2
+
 # The same load under Linux's policy: on this area it drops frames, on one of 16 MiB it does not.
 good "$both and .linux.scenario.dropped > 30 and .linux.failed > 0" \
     --scenario $scenarios/four-cameras.txt --seconds 4 --compare

@@ -204,7 +204,7 @@ static void test_bars_have_their_colours(void **state)
         picture_source_init(&source, &format, 3);
         for (uint32_t k = 0; k < picture_nplanes(&format); k++)
             planes[k] = malloc(picture_nbytes(&format, k));
-        for (uint32_t number = 0; number <= 16; number += 16) {
+        for (uint32_t number = 0; number <= 16 / step; number += 16 / step) {
             for (uint32_t k = 0; k < picture_nplanes(&format); k++)
                 picture_draw(&source, number, 0, k, planes[k]);
             for (uint32_t bar = 0; bar < 8; bar++) {

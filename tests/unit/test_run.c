@@ -251,6 +251,7 @@ static void test_run_text(enum fault fault, const char *text, int code, bool sta
 {
     char path[64], option[96];
     FILE *file;
+    int got;
 
     snprintf(path, sizeof(path), "/tmp/test_run.%ld", (long)getpid());
     file = fopen(path, "wx");
@@ -258,9 +259,10 @@ static void test_run_text(enum fault fault, const char *text, int code, bool sta
     fprintf(file, "board " BOARD "\n%s", text);
     fclose(file);
     snprintf(option, sizeof(option), "--scenario=%s", path);
-    assert_int_equal(test_run_with(fault, "50", option), code);
-    assert_int_equal(strstr(test_output, "\"stale_bytes\": 0\n") == NULL, stale);
+    got = test_run_with(fault, "50", option);
     unlink(path);
+    assert_int_equal(got, code);
+    assert_int_equal(strstr(test_output, "\"stale_bytes\": 0\n") == NULL, stale);
 }
 
 /* A display reads what the CPU drew: where that stays in the cache, it shows. Before long other

@@ -199,6 +199,7 @@ static void test_setup_decides_whether_fewer_do(void **state)
     bench_queue(bench, &config);
     n = 4;
     assert_int_equal(cma_video_request(&bench->queue, CMA_VIDEO_COHERENT, &n, NULL), CMA_ENOMEM);
+    assert_int_equal(bench->driver.asked, 4);
     assert_int_equal(bench->camera.live_npages, 0);
     assert_int_equal(cma_video_release(&bench->queue), 0);
 }

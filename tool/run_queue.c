@@ -260,8 +260,6 @@ static bool queue_open(struct run_device *device)
     device->bytes_wrong += stats.nonzero_bytes - device->queue->nonzero_bytes;
     device->queue->nonzero_bytes = stats.nonzero_bytes;
     device->queue->display = stats.display;
-    if (simclient_start(device->queue->client, &refusal) != 0)
-        run->result.violation = "a queue that has all its buffers could not begin";
     return true;
 }
 
@@ -292,7 +290,11 @@ static void queue_work(struct run_device *device, uint64_t due_ns, uint64_t peri
 {
     struct run_queue *queue = device->queue;
     struct sim *sim = device->run->sim;
+    struct cma_refusal refusal;
 
+    /* Not a part of the opening: a display's program draws all of its buffers first. */
+    if (simclient_start(queue->client, &refusal) != 0)
+        device->run->result.violation = "a queue that has all its buffers could not begin";
     queue->due = due_ns <= until_ns ? (until_ns - due_ns) / period_ns + 1 : 0;
     if (sim_now_ns(sim) < until_ns)
         sim_sleep_ns(sim, until_ns - sim_now_ns(sim));

@@ -95,7 +95,8 @@ good '.fill_percent == 99 and .droppable_percent == 90 and .seconds == 1 and .se
     .devices[0].format == "NV12 640x480"' --scenario $scenarios/camera-full-cache.txt --seconds 1
 good '.fill_percent == 50 and .droppable_percent == 10 and .seed == 9 and .scenario.frames == 15' \
     --scenario $scenarios/camera-full-cache.txt --seconds 1 --fill 50 --droppable 10 --seed 9
-good '(.model | test("Media board")) and .pages < 50000 and .scenario.devices[0].kind == "display"' \
+good '(.model | test("Media board")) and .pages < 50000 and .scenario.devices[0].kind == "display" and
+    .scenario.devices[0].slowest_open_us < 10000' \
     --scenario $scenarios/face-unlock.txt --seconds 1
 cat >"$tmp/small.txt" <<END
 scenario "Options"

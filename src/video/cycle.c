@@ -329,7 +329,6 @@ int cma_video_stream_on(struct cma_video_queue *queue)
         state = video_lock(queue);
         queue->streaming = true;
         video_unlock(queue, state);
-        cycle_signal(queue);
     }
     return video_leave(queue, error);
 }

@@ -289,6 +289,53 @@ static void test_start_waits_for_enough(void **state)
     assert_int_equal(cma_video_release(&bench->queue), 0);
 }
 
+/* No number given: a device needs one buffer to begin. */
+static void test_start_needs_one(void **state)
+{
+    struct bench *bench = *state;
+    struct cma_video_config config = bench_config(bench);
+
+    bench_queue(bench, &config);
+    assert_int_equal(cma_video_stream_on(&bench->queue), CMA_EINVAL);
+    bench_buffers(bench, CMA_VIDEO_COHERENT, 1);
+    assert_int_equal(cma_video_stream_on(&bench->queue), 0);
+    assert_log(&bench->driver, "s");
+    assert_int_equal(put(&bench->queue, 0), 0);
+    assert_log(&bench->driver, "pqS");
+    assert_int_equal(cma_video_release(&bench->queue), 0);
+}
+
+/* What is said of the data in a buffer: nothing while the device has it, for it may be writing that
+ * just then; and a prepare that is refused has said nothing. */
+static void test_what_is_told_of_data(void **state)
+{
+    struct bench *bench = *state;
+    struct cma_video_config config = bench_config(bench);
+    struct cma_video_put what = {.nplanes = 1};
+    struct cma_video_info info;
+
+    config.direction = CMA_TO_DEVICE;
+    bench_queue(bench, &config);
+    bench_buffers(bench, CMA_VIDEO_COHERENT, 1);
+    assert_int_equal(cma_video_stream_on(&bench->queue), 0);
+    what.plane[0].used_nbytes = 0x3000;
+    what.plane[0].offset_nbytes = 0x10;
+    assert_int_equal(cma_video_queue_buffer(&bench->queue, &what, NULL), 0);
+    assert_int_equal(cma_video_look(&bench->queue, 0, &info), 0);
+    assert_int_equal(info.state, CMA_VIDEO_ACTIVE);
+    assert_int_equal(info.plane[0].used_nbytes, 0);
+    assert_int_equal(info.plane[0].offset_nbytes, 0);
+    assert_int_equal(cma_video_stream_off(&bench->queue), 0);
+    bench->driver.prepare_error = CMA_ERANGE;
+    what.plane[0].used_nbytes = 0x4000;
+    what.plane[0].offset_nbytes = 0x20;
+    assert_int_equal(cma_video_queue_buffer(&bench->queue, &what, NULL), CMA_ERANGE);
+    assert_int_equal(cma_video_look(&bench->queue, 0, &info), 0);
+    assert_int_equal(info.plane[0].used_nbytes, 0x3000);
+    assert_int_equal(info.plane[0].offset_nbytes, 0x10);
+    assert_int_equal(cma_video_release(&bench->queue), 0);
+}
+
 static void test_start_that_fails(void **state)
 {
     struct bench *bench = *state;
@@ -526,6 +573,24 @@ static void turns_off(void *arg)
     assert_int_equal(cma_video_stream_off(&bench->queue), 0);
 }
 
+static void waits_for_trouble(void *arg)
+{
+    struct bench *bench = arg;
+    struct cma_video_info info;
+
+    assert_int_equal(cma_video_wait(&bench->queue), 0);
+    assert_int_equal(cma_video_poll(&bench->queue), CMA_VIDEO_POLL_FAILED);
+    assert_int_equal(cma_video_dequeue(&bench->queue, true, &info), CMA_EBADF);
+}
+
+static void breaks(void *arg)
+{
+    struct bench *bench = arg;
+
+    sim_sleep_ns(bench->sim, 1000000);
+    cma_video_failed(&bench->queue);
+}
+
 static void test_waiting(void **state)
 {
     struct bench *bench = *state;
@@ -542,6 +607,11 @@ static void test_waiting(void **state)
     assert_int_equal(cma_video_stream_on(&bench->queue), 0);
     sim_spawn(bench->sim, "program", waits_for_nothing, bench);
     sim_spawn(bench->sim, "other", turns_off, bench);
+    sim_run(bench->sim);
+    /* And a device that breaks has nothing to give back either. */
+    assert_int_equal(cma_video_stream_on(&bench->queue), 0);
+    sim_spawn(bench->sim, "program", waits_for_trouble, bench);
+    sim_spawn(bench->sim, "device", breaks, bench);
     sim_run(bench->sim);
     assert_int_equal(cma_video_release(&bench->queue), 0);
 }
@@ -724,6 +794,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_each_state_and_call, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(test_start_waits_for_enough, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(test_start_that_fails, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_start_needs_one, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_told_of_data, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(test_stop_that_leaves_buffers, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(test_given_back_without_data, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(test_failed_device, bench_setup, bench_teardown),

@@ -283,6 +283,37 @@ static void test_edges_of_requests(void **state)
     assert_int_equal(cma_video_release(&bench->queue), 0);
 }
 
+/* Of addresses as the device sees them; the scaler's bus shifts them by less than that. A promise
+ * that says nothing of it is as aligned as the queue. */
+static void test_alignment_is_of_the_device(void **state)
+{
+    struct bench *bench = *state;
+    struct cma_video_config config = bench_config(bench);
+    uint32_t n;
+
+    config.device = &bench->scaler;
+    config.align_nbytes = 0x10000;
+    for (uint32_t promised = 0; promised < 2; promised++) {
+        if (promised != 0)
+            config.promise =
+                (struct cma_promise_request){.nbytes = NBYTES, .count = 4, .max_moves = 8};
+        bench_queue(bench, &config);
+        for (uint32_t memory = CMA_VIDEO_COHERENT; memory <= CMA_VIDEO_CONTIGUOUS; memory++) {
+            bench_buffers(bench, (enum cma_video_memory)memory, 4);
+            for (uint32_t i = 0; i < 4; i++) {
+                const struct cma_video_plane *plane = &bench->buffers[i].plane[0];
+
+                assert_int_equal(plane->daddr & 0xffff, 0);
+                assert_true((plane->memory.buffer.paddr & 0xffff) != 0);
+                assert_int_equal(plane->memory.buffer.source == CMA_SOURCE_GUARANTEE, promised);
+            }
+            n = 0;
+            assert_int_equal(cma_video_request(&bench->queue, CMA_VIDEO_COHERENT, &n, NULL), 0);
+        }
+        assert_int_equal(cma_video_release(&bench->queue), 0);
+    }
+}
+
 /* A put without planes is of nothing but zeros, whatever stands there. */
 static void test_put_without_planes(void **state)
 {
@@ -788,6 +819,7 @@ int main(void)
         TEST(test_create_while_streaming),
         TEST(test_edges_of_requests),
         TEST(test_put_without_planes),
+        TEST(test_alignment_is_of_the_device),
         TEST(test_last_of_four_frees),
         TEST(test_nothing_is_freed_under_a_client),
         TEST(test_late_allocation),

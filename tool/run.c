@@ -58,7 +58,8 @@ static void run_help(void)
         "                       opened and closed, on which board, and what the rest of memory\n"
         "                       does (docs/SCENARIO.md). Options said here win over the file\n"
         "  --out DIR            draws maps of memory, PNG and SVG, into DIR: before the devices\n"
-        "                       stream, when most of them do, and in the end\n",
+        "                       stream, when most of them do, and in the end. Of a scenario's\n"
+        "                       cameras and decoders also three pictures, as PNG\n",
         stdout);
     fputs(board_options_help, stdout);
     fputs(

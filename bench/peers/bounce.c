@@ -5,9 +5,11 @@
  *
  * Without data (config->touch) neither copies nor zeroes anything.
  */
+#define _GNU_SOURCE
 #include "../peer.h"
 
 #include "memory.h"
+#include "port.h"
 
 #include <cma/cma.h>
 
@@ -30,28 +32,6 @@ struct self {
     void *storage, *slots;
 };
 
-static uintptr_t port_lock(void *ctx, struct cma_lock *lock)
-{
-    (void)ctx;
-    while (__atomic_exchange_n(&lock->word[0], 1, __ATOMIC_ACQUIRE)) {
-        peer_pause();
-    }
-    return 0;
-}
-
-static void port_unlock(void *ctx, struct cma_lock *lock, uintptr_t state)
-{
-    (void)ctx;
-    (void)state;
-    __atomic_store_n(&lock->word[0], 0, __ATOMIC_RELEASE);
-}
-
-static void port_barrier(void *ctx)
-{
-    (void)ctx;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
 static void *port_vaddr(void *ctx, cma_paddr_t paddr)
 {
     return ((struct self *)ctx)->bytes + (paddr - BOUNCE_PADDR);
@@ -65,21 +45,6 @@ static void port_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbyt
 static void port_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
 {
     memset(port_vaddr(ctx, paddr), 0, nbytes);
-}
-
-static void port_leave_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbytes)
-{
-    (void)ctx;
-    (void)to;
-    (void)from;
-    (void)nbytes;
-}
-
-static void port_leave_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
-{
-    (void)ctx;
-    (void)paddr;
-    (void)nbytes;
 }
 
 static bool bounce_system(struct self *self, uint64_t pool_nbytes)

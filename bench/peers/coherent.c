@@ -6,9 +6,11 @@
  * zeroed: it is not there. Alignment is a page, as a driver asks who wants none: Linux's call has
  * none.
  */
+#define _GNU_SOURCE
 #include "../peer.h"
 
 #include "memory.h"
+#include "port.h"
 
 #include <cma/cma.h>
 
@@ -29,52 +31,10 @@ struct self {
     void *storage, *tables;
 };
 
-static uintptr_t port_lock(void *ctx, struct cma_lock *lock)
-{
-    int *word = (int *)&lock->word[0];
-    int free = 0;
-
-    (void)ctx;
-    while (
-        !__atomic_compare_exchange_n(word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-        peer_pause();
-        free = 0;
-    }
-    return 0;
-}
-
-static void port_unlock(void *ctx, struct cma_lock *lock, uintptr_t state)
-{
-    (void)ctx;
-    (void)state;
-    __atomic_store_n((int *)&lock->word[0], 0, __ATOMIC_RELEASE);
-}
-
-static void port_barrier(void *ctx)
-{
-    (void)ctx;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
 static void *port_vaddr(void *ctx, cma_paddr_t paddr)
 {
     (void)ctx;
     return (void *)(uintptr_t)paddr;
-}
-
-static void port_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbytes)
-{
-    (void)ctx;
-    (void)to;
-    (void)from;
-    (void)nbytes;
-}
-
-static void port_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
-{
-    (void)ctx;
-    (void)paddr;
-    (void)nbytes;
 }
 
 static bool coherent_system(struct self *self)
@@ -91,8 +51,8 @@ static bool coherent_system(struct self *self)
                                    .cache_line_nbytes = 64,
                                    .vaddr = port_vaddr,
                                    .dma_barrier = port_barrier,
-                                   .copy = port_copy,
-                                   .zero = port_zero,
+                                   .copy = port_leave_copy,
+                                   .zero = port_leave_zero,
                                    .lock = port_lock,
                                    .unlock = port_unlock};
     if (cma_map_init(&self->map, self->memory, 2, self->reserved, 2) ||

@@ -17,6 +17,7 @@
 #include "../peer.h"
 
 #include "memory.h"
+#include "port.h"
 
 #include <cma/area.h>
 #include <cma/pages.h>
@@ -56,32 +57,6 @@ struct self {
 
 /* --- port ---------------------------------------------------------------------------------- */
 
-static uintptr_t port_lock(void *ctx, struct cma_lock *lock)
-{
-    int *word = (int *)&lock->word[0];
-    int free = 0;
-
-    (void)ctx;
-    while (
-        !__atomic_compare_exchange_n(word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-        for (int i = 0; i < 2000 && __atomic_load_n(word, __ATOMIC_RELAXED); i++) {
-            peer_pause();
-        }
-        if (__atomic_load_n(word, __ATOMIC_RELAXED)) {
-            sched_yield();
-        }
-        free = 0;
-    }
-    return 0;
-}
-
-static void port_unlock(void *ctx, struct cma_lock *lock, uintptr_t state)
-{
-    (void)ctx;
-    (void)state;
-    __atomic_store_n((int *)&lock->word[0], 0, __ATOMIC_RELEASE);
-}
-
 static void port_wait(void *ctx, const uint32_t *event, uint32_t seen)
 {
     (void)ctx;
@@ -94,18 +69,6 @@ static void port_wake(void *ctx, const uint32_t *event)
 {
     (void)ctx;
     (void)event;
-}
-
-static uint32_t port_cpu(void *ctx)
-{
-    (void)ctx;
-    return (uint32_t)sched_getcpu();
-}
-
-static void port_barrier(void *ctx)
-{
-    (void)ctx;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 static void *port_vaddr(void *ctx, cma_paddr_t paddr)
@@ -130,20 +93,13 @@ static void port_copy(void *ctx, cma_paddr_t to, cma_paddr_t from, uint64_t nbyt
     memcpy(world->out + target, world->memory + source, nbytes);
 }
 
-static void port_zero(void *ctx, cma_paddr_t paddr, uint64_t nbytes)
-{
-    (void)ctx;
-    (void)paddr;
-    (void)nbytes;
-}
-
 static const struct cma_port port_template = {
     .page_shift = PEER_PAGE_SHIFT,
     .cache_line_nbytes = 64,
     .vaddr = port_vaddr,
     .dma_barrier = port_barrier,
     .copy = port_copy,
-    .zero = port_zero,
+    .zero = port_leave_zero,
     .lock = port_lock,
     .unlock = port_unlock,
     .wait = port_wait,

@@ -12,11 +12,11 @@
 #include "../peer.h"
 
 #include "memory.h"
+#include "port.h"
 
 #include <cma/cma.h>
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,44 +82,6 @@ static void lane_enter(void)
     (void)pthread_once(&lane_once, lane_make_key);
     (void)pthread_setspecific(lane_key, (void *)(uintptr_t)number);
     lane_offset = number * sizeof(struct cma_dma_pool_lane);
-}
-
-static uintptr_t port_lock(void *ctx, struct cma_lock *lock)
-{
-    int *word = (int *)&lock->word[0];
-    int free = 0;
-
-    (void)ctx;
-    while (
-        !__atomic_compare_exchange_n(word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-        for (int i = 0; i < 2000 && __atomic_load_n(word, __ATOMIC_RELAXED); i++) {
-            peer_pause();
-        }
-        if (__atomic_load_n(word, __ATOMIC_RELAXED)) {
-            sched_yield();
-        }
-        free = 0;
-    }
-    return 0;
-}
-
-static void port_unlock(void *ctx, struct cma_lock *lock, uintptr_t state)
-{
-    (void)ctx;
-    (void)state;
-    __atomic_store_n((int *)&lock->word[0], 0, __ATOMIC_RELEASE);
-}
-
-static uint32_t port_cpu(void *ctx)
-{
-    (void)ctx;
-    return (uint32_t)sched_getcpu();
-}
-
-static void port_barrier(void *ctx)
-{
-    (void)ctx;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 static void *port_vaddr(void *ctx, cma_paddr_t paddr)

@@ -18,6 +18,7 @@
 #include "../base/atomic.h"
 #include "../base/bits.h"
 #include "../base/guard.h"
+#include "../base/refuse.h"
 #include "../frame/account.h"
 #include "engine.h"
 #include "promise.h"
@@ -167,14 +168,6 @@ int cma__promise_empty(struct cma_guarantees *all, struct cma_slot *slot,
 
 /* --- take ------------------------------------------------------------------------------ */
 
-static int guarantee_refuse(struct cma_refusal *refusal, int code, enum cma_reason reason)
-{
-    if (refusal != NULL) {
-        *refusal = (struct cma_refusal){.code = code, .reason = reason, .pfn = CMA_PFN_NONE};
-    }
-    return code;
-}
-
 /* The slot that is least work. The lock is held. */
 static struct cma_slot *guarantee_choose(const struct cma_guarantee *guarantee, cma_pfn_t *pfn)
 {
@@ -276,7 +269,7 @@ int cma_guarantee_take(struct cma_guarantee *guarantee, cma_pfn_t *pfn,
     int error;
 
     if (guarantee->all == NULL) {
-        return guarantee_refuse(refusal, CMA_EBADF, CMA_REASON_ARGUMENT);
+        return refuse_with(refusal, CMA_EBADF, CMA_REASON_ARGUMENT);
     }
     frames = guarantee->all->slots.frames;
     do {
@@ -284,13 +277,13 @@ int cma_guarantee_take(struct cma_guarantee *guarantee, cma_pfn_t *pfn,
         error = guarantee_book(guarantee, &slot, &reason);
     } while (error == CMA_EAGAIN && cma_frames_wait(frames, event) == 0);
     if (error != CMA_OK) {
-        return guarantee_refuse(refusal, error, reason);
+        return refuse_with(refusal, error, reason);
     }
     cma__promise_unlend(guarantee->all, slot);
     error = cma__promise_empty(guarantee->all, slot, &done);
     if (error != CMA_OK) {
         guarantee_put(guarantee, slot);
-        return guarantee_refuse(refusal, error, CMA_REASON_MOVER);
+        return refuse_with(refusal, error, CMA_REASON_MOVER);
     }
     area = guarantee->area;
     cma__window_claim(area->frames, area->span, slot->block_pfn,

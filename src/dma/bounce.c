@@ -100,12 +100,7 @@ static int bounce_judge_memory(const struct cma_frames *frames, const struct cma
 
     for (uint64_t i = 0; i < bounce->config.nbytes >> shift; i++) {
         if (cma_frame_info(frames, pfn + i, &info) == 0 && info.kind != CMA_KIND_RESERVED) {
-            int error = device_refuse(refusal, CMA_EEXIST, CMA_REASON_HELD, CMA_PFN_NONE);
-
-            if (refusal != NULL) {
-                refusal->pfn = pfn + i;
-            }
-            return error;
+            return refuse_at(refusal, CMA_EEXIST, CMA_REASON_HELD, pfn + i);
         }
     }
     return 0;
@@ -130,7 +125,7 @@ static int bounce_take_memory(struct cma_bounce *bounce, struct cma_refusal *ref
     }
     bounce->paddr = config->paddr;
     if (!range_last(config->paddr, config->nbytes, &last)) {
-        return device_refuse(refusal, CMA_EOVERFLOW, CMA_REASON_ARGUMENT, CMA_PFN_NONE);
+        return refuse_with(refusal, CMA_EOVERFLOW, CMA_REASON_ARGUMENT);
     }
     return bounce_judge_memory(bounce->dma->frames, bounce, refusal);
 }
@@ -156,11 +151,11 @@ int cma_bounce_init(struct cma_bounce *bounce, struct cma_dma *dma,
 
     if (bounce == NULL || dma == NULL || config == NULL || storage == NULL ||
         (uintptr_t)storage % 8 != 0 || bounce_nslots(dma->port, config) == 0) {
-        return device_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT, CMA_PFN_NONE);
+        return refuse_with(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
     }
     port = dma->port;
     if (nbytes < cma_bounce_size(port, config)) {
-        return device_refuse(refusal, CMA_ENOMEM, CMA_REASON_ARGUMENT, CMA_PFN_NONE);
+        return refuse_with(refusal, CMA_ENOMEM, CMA_REASON_ARGUMENT);
     }
     made.config = *config;
     error = bounce_take_memory(&made, refusal);
@@ -283,7 +278,7 @@ static int bounce_take(struct cma_bounce *bounce, const struct bounce_want *want
     if (first != CMA__RUNMAP_NONE) {
         return 0;
     }
-    (void)device_refuse(refusal, CMA_ENOMEM, CMA_REASON_BOUNCE, CMA_PFN_NONE);
+    (void)refuse_with(refusal, CMA_ENOMEM, CMA_REASON_BOUNCE);
     if (refusal != NULL) {
         refusal->free_run_npages = (longest << bounce->slot_shift) >> port->page_shift;
         refusal->possible_run_npages = refusal->free_run_npages;
@@ -348,9 +343,9 @@ static int bounce_map(struct cma_bounce *bounce, const struct cma_device *device
     int error;
 
     if (bounce_offset(bounce, device, device->config.mask, &offset) != 0) {
-        error = device_refuse(refusal, CMA_ERANGE, CMA_REASON_BOUNCE, CMA_PFN_NONE);
+        error = refuse_with(refusal, CMA_ERANGE, CMA_REASON_BOUNCE);
     } else if (!bounce_want(bounce, device, offset, paddr, nbytes, &want)) {
-        error = device_refuse(refusal, CMA_ERANGE, CMA_REASON_TOO_LARGE, CMA_PFN_NONE);
+        error = refuse_with(refusal, CMA_ERANGE, CMA_REASON_TOO_LARGE);
     } else {
         error = bounce_take(bounce, &want, 0, &slot, bounced, refusal);
     }
@@ -477,11 +472,11 @@ int cma__bounce_take_pages(struct cma_bounce *bounce, const struct cma_device *d
     struct bounce_want want;
 
     if (bounce_offset(bounce, device, device->config.coherent_mask, &offset) != 0) {
-        return device_refuse(refusal, CMA_ERANGE, CMA_REASON_BOUNCE, CMA_PFN_NONE);
+        return refuse_with(refusal, CMA_ERANGE, CMA_REASON_BOUNCE);
     }
     /* What is longer than the pool is crossed by no run, and what is as aligned begins none. */
     if (npages > bounce->config.nbytes >> shift || align > UINT32_C(1) << 31) {
-        return device_refuse(refusal, CMA_ERANGE, CMA_REASON_TOO_LARGE, CMA_PFN_NONE);
+        return refuse_with(refusal, CMA_ERANGE, CMA_REASON_TOO_LARGE);
     }
     boundary = boundary > UINT32_C(1) << 31 ? UINT32_C(1) << 31 : boundary;
     want.n = (uint32_t)(npages << shift >> bounce->slot_shift);

@@ -19,7 +19,7 @@ int cma_dma_alloc_contiguous(struct cma_device *device, const struct cma_coheren
     int error;
 
     if ((uint32_t)direction > CMA_FROM_DEVICE || (request->flags & CONTIGUOUS_NEVER) != 0) {
-        return device_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT, CMA_PFN_NONE);
+        return refuse_with(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
     }
     error = cma__coherent_request(device, request, CMA__COHERENT_ORDINARY | CMA__COHERENT_CACHED,
                                   &made, refusal);

@@ -7,6 +7,8 @@
 
 #include <cma/handover.h>
 
+#include "../base/refuse.h"
+
 /* A stretch of physical memory that a device sees in one piece. */
 struct cma_device_part {
     cma_paddr_t first, last; /* inclusive */
@@ -37,16 +39,6 @@ static inline bool cma__device_snoops(const struct cma_device *device)
 static inline struct cma_bounce *cma__device_bounce(const struct cma_device *device)
 {
     return device->config.bounce != NULL ? device->config.bounce : device->dma->bounce;
-}
-
-/* Fills a refusal in, if somebody wants one. Returns `code`. */
-static inline int device_refuse(struct cma_refusal *refusal, int code, enum cma_reason reason,
-                                cma_pfn_t pfn)
-{
-    if (refusal != NULL) {
-        *refusal = (struct cma_refusal){.code = code, .reason = reason, .pfn = pfn};
-    }
-    return code;
 }
 
 /* Whole pages that hold nbytes, which is 1 up. */

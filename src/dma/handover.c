@@ -438,8 +438,8 @@ static int handover_make(const struct cma_device *device, struct cma_coherent *m
         (made->mapped == HANDOVER_LINEAR || made->mapped == HANDOVER_HIDDEN)) {
         at = handover_change(port, made->vaddr, made->paddr, nbytes, attr, promised ? 0 : step);
         if (at != nbytes) {
-            return device_refuse(refusal, CMA_EOPNOTSUPP, CMA_REASON_ALIAS,
-                                 (made->paddr + at) >> port->page_shift);
+            return refuse_at(refusal, CMA_EOPNOTSUPP, CMA_REASON_ALIAS,
+                             (made->paddr + at) >> port->page_shift);
         }
         return 0;
     }
@@ -450,9 +450,9 @@ static int handover_make(const struct cma_device *device, struct cma_coherent *m
     }
     error = handover_map(device, made, nbytes, attr, &made->vaddr);
     if (error != 0) {
-        return device_refuse(refusal, error,
-                             error == CMA_EEXIST ? CMA_REASON_ALIAS : CMA_REASON_MAPPING,
-                             made->paddr >> port->page_shift);
+        return refuse_at(refusal, error,
+                         error == CMA_EEXIST ? CMA_REASON_ALIAS : CMA_REASON_MAPPING,
+                         made->paddr >> port->page_shift);
     }
     port->dma_barrier(port->ctx);
     return 0;
@@ -473,17 +473,16 @@ int cma__handover_prepare(const struct cma_device *device, struct cma_coherent *
     made.vaddr = handover_linear(port, made.paddr, nbytes);
     error = handover_choose(device, made.paddr, nbytes, flags, made.vaddr, &kind);
     if (error != 0) {
-        return device_refuse(refusal, error, CMA_REASON_MAPPING, pfn);
+        return refuse_at(refusal, error, CMA_REASON_MAPPING, pfn);
     }
     if (reserved == NULL && handover_told(device->dma, made.paddr, nbytes,
                                           handover_attr(device, flags), &conflict) != 0) {
-        return device_refuse(refusal, CMA_EEXIST, CMA_REASON_ALIAS,
-                             conflict.paddr >> port->page_shift);
+        return refuse_at(refusal, CMA_EEXIST, CMA_REASON_ALIAS, conflict.paddr >> port->page_shift);
     }
     if (kind == HANDOVER_WINDOW) {
         made.vaddr = device_window_ops(window)->take(window, nbytes >> port->page_shift, reserved);
         if (made.vaddr == NULL) {
-            return device_refuse(refusal, CMA_ENOMEM, CMA_REASON_WINDOW, pfn);
+            return refuse_at(refusal, CMA_ENOMEM, CMA_REASON_WINDOW, pfn);
         }
     }
     made.mapped = kind;
@@ -579,12 +578,11 @@ int cma__handover_try(const struct cma_device *device, cma_pfn_t pfn, uint64_t n
 
     if (!handover_uniform(port, paddr, nbytes, linear) ||
         (linear == NULL ? !reserved : !snoops && port->set_attr == NULL)) {
-        return device_refuse(refusal, CMA_EOPNOTSUPP, CMA_REASON_MAPPING, pfn);
+        return refuse_at(refusal, CMA_EOPNOTSUPP, CMA_REASON_MAPPING, pfn);
     }
     if (handover_told(device->dma, paddr, nbytes, snoops ? CMA_ATTR_CACHED : CMA_ATTR_NONE,
                       &conflict) != 0) {
-        return device_refuse(refusal, CMA_EEXIST, CMA_REASON_ALIAS,
-                             conflict.paddr >> port->page_shift);
+        return refuse_at(refusal, CMA_EEXIST, CMA_REASON_ALIAS, conflict.paddr >> port->page_shift);
     }
     if (linear != NULL) {
         at = handover_differs(port, linear, paddr, nbytes, CMA_ATTR_CACHED, page);
@@ -596,8 +594,8 @@ int cma__handover_try(const struct cma_device *device, cma_pfn_t pfn, uint64_t n
         }
     }
     if (at != nbytes) {
-        return device_refuse(refusal, CMA_EOPNOTSUPP, CMA_REASON_MAPPING,
-                             (paddr + at) >> port->page_shift);
+        return refuse_at(refusal, CMA_EOPNOTSUPP, CMA_REASON_MAPPING,
+                         (paddr + at) >> port->page_shift);
     }
     return 0;
 }

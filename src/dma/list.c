@@ -234,7 +234,7 @@ int cma_dma_map_list(struct cma_device *device, const struct cma_piece *pieces, 
     int error;
 
     if (npieces == 0 || !cma__stream_is_formed(direction, flags)) {
-        return device_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT, CMA_PFN_NONE);
+        return refuse_with(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
     }
     error = list_judge(&counter, pieces, npieces, direction, flags, &bounces, refusal);
     if (error != 0) {
@@ -246,7 +246,7 @@ int cma_dma_map_list(struct cma_device *device, const struct cma_piece *pieces, 
     }
     if (error == CMA_ENOSPC) {
         *nsegments = (uint32_t)counter.count;
-        return device_refuse(refusal, CMA_ENOSPC, CMA_REASON_TOO_LARGE, CMA_PFN_NONE);
+        return refuse_with(refusal, CMA_ENOSPC, CMA_REASON_TOO_LARGE);
     }
     if (error != 0) {
         return error;

@@ -143,7 +143,7 @@ static int nosleep_alloc(struct cma_device *device, const struct cma_coherent_pl
     uint64_t offset;
 
     if ((plan->flags & CMA_COHERENT_NO_MAPPING) != 0) {
-        return device_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT, CMA_PFN_NONE);
+        return refuse_with(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
     }
     for (pool = device->dma->nosleep; pool != NULL; pool = pool->next) {
         bool fits_here = plan->npages <= pool->chunk_npages;
@@ -156,11 +156,10 @@ static int nosleep_alloc(struct cma_device *device, const struct cma_coherent_pl
         code = error == CMA_ENOMEM ? error : code;
     }
     if (pool == NULL) {
-        return device_refuse(refusal, code,
-                             code == CMA_ERANGE ? CMA_REASON_UNREACHABLE
-                             : fits             ? CMA_REASON_NOSLEEP
-                                                : CMA_REASON_TOO_LARGE,
-                             CMA_PFN_NONE);
+        return refuse_with(refusal, code,
+                           code == CMA_ERANGE ? CMA_REASON_UNREACHABLE
+                           : fits             ? CMA_REASON_NOSLEEP
+                                              : CMA_REASON_TOO_LARGE);
     }
     offset = nosleep_nbytes(pool, found.first);
     buffer->vaddr = (uint8_t *)found.whole.vaddr + offset;
@@ -324,9 +323,8 @@ int cma_nosleep_grow(struct cma_nosleep *pool, uint64_t idle_nbytes, struct cma_
     do {
         error = nosleep_begin(pool, idle_nbytes, &chunk);
         if (error != 0) {
-            (void)device_refuse(refusal, error,
-                                error == CMA_ENOMEM ? CMA_REASON_TOO_LARGE : CMA_REASON_NONE,
-                                CMA_PFN_NONE);
+            (void)refuse_with(refusal, error,
+                              error == CMA_ENOMEM ? CMA_REASON_TOO_LARGE : CMA_REASON_NONE);
         } else if (chunk != NULL) {
             error = nosleep_fill(pool, chunk, refusal);
         }

@@ -252,7 +252,7 @@ int cma__pool_more(struct cma_dma_pool *pool, uint32_t flags, struct cma_refusal
 {
     int error = (flags & CMA_DMA_POOL_GROW) != 0
                     ? cma__pool_add_chunk(pool, refusal)
-                    : pool_refuse(refusal, CMA_ENOMEM, CMA_REASON_NO_MEMORY);
+                    : refuse_with(refusal, CMA_ENOMEM, CMA_REASON_NO_MEMORY);
 
     if (error != 0) {
         (void)atom_add(&pool->refused, 1);
@@ -285,7 +285,7 @@ int cma_dma_pool_alloc(struct cma_dma_pool *pool, uint32_t flags, struct cma_dma
     uint32_t number = POOL_NONE;
 
     if ((flags & ~(CMA_DMA_POOL_ZERO | CMA_DMA_POOL_GROW)) != 0) {
-        return pool_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
+        return refuse_with(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
     }
     if (cache != NULL) {
         number = pool_pop(pool, cache, POOL_HELD);

@@ -147,14 +147,6 @@ static inline void pool_note_most(struct cma_dma_pool *pool)
     }
 }
 
-static inline int pool_refuse(struct cma_refusal *refusal, int code, enum cma_reason reason)
-{
-    if (refusal != NULL) {
-        *refusal = (struct cma_refusal){.code = code, .reason = reason, .pfn = CMA_PFN_NONE};
-    }
-    return code;
-}
-
 /* What is in processors' caches, or in none by mistake: an item's number, handed out as `tag` says,
  * or POOL_NONE. */
 uint32_t cma__pool_scrape(struct cma_dma_pool *pool, uint32_t tag);

@@ -158,8 +158,8 @@ int cma__pool_add_chunk(struct cma_dma_pool *pool, struct cma_refusal *refusal)
     }
     guard_unlock(pool->port, &pool->lock, state);
     if (full) {
-        return others ? pool_refuse(refusal, CMA_EAGAIN, CMA_REASON_NO_MEMORY)
-                      : pool_refuse(refusal, CMA_ENOMEM, CMA_REASON_TOO_LARGE);
+        return others ? refuse_with(refusal, CMA_EAGAIN, CMA_REASON_NO_MEMORY)
+                      : refuse_with(refusal, CMA_ENOMEM, CMA_REASON_TOO_LARGE);
     }
     error = pool_get_chunk(pool, &chunk->buffer, refusal);
     if (error == 0) {
@@ -194,7 +194,7 @@ int cma_dma_pool_grow(struct cma_dma_pool *pool, uint32_t nitems, struct cma_ref
             return 0;
         }
         if (nitems > pool->nchunks * pool->chunk_nitems) {
-            return pool_refuse(refusal, CMA_ENOMEM, CMA_REASON_TOO_LARGE);
+            return refuse_with(refusal, CMA_ENOMEM, CMA_REASON_TOO_LARGE);
         }
         error = cma__pool_add_chunk(pool, refusal);
         if (error != 0) {

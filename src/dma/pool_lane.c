@@ -96,7 +96,7 @@ int cma__dma_pool_lane_alloc(struct cma_dma_pool_lane *lane, uint32_t flags, uin
                              struct cma_refusal *refusal)
 {
     if ((flags & ~(CMA_DMA_POOL_ZERO | CMA_DMA_POOL_GROW)) != 0) {
-        return pool_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
+        return refuse_with(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
     }
     if (lane->top == lane->slot) {
         int error = lane_get(lane, flags, refusal);

@@ -179,10 +179,7 @@ int cma_shared_attach(struct cma_shared *shared, struct cma_attachment *attachme
             (void)share_drop(shared, SHARE_ATTACHED);
         }
     }
-    if (error != 0 && refusal != NULL) {
-        *refusal = (struct cma_refusal){.code = error, .reason = reason, .pfn = CMA_PFN_NONE};
-    }
-    return error;
+    return error != 0 ? refuse_with(refusal, error, reason) : 0;
 }
 
 int cma_shared_detach(struct cma_attachment *attachment)

@@ -34,7 +34,7 @@ struct stream_place {
 static int stream_refuse(const struct cma_device *device, int code, enum cma_reason reason,
                          cma_paddr_t paddr, struct cma_refusal *refusal)
 {
-    return device_refuse(refusal, code, reason, paddr >> device->dma->port->page_shift);
+    return refuse_at(refusal, code, reason, paddr >> device->dma->port->page_shift);
 }
 
 static bool stream_is_direction(enum cma_direction direction)

@@ -161,7 +161,7 @@ static int cycle_prepare(struct cma_video_queue *queue, struct cma_video_buffer 
     if (error != 0) {
         (void)cma__video_letgo(queue, buffer);
         cma__video_trim(queue, buffer);
-        return video_refuse(refusal, error, CMA_REASON_ARGUMENT);
+        return refuse_with(refusal, error, CMA_REASON_ARGUMENT);
     }
     atom_poke(&buffer->flags, CMA__VIDEO_PREPARED | put->hints << CMA__VIDEO_HINT_SHIFT);
     cma__video_sync(queue, buffer);
@@ -190,14 +190,14 @@ int cma_video_prepare(struct cma_video_queue *queue, const struct cma_video_put 
     int error = video_enter(queue);
 
     if (error != 0) {
-        return video_refuse(refusal, error, CMA_REASON_NONE);
+        return refuse_with(refusal, error, CMA_REASON_NONE);
     }
     error = cycle_find(queue, put, &buffer);
     if (error == 0 && (atom_peek(&buffer->state) != CMA_VIDEO_DEQUEUED ||
                        video_is(buffer, CMA__VIDEO_PREPARED))) {
         error = CMA_EBADF;
     }
-    error = error != 0 ? video_refuse(refusal, error, CMA_REASON_ARGUMENT)
+    error = error != 0 ? refuse_with(refusal, error, CMA_REASON_ARGUMENT)
                        : cycle_prepare(queue, buffer, put, refusal);
     return video_leave(queue, error);
 }
@@ -285,7 +285,7 @@ int cma_video_queue_buffer(struct cma_video_queue *queue, const struct cma_video
     int error = video_enter(queue);
 
     if (error != 0) {
-        return video_refuse(refusal, error, CMA_REASON_NONE);
+        return refuse_with(refusal, error, CMA_REASON_NONE);
     }
     error = cycle_find(queue, put, &buffer);
     ahead = error == 0 && video_is(buffer, CMA__VIDEO_PREPARED);
@@ -294,13 +294,13 @@ int cma_video_queue_buffer(struct cma_video_queue *queue, const struct cma_video
         error = CMA_EBADF;
     }
     if (error != 0) {
-        return video_leave(queue, video_refuse(refusal, error, CMA_REASON_ARGUMENT));
+        return video_leave(queue, refuse_with(refusal, error, CMA_REASON_ARGUMENT));
     }
     error = ahead ? 0 : cycle_prepare(queue, buffer, put, refusal);
     if (error == 0) {
         error = cycle_enqueue(queue, buffer);
         if (error != 0) {
-            (void)video_refuse(refusal, error, CMA_REASON_NONE);
+            (void)refuse_with(refusal, error, CMA_REASON_NONE);
             if (!ahead && atom_peek(&buffer->state) == CMA_VIDEO_DEQUEUED) {
                 (void)cycle_finish(queue, buffer);
                 cma__video_trim(queue, buffer);

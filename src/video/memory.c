@@ -164,7 +164,7 @@ static int memory_hold(struct cma_video_queue *queue, uint32_t number, uint32_t 
     int error = 0;
 
     if (buffer == NULL || index >= buffer->nplanes || !video_is_own(queue->memory)) {
-        return video_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
+        return refuse_with(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
     }
     plane = &buffer->plane[index];
     if (atom_load(&plane->live) == 0) {
@@ -173,7 +173,7 @@ static int memory_hold(struct cma_video_queue *queue, uint32_t number, uint32_t 
     if (error == 0) {
         error = cma_shared_hold(&plane->shared);
         if (error != 0) {
-            (void)video_refuse(refusal, error, CMA_REASON_ARGUMENT);
+            (void)refuse_with(refusal, error, CMA_REASON_ARGUMENT);
         }
     }
     return error;
@@ -202,7 +202,7 @@ int cma_video_map(struct cma_video_queue *queue, uint32_t number, uint32_t plane
     int error = video_enter(queue);
 
     if (error != 0) {
-        return video_refuse(refusal, error, CMA_REASON_NONE);
+        return refuse_with(refusal, error, CMA_REASON_NONE);
     }
     error = memory_hold(queue, number, plane, refusal);
     if (error != 0) {
@@ -215,7 +215,7 @@ int cma_video_map(struct cma_video_queue *queue, uint32_t number, uint32_t plane
         (void)atom_add(&mapped->maps, 1);
         return video_leave(queue, 0);
     }
-    (void)video_refuse(refusal, error, CMA_REASON_ARGUMENT);
+    (void)refuse_with(refusal, error, CMA_REASON_ARGUMENT);
     (void)cma_shared_put(&mapped->shared);
     cma__video_trim(queue, &queue->buffers[number]);
     return video_leave(queue, error);
@@ -300,12 +300,12 @@ static int memory_attach(struct cma_video_queue *queue, struct cma_video_plane *
 
     if (shared == NULL || nbytes > shared->config.nbytes ||
         (nbytes != 0 ? nbytes : shared->config.nbytes) < plane->nbytes) {
-        return video_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
+        return refuse_with(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
     }
     /* A call that failed may have left it mapped. */
     error = plane->of == shared ? memory_letgo(queue, plane) : memory_detach(queue, plane);
     if (error != 0) {
-        return video_refuse(refusal, error, CMA_REASON_HELD);
+        return refuse_with(refusal, error, CMA_REASON_HELD);
     }
     if (plane->of == NULL) {
         error = cma_shared_attach(shared, &plane->attachment, queue->config.device, refusal);
@@ -316,7 +316,7 @@ static int memory_attach(struct cma_video_queue *queue, struct cma_video_plane *
     }
     error = cma_shared_map(&plane->attachment, queue->config.direction, &plane->daddr);
     if (error != 0) {
-        return video_refuse(refusal, error, CMA_REASON_HELD);
+        return refuse_with(refusal, error, CMA_REASON_HELD);
     }
     plane->given_nbytes = nbytes != 0 ? nbytes : shared->config.nbytes;
     return 0;
@@ -331,7 +331,7 @@ static int memory_acquire(struct cma_video_queue *queue, struct cma_video_plane 
     }
     if (queue->memory == CMA_VIDEO_USER) {
         if (nbytes < plane->nbytes) {
-            return video_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
+            return refuse_with(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
         }
         return cma__user_map(queue, plane, vaddr, nbytes, refusal);
     }

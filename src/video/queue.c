@@ -233,12 +233,12 @@ static int queue_request(struct cma_video_queue *queue, enum cma_video_memory me
                                                                  : 0;
 
     if (error != 0) {
-        return video_refuse(refusal, error,
-                            error == CMA_EBUSY ? CMA_REASON_HELD : CMA_REASON_ARGUMENT);
+        return refuse_with(refusal, error,
+                           error == CMA_EBUSY ? CMA_REASON_HELD : CMA_REASON_ARGUMENT);
     }
     error = queue_free_all(queue);
     if (error != 0) {
-        return video_refuse(refusal, error, CMA_REASON_HELD);
+        return refuse_with(refusal, error, CMA_REASON_HELD);
     }
     if (*nbuffers == 0) {
         return 0;
@@ -251,7 +251,7 @@ static int queue_request(struct cma_video_queue *queue, enum cma_video_memory me
     }
     error = queue_plan(queue, &plan, queue->config.min_queued, queue->room);
     if (error != 0) {
-        return video_refuse(refusal, error, CMA_REASON_ARGUMENT);
+        return refuse_with(refusal, error, CMA_REASON_ARGUMENT);
     }
     queue_set_memory(queue, memory);
     error = queue_make_all(queue, &plan, 0, queue->config.min_queued, refusal);
@@ -267,7 +267,7 @@ int cma_video_request(struct cma_video_queue *queue, enum cma_video_memory memor
     int error = video_enter(queue);
 
     if (error != 0) {
-        return video_refuse(refusal, error, CMA_REASON_NONE);
+        return refuse_with(refusal, error, CMA_REASON_NONE);
     }
     return video_leave(queue, queue_request(queue, memory, nbuffers, refusal));
 }
@@ -292,11 +292,11 @@ static int queue_create(struct cma_video_queue *queue, struct queue_plan *plan, 
     int error = 0;
 
     if (queue->closed) {
-        return video_refuse(refusal, CMA_EBADF, CMA_REASON_ARGUMENT);
+        return refuse_with(refusal, CMA_EBADF, CMA_REASON_ARGUMENT);
     }
     if (!queue_allows(queue, plan->memory) || plan->nplanes > CMA_VIDEO_PLANES_MAX ||
         (queue->nbuffers != 0 && queue->memory != plan->memory)) {
-        return video_refuse(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
+        return refuse_with(refusal, CMA_EINVAL, CMA_REASON_ARGUMENT);
     }
     if (plan->nbuffers == 0) {
         *first = queue_find_free(queue, 1);
@@ -308,12 +308,12 @@ static int queue_create(struct cma_video_queue *queue, struct queue_plan *plan, 
     if (room != 0) {
         error = queue_plan(queue, plan, 1, room);
         if (error != 0) {
-            return video_refuse(refusal, error, CMA_REASON_ARGUMENT);
+            return refuse_with(refusal, error, CMA_REASON_ARGUMENT);
         }
     }
     *first = room != 0 ? queue_find_free(queue, plan->nbuffers) : queue->room;
     if (*first == queue->room) {
-        return video_refuse(refusal, CMA_ENOSPC, CMA_REASON_TOO_LARGE);
+        return refuse_with(refusal, CMA_ENOSPC, CMA_REASON_TOO_LARGE);
     }
     queue_set_memory(queue, plan->memory);
     return queue_make_all(queue, plan, *first, 1, refusal);
@@ -328,12 +328,12 @@ int cma_video_create(struct cma_video_queue *queue, enum cma_video_memory memory
     int error = nplanes != 0 && plane_nbytes == NULL ? CMA_EINVAL : 0;
 
     if (error != 0) {
-        return video_refuse(refusal, error, CMA_REASON_ARGUMENT);
+        return refuse_with(refusal, error, CMA_REASON_ARGUMENT);
     }
     error = video_enter(queue);
 
     if (error != 0) {
-        return video_refuse(refusal, error, CMA_REASON_NONE);
+        return refuse_with(refusal, error, CMA_REASON_NONE);
     }
     for (i = 0; i < nplanes && i < CMA_VIDEO_PLANES_MAX; i++) {
         plan.plane_nbytes[i] = plane_nbytes[i];

@@ -273,7 +273,7 @@ int cma__user_map(struct cma_video_queue *queue, struct cma_video_plane *plane, 
     int error = user_judge(queue, vaddr, nbytes, &reason);
 
     if (error != 0) {
-        return video_refuse(refusal, error, reason);
+        return refuse_with(refusal, error, reason);
     }
     plane->npieces = 0;
     error = user_walk(&walk, vaddr, nbytes);

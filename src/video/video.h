@@ -9,6 +9,7 @@
 
 #include "../base/atomic.h"
 #include "../base/guard.h"
+#include "../base/refuse.h"
 #include "../base/turn.h"
 #include "../dma/device.h"
 
@@ -107,13 +108,5 @@ static inline struct cma_video_buffer *video_find(const struct cma_video_queue *
 /* What a program is told; under the lock. */
 void cma__video_tell(const struct cma_video_queue *queue, const struct cma_video_buffer *buffer,
                      struct cma_video_info *info);
-
-static inline int video_refuse(struct cma_refusal *refusal, int code, enum cma_reason reason)
-{
-    if (refusal != NULL) {
-        *refusal = (struct cma_refusal){.code = code, .reason = reason, .pfn = CMA_PFN_NONE};
-    }
-    return code;
-}
 
 #endif

@@ -43,9 +43,9 @@ MUTANTS = [
      "        (void)atom_add(&mapped->maps, 1);\n        (void)cma_shared_put(&mapped->shared);\n"
      "        return video_leave(queue, 0);", BYTES),
     ("a mapping that fails keeps it", MEMORY,
-     "    (void)video_refuse(refusal, error, CMA_REASON_ARGUMENT);\n"
+     "    (void)refuse_with(refusal, error, CMA_REASON_ARGUMENT);\n"
      "    (void)cma_shared_put(&mapped->shared);\n",
-     "    (void)video_refuse(refusal, error, CMA_REASON_ARGUMENT);\n", BYTES),
+     "    (void)refuse_with(refusal, error, CMA_REASON_ARGUMENT);\n", BYTES),
     ("a release does not wait for clients", QUEUE,
      "error = atom_load(&queue->buffers[i].plane[j].live) != 0 ? CMA_EBUSY : error;", "", BYTES),
     ("the promise is ended twice", QUEUE, "        queue->promised = error != 0;\n", "", BYTES),

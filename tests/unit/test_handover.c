@@ -391,6 +391,39 @@ static void test_window_runs_out(void **state)
     board_destroy();
 }
 
+static uint64_t used_at_flush;
+
+static void flush_and_look(void *ctx)
+{
+    struct cma_window_stats stats;
+
+    cma_window_stats(&board.window, &stats);
+    used_at_flush = stats.used_nbytes;
+    sim_port(board.sim)->tlb_flush(ctx);
+}
+
+/* Addresses are nobody else's before the flush that ends their old mapping. */
+static void test_window_keeps_until_flushed(void **state)
+{
+    struct cma_coherent_request request = {.nbytes = 2 * PAGE};
+    struct cma_coherent buffer;
+    struct cma_window_stats stats;
+    struct cma_device device;
+
+    (void)state;
+    board_create(1, 32);
+    make_device(&device, 3, UINT64_MAX, &board.system.areas[2], CMA_DEVICE_AREA_ONLY);
+    assert_int_equal(cma_dma_alloc_coherent(&device, &request, &buffer, NULL), 0);
+    used_at_flush = 0;
+    board.port.tlb_flush = flush_and_look;
+    assert_int_equal(cma_dma_free_coherent(&device, &buffer), 0);
+    board.port.tlb_flush = sim_port(board.sim)->tlb_flush;
+    assert_int_equal(used_at_flush, 2 * PAGE);
+    cma_window_stats(&board.window, &stats);
+    assert_int_equal(stats.used_nbytes, 0);
+    board_destroy();
+}
+
 static void test_window_is_made_once(void **state)
 {
     uint32_t storage[64];
@@ -616,6 +649,7 @@ int main(void)
         cmocka_unit_test(test_told_mapping_stops_a_buffer),
         cmocka_unit_test(test_window_seen_the_same),
         cmocka_unit_test(test_window_runs_out),
+        cmocka_unit_test(test_window_keeps_until_flushed),
         cmocka_unit_test(test_window_is_made_once),
         cmocka_unit_test(test_window_of_a_promise),
         cmocka_unit_test(test_simulator_sees_wrong_windows),

@@ -50,14 +50,14 @@ struct shared {
     pthread_barrier_t pair[THREADS / 2];
     struct cma_device *device[THREADS / 2]; /* of what is ended twice */
     struct held twice[THREADS / 2];
-    int ended[THREADS / 2]; /* atomic */
+    uint64_t ended[THREADS / 2]; /* of all races up to now; atomic */
 };
 
 struct worker {
     struct shared *shared;
     pthread_t thread;
     uint32_t index, nheld;
-    uint64_t ops, random, maps, refused, raced;
+    uint64_t ops, random, maps, refused, races, raced; /* raced: races that it won */
     struct cma_device device;
     struct held held[HELD];
     bool busy[HELD]; /* is its buffer in use? */
@@ -178,31 +178,33 @@ static void worker_unmap(struct worker *worker, uint32_t i)
     worker->slot[i] = worker->slot[worker->nheld];
 }
 
-/* Both threads of a pair end a mapping of the first one: one of them does. */
+/* Both threads of a pair end a mapping of the first one, if it has any: one of them does. */
 static void worker_race(struct worker *worker)
 {
     struct shared *shared = worker->shared;
     uint32_t pair = worker->index / 2;
     bool mine = worker->index % 2 == 0;
+    struct cma_device *device;
     struct held held;
 
     if (mine) {
-        while (worker->nheld == 0) {
+        if (worker->nheld == 0) {
             worker_map(worker);
         }
-        shared->twice[pair] = worker->held[worker->nheld - 1];
-        shared->device[pair] = &worker->device;
-        shared->ended[pair] = 0;
+        shared->device[pair] = worker->nheld != 0 ? &worker->device : NULL;
+        shared->twice[pair] = worker->held[worker->nheld != 0 ? worker->nheld - 1 : 0];
     }
     pthread_barrier_wait(&shared->pair[pair]);
+    device = shared->device[pair];
     held = shared->twice[pair];
-    if (cma_dma_unmap(shared->device[pair], held.daddr, held.nbytes, held.direction, 0) == 0) {
+    if (device != NULL && cma_dma_unmap(device, held.daddr, held.nbytes, held.direction, 0) == 0) {
         __atomic_fetch_add(&shared->ended[pair], 1, __ATOMIC_SEQ_CST);
         worker->raced++;
     }
     pthread_barrier_wait(&shared->pair[pair]);
-    REQUIRE(__atomic_load_n(&shared->ended[pair], __ATOMIC_SEQ_CST) == 1);
-    if (mine) {
+    worker->races += device != NULL;
+    REQUIRE(__atomic_load_n(&shared->ended[pair], __ATOMIC_SEQ_CST) == worker->races);
+    if (mine && device != NULL) {
         check_back(worker, &held);
         worker->busy[worker->slot[--worker->nheld]] = false;
     }
@@ -276,7 +278,7 @@ int main(int argc, char **argv)
 {
     static struct shared shared;
     static struct worker workers[THREADS];
-    uint64_t ops = 20000, seed = 1, maps = 0, refused = 0, raced = 0;
+    uint64_t ops = 20000, seed = 1, maps = 0, refused = 0, races = 0, raced = 0;
     struct cma_bounce_stats stats;
 
     for (int i = 1; i + 1 < argc; i += 2) {
@@ -306,11 +308,12 @@ int main(int argc, char **argv)
         pthread_join(workers[i].thread, NULL);
         maps += workers[i].maps;
         refused += workers[i].refused;
+        races += i % 2 == 0 ? workers[i].races : 0;
         raced += workers[i].raced;
     }
     cma_bounce_stats(&shared.pool, &stats);
     REQUIRE(cma_bounce_check(&shared.pool) && stats.used_nbytes == 0);
-    REQUIRE(raced == ops / 256 * (THREADS / 2));
+    REQUIRE(raced == races && races * 2 >= ops / 256 * (THREADS / 2)); /* few pools were full */
     for (uint64_t i = 0; i < POOL_NBYTES; i++) {
         REQUIRE(shared.ram[i] == 0);
     }

@@ -104,6 +104,17 @@ struct cma_dma_pool_row {
     cma_daddr_t daddr;
     uintptr_t vaddr;
 };
+
+static inline void cma__dma_pool_place(const struct cma_dma_pool_row *row, uint32_t stride_nbytes,
+                                       uint32_t number, struct cma_dma_item *item)
+{
+    uint64_t offset = (uint64_t)number * stride_nbytes;
+
+    item->vaddr = (void *)(row->vaddr + (uintptr_t)offset);
+    item->daddr = row->daddr + offset;
+    item->number = number;
+}
+
 struct cma_dma_pool_chunk; /* private: src/dma/pool.h */
 
 struct cma_dma_pool {
@@ -308,12 +319,8 @@ static inline void cma_dma_pool_lane_item(const struct cma_dma_pool_lane *lane, 
                                           struct cma_dma_item *item)
 {
     uint32_t number = (uint32_t)token;
-    const struct cma_dma_pool_row *row = &lane->rows[number >> lane->row_shift];
-    uint64_t offset = (uint64_t)number * lane->stride_nbytes;
 
-    item->vaddr = (void *)(row->vaddr + (uintptr_t)offset);
-    item->daddr = row->daddr + offset;
-    item->number = number;
+    cma__dma_pool_place(&lane->rows[number >> lane->row_shift], lane->stride_nbytes, number, item);
     item->stamp = (uint32_t)(token >> 32);
 }
 

@@ -309,20 +309,15 @@ int cma_dma_pool_alloc(struct cma_dma_pool *pool, uint32_t flags, struct cma_dma
 
 CMA__APART int cma__pool_judge(struct cma_dma_pool *pool, const struct cma_dma_item *item)
 {
-    struct cma_dma_item there;
     uint32_t number, word;
 
     if (!pool_locate(pool, item->daddr, &number)) {
         return CMA_ENOENT;
     }
-    if (number == POOL_NONE || number != item->number) {
+    if (number == POOL_NONE || number != item->number || !pool_is_there(pool, item)) {
         return CMA_EINVAL;
     }
     word = atom_load(&pool->states[number]);
-    pool_fill(pool, number, word, &there);
-    if (item->daddr != there.daddr || item->vaddr != there.vaddr) {
-        return CMA_EINVAL;
-    }
     return pool_state(word) == POOL_HELD && item->stamp == word ? CMA_EPERM : CMA_EBADF;
 }
 

@@ -64,12 +64,7 @@ static CMA__INLINE uint32_t pool_issue(uint32_t word, uint32_t tag)
 static CMA__INLINE void pool_fill(const struct cma_dma_pool *pool, uint32_t number, uint32_t word,
                                   struct cma_dma_item *item)
 {
-    const struct cma_dma_pool_row *row = &pool->rows[number >> pool->row_shift];
-    uint64_t offset = (uint64_t)number * pool->stride_nbytes;
-
-    item->vaddr = (void *)(row->vaddr + (uintptr_t)offset);
-    item->daddr = row->daddr + offset;
-    item->number = number;
+    cma__dma_pool_place(&pool->rows[number >> pool->row_shift], pool->stride_nbytes, number, item);
     item->stamp = word;
 }
 
@@ -77,11 +72,10 @@ static CMA__INLINE void pool_fill(const struct cma_dma_pool *pool, uint32_t numb
 static CMA__INLINE bool pool_is_there(const struct cma_dma_pool *pool,
                                       const struct cma_dma_item *item)
 {
-    const struct cma_dma_pool_row *row = &pool->rows[item->number >> pool->row_shift];
-    uint64_t offset = (uint64_t)item->number * pool->stride_nbytes;
+    struct cma_dma_item there;
 
-    return (uintptr_t)item->vaddr == row->vaddr + (uintptr_t)offset &&
-           item->daddr == row->daddr + offset;
+    pool_fill(pool, item->number, item->stamp, &there);
+    return item->vaddr == there.vaddr && item->daddr == there.daddr;
 }
 
 /* The item number of a chunk's nth item, 0 up. */

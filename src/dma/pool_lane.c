@@ -157,7 +157,7 @@ int cma__dma_pool_lane_free(struct cma_dma_pool_lane *lane, uint64_t token)
     if (lane_count(lane) == CMA_DMA_POOL_LANE_SLOTS) {
         lane_spill(lane, LANE_BATCH);
     }
-    atom_store(&lane->states[item.number], pool_word(item.stamp - lane->tag, POOL_IDLE));
+    atom_store(&lane->states[item.number], item.stamp / POOL_STAMP * POOL_STAMP + POOL_IDLE);
     *lane->top++ = token + ((uint64_t)POOL_STAMP << 32);
     if (__atomic_load_n(&lane->limit, __ATOMIC_RELAXED) == NULL) {
         __atomic_store_n(&lane->limit, lane_limit(lane), __ATOMIC_RELAXED);

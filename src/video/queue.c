@@ -331,7 +331,6 @@ int cma_video_create(struct cma_video_queue *queue, enum cma_video_memory memory
         return refuse_with(refusal, error, CMA_REASON_ARGUMENT);
     }
     error = video_enter(queue);
-
     if (error != 0) {
         return refuse_with(refusal, error, CMA_REASON_NONE);
     }

@@ -44,9 +44,8 @@ MUTANTS = [
      "    return ((word | (POOL_STAMP - 1)) + 1) | tag;",
      "    return (word & ~(uint32_t)(POOL_STAMP - 1)) | tag;", UNIT),
     ("H7: addresses are not compared", SHARED,
-     "    return (uintptr_t)item->vaddr == row->vaddr + (uintptr_t)offset &&\n"
-     "           item->daddr == row->daddr + offset;",
-     "    return row != NULL && offset + 1 != 0;", UNIT),
+     "    return item->vaddr == there.vaddr && item->daddr == there.daddr;",
+     "    return there.number == item->number;", UNIT),
     ("H7: a lane does not look at the word", HEADER,
      "        __atomic_load_n(&lane->states[number], __ATOMIC_RELAXED) != word) {",
      "        lane->states == NULL) {", LANES),

@@ -2,22 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # compare.sh - `cma run --policy linux` and `cma run --compare`: Linux's places on a board, what they
 # cost, and both policies side by side
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-CMA=${CMA:-build/cma}
-CMA_CLANG=${CMA_CLANG:-build/clang/cma}
-command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
-command -v dtc >/dev/null || { echo "SKIPPED: dtc is not installed"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-failed=0
+. "$(dirname "$0")/../support/tool.sh" || exit 1
 board=examples/boards/omap1-camera.dts
-
-fail()
-{
-    echo "FAILED: $*"
-    failed=1
-}
 
 # json FILTER ARGUMENTS...: a run that ends with exit code 0 and whose JSON passes the filter
 json()

@@ -2,21 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # draw.sh - `cma run --out DIR`: which files, that they are what they say, that the same run writes
 # the same bytes, and that being drawn changes nothing of a run
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-CMA=${CMA:-build/cma}
-command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
-command -v dtc >/dev/null || { echo "SKIPPED: dtc is not installed"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-failed=0
+. "$(dirname "$0")/../support/tool.sh" || exit 1
 board=examples/boards/omap1-camera.dts
-
-fail()
-{
-    echo "FAILED: $*"
-    failed=1
-}
 
 # run NAME ARGUMENTS...: a short run, drawn into $tmp/NAME, its JSON in $tmp/NAME.json
 run()

@@ -1,31 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # layout.sh - `cma layout`: its JSON to the letter, its text, its options, its errors and exit codes
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-CMA=${CMA:-build/cma}
-command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
-command -v dtc >/dev/null || { echo "SKIPPED: dtc is not installed"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-failed=0
-
-fail()
-{
-    echo "FAILED: $*"
-    failed=1
-}
-
-# expect CODE PATTERN ARGUMENTS...: the exit code, and a line of the output (both kinds) that matches
-expect()
-{
-    local code=$1 pattern=$2 got
-    shift 2
-    "$CMA" "$@" >"$tmp/out" 2>&1
-    got=$?
-    [ $got -eq "$code" ] || fail "cma $*: exit code $got, not $code: $(head -n 3 "$tmp/out")"
-    grep -q -e "$pattern" "$tmp/out" || fail "cma $*: no '$pattern' in: $(head -n 20 "$tmp/out")"
-}
+. "$(dirname "$0")/../support/tool.sh" || exit 1
 
 # json FILTER EXPECTED ARGUMENTS...: what jq finds in the JSON
 json()

@@ -4,33 +4,9 @@
 # happened; errors name file and line; what a too small board is told is true
 #
 # With SECONDS (make check-long) only the four cameras are run, for so long and under both policies.
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-CMA=${CMA:-build/cma}
-CMA_CLANG=${CMA_CLANG:-build/clang/cma}
-command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
-command -v dtc >/dev/null || { echo "SKIPPED: dtc is not installed"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-failed=0
+. "$(dirname "$0")/../support/tool.sh" || exit 1
 scenarios=examples/scenarios
-
-fail()
-{
-    echo "FAILED: $*"
-    failed=1
-}
-
-# expect CODE PATTERN ARGUMENTS...: the exit code, and a line of the output (both kinds) that matches
-expect()
-{
-    local code=$1 pattern=$2 got
-    shift 2
-    "$CMA" run "$@" >"$tmp/out" 2>&1
-    got=$?
-    [ $got -eq "$code" ] || fail "cma run $*: exit code $got, not $code: $(head -n 3 "$tmp/out")"
-    grep -q -e "$pattern" "$tmp/out" || fail "cma run $*: no '$pattern' in: $(tail -n 20 "$tmp/out")"
-}
+verb=(run)
 
 # refused LINE PATTERN TEXT: a file that can't be run, and the line of it that is named
 refused()

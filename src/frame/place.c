@@ -508,12 +508,20 @@ static struct place_search place_begin(const struct cma_span *span,
     };
 }
 
+/* Does what a search finds hold for all requests that ask for as much, or more? Not where limits or
+ * an offset of addresses leave other places than alignment alone. */
+static bool place_is_telling(const struct place_search *search)
+{
+    return search->plain && (search->want->phase & (search->want->align_npages - 1)) == 0;
+}
+
 /* What is remembered of the last search that found no run at all, until a run grows. */
 static bool place_is_full(const struct runs_view *view, const struct place_search *search)
 {
     const struct cma_runs *index = view->index;
 
-    return search->plain && index->full_npages != 0 && search->npages >= index->full_npages &&
+    return place_is_telling(search) && index->full_npages != 0 &&
+           search->npages >= index->full_npages &&
            search->want->align_npages >= index->full_align_npages;
 }
 
@@ -536,7 +544,7 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
         cma__runs_catch_up(&view);
         place_search(&view, &search, effort);
         none = !search.found && !search.cut && !search.occupied && effort != CMA__RUNS_LOOSE;
-        if (none && search.plain) {
+        if (none && place_is_telling(&search)) {
             view.index->full_npages = search.npages;
             view.index->full_align_npages = (uint32_t)want->align_npages;
         }

@@ -549,6 +549,33 @@ static void the_only_aligned_run_is_found(void **state)
     machine_end(&runs.machine);
 }
 
+/* A run in which nothing is aligned as a device with an offset of addresses sees it is no use to
+ * that device, and all others may have it. */
+static void an_offset_does_not_fill_an_area(void **state)
+{
+    struct cma_area_request rest = {.align_npages = 1};
+    struct cma_area_request request = {
+        .npages = 24, .align_npages = 64, .bus_offset = UINT64_C(32) << 12};
+    struct buffer buffer;
+    cma_pfn_t begin;
+
+    (void)state;
+    runs_open(200, 1, 0, 7, 1);
+    /* All but 40 frames from a multiple of 64 on. */
+    begin = (runs.area->pfn + 63) & ~(cma_pfn_t)63;
+    rest.npages = begin - runs.area->pfn;
+    rest.paddr_last = (begin << 12) - 1;
+    assert_true(runs_claim(&rest, &buffer));
+    rest.npages = runs.area->pfn + 200 - (begin + 40);
+    rest.paddr_first = (begin + 40) << 12;
+    rest.paddr_last = 0;
+    assert_true(runs_claim(&rest, &buffer));
+    assert_false(runs_claim(&request, &buffer));
+    request.bus_offset = 0;
+    assert_true(runs_claim(&request, &buffer));
+    runs_close();
+}
+
 /* "No" was said, and is not said for longer than it is true. */
 static void an_unpinned_frame_is_open_again(void **state)
 {
@@ -776,6 +803,7 @@ int main(void)
         cmocka_unit_test(streams_do_not_fragment_each_other),
         cmocka_unit_test(equal_buffers_fill_an_area),
         cmocka_unit_test(the_only_aligned_run_is_found),
+        cmocka_unit_test(an_offset_does_not_fill_an_area),
         cmocka_unit_test(an_unpinned_frame_is_open_again),
         cmocka_unit_test(a_refill_must_suit),
         cmocka_unit_test(a_booked_window_is_left_alone),

@@ -232,10 +232,12 @@ static void place_consider(const struct runs_view *view, struct place_search *se
  * less than a unit are alike. */
 static bool place_is_exact(const struct runs_view *view, const struct place_search *search)
 {
-    uint32_t rest = place_is_coarse(view) ? RUNS_UNIT - 1 : 0;
-
-    return search->found && !search->priced && !search->want->from_top &&
-           search->end - search->begin - search->npages <= rest;
+    if (!search->found || search->priced || search->want->from_top) {
+        return false;
+    }
+    return place_is_coarse(view)
+               ? runs_key(view, search->begin, search->end) - search->npages < RUNS_UNIT
+               : search->end - search->begin == search->npages;
 }
 
 /* The last run of a block, if it begins there and has this class. */
@@ -291,9 +293,8 @@ static bool place_visit_all(const struct runs_view *view, struct place_search *s
 static void place_visit(const struct runs_view *view, struct place_search *search, uint32_t class,
                         uint32_t number)
 {
-    bool named = class >= runs_class(1u << view->frames->block_order)
-                     ? place_visit_last(view, search, class, number)
-                     : place_visit_all(view, search, class, number);
+    bool named = runs_class_is_long(view, class) ? place_visit_last(view, search, class, number)
+                                                 : place_visit_all(view, search, class, number);
 
     if (!named) {
         search->misfits++;

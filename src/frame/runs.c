@@ -139,8 +139,10 @@ void cma__runs_unname(const struct runs_view *view, uint32_t class, uint32_t num
  * block can begin in a block. Other names wait for the search that finds them untrue. */
 void cma__runs_gone(const struct runs_view *view, uint32_t begin, uint32_t end)
 {
-    if (runs_key(view, begin, end) >= UINT32_C(1) << view->frames->block_order) {
-        cma__runs_unname(view, runs_class_of(view, begin, end), runs_block_of(view, begin));
+    uint32_t class = runs_class_of(view, begin, end);
+
+    if (runs_class_is_long(view, class)) {
+        cma__runs_unname(view, class, runs_block_of(view, begin));
     }
 }
 

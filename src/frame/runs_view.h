@@ -50,12 +50,14 @@ static inline uint32_t *runs_tree(const struct runs_view *view, uint32_t tree)
     return view->frames->runs + view->span->runs + RUNS_HEAD + tree * view->index->words;
 }
 
+/* Of a length: 1 to 8 are classes of their own, from there up each octave has four, which end at
+ * quarters of it. So runs of whole units are the longest of their classes, and serve all requests
+ * of these. */
 static inline uint32_t runs_class(uint32_t npages)
 {
-    uint32_t octave = bits_highest(npages);
+    uint32_t octave = bits_highest((npages - 1) | 4);
 
-    /* 1, 2, 3 are classes of their own; from 4 up each octave has four. */
-    return npages < 4 ? npages - 1 : (octave - 2) * 4 + ((npages >> (octave - 2)) & 3) + 3;
+    return npages <= 4 ? npages - 1 : (octave - 2) * 4 + (((npages - 1) >> (octave - 2)) & 3) + 4;
 }
 
 static inline uint32_t runs_block_of(const struct runs_view *view, uint32_t at)
@@ -167,6 +169,12 @@ static inline uint32_t runs_key(const struct runs_view *view, uint32_t begin, ui
 static inline uint32_t runs_class_of(const struct runs_view *view, uint32_t begin, uint32_t end)
 {
     return runs_class(runs_key(view, begin, end));
+}
+
+/* Are all runs of this class longer than a block? Then at most one of them begins in a block. */
+static inline bool runs_class_is_long(const struct runs_view *view, uint32_t class)
+{
+    return class > runs_class(UINT32_C(1) << view->frames->block_order);
 }
 
 /* --- runs.c -------------------------------------------------------------------------------- */

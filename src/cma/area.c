@@ -208,20 +208,13 @@ void cma__area_changed(struct cma_area *area)
     cma__frames_signal(area->frames);
 }
 
-int cma_area_alloc(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn,
-                   struct cma_refusal *refusal)
+int cma__area_alloc_by_claim(struct cma_area *area, const struct cma_area_request *request,
+                             cma_pfn_t *pfn, struct cma_refusal *refusal)
 {
     struct cma_claim claim;
-    int result;
+    int result = cma__claim_start(&claim, area, request,
+                                  refusal == NULL ? CMA__CLAIM_UNEXPLAINED : CMA__CLAIM_AT_ONCE);
 
-    if (area->engine != NULL) {
-        result = area->engine->claim(area, request, refusal != NULL, pfn);
-        if (result != CMA__QUICK_NO) {
-            return result;
-        }
-    }
-    result = cma__claim_start(&claim, area, request,
-                              refusal == NULL ? CMA__CLAIM_UNEXPLAINED : CMA__CLAIM_AT_ONCE);
     while (result == 0 && claim.state != CMA_CLAIM_DONE) {
         result = cma_claim_step(&claim, UINT64_MAX);
     }
@@ -233,33 +226,42 @@ int cma_area_alloc(struct cma_area *area, const struct cma_area_request *request
     return result;
 }
 
-int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner)
+int cma_area_alloc(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn,
+                   struct cma_refusal *refusal)
+{
+    return area->engine != NULL ? area->engine->alloc(area, request, pfn, refusal)
+                                : cma__area_alloc_by_claim(area, request, pfn, refusal);
+}
+
+int cma__area_release_any(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner)
 {
     uintptr_t state;
     int error;
 
-    if (pfn - area->pfn >= area->npages) {
-        return CMA_ENOENT;
-    }
     if (cma__slot_find(area->frames, area->span, pfn) != NULL) {
         return CMA_EPERM;
     }
-    error = area->engine != NULL ? area->engine->release(area, pfn, npages, owner) : CMA__QUICK_NO;
-    if (error == CMA__QUICK_NO) {
-        error = cma__window_release(area->frames, area->span, pfn, npages, owner);
-        if (error == 0) {
-            state = area_lock(area);
-            area->stats.claimed_npages -= npages;
-            area->stats.released++;
-            area->generation++;
-            area_unlock(area, state);
-            cma__frames_signal(area->frames);
-        }
+    error = cma__window_release(area->frames, area->span, pfn, npages, owner);
+    if (error != 0) {
+        return error;
     }
-    if (error == 0) {
-        cma__area_lend_again(area, pfn, npages);
+    state = area_lock(area);
+    area->stats.claimed_npages -= npages;
+    area->stats.released++;
+    area->generation++;
+    area_unlock(area, state);
+    cma__frames_signal(area->frames);
+    cma__area_lend_again(area, pfn, npages);
+    return 0;
+}
+
+int cma_area_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner)
+{
+    if (pfn - area->pfn >= area->npages) {
+        return CMA_ENOENT;
     }
-    return error;
+    return area->engine != NULL ? area->engine->release(area, pfn, npages, owner)
+                                : cma__area_release_any(area, pfn, npages, owner);
 }
 
 /* --- looking at an area ---------------------------------------------------------------- */

@@ -43,6 +43,12 @@ int cma__claim_start(struct cma_claim *claim, struct cma_area *area,
 
 /* --- area.c ---------------------------------------------------------------------------- */
 
+/* cma_area_alloc, by a claim from beginning to end. */
+int cma__area_alloc_by_claim(struct cma_area *area, const struct cma_area_request *request,
+                             cma_pfn_t *pfn, struct cma_refusal *refusal);
+/* cma_area_release of a frame of the area, in whatever lanes the buffer lies. */
+int cma__area_release_any(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner);
+
 /* Frames were released: claims that wait look again. */
 void cma__area_changed(struct cma_area *area);
 

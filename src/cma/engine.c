@@ -5,7 +5,7 @@
 #include "engine.h"
 
 const struct cma_area_engine cma_area_engine = {
-    .claim = cma__quick_claim,
+    .alloc = cma__quick_alloc,
     .pick = cma__quick_pick,
     .count = cma__quick_count,
     .release = cma__quick_release,

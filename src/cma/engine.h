@@ -10,21 +10,14 @@
 #include "../frame/fit.h"
 #include "../frame/table.h"
 
-/* The short way has no answer: the long way is to be gone. */
-#define CMA__QUICK_NO 1
-
 struct cma_area_engine {
-    /*
-     * Claims a window in which nobody has anything. Returns 0 and *pfn; CMA_ENOMEM, unless it is to
-     * be explained: nothing that is not claimed would do, and nothing is under way; CMA__QUICK_NO.
-     * Sleeps: no.
-     */
-    int (*claim)(struct cma_area *area, const struct cma_area_request *request, bool explained,
-                 cma_pfn_t *pfn);
+    /* As cma_area_alloc. */
+    int (*alloc)(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn,
+                 struct cma_refusal *refusal);
     /* The window that a claim is to try before it goes on from its cursor; false: none is known, or
      * enough were tried. Sleeps: no. */
     bool (*pick)(struct cma_claim *claim, const struct cma_window_want *want, cma_pfn_t *pfn);
-    /* Returns as cma_area_release, but for CMA_ENOENT, or CMA__QUICK_NO. Sleeps: no. */
+    /* As cma_area_release, of frames of the area. */
     int (*release)(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner);
     /* Adds what the other two have done to the area's own counts. */
     void (*count)(struct cma_area *area, struct cma_area_stats *stats);
@@ -48,8 +41,8 @@ struct cma_area_engine {
 };
 
 /* quick.c */
-int cma__quick_claim(struct cma_area *area, const struct cma_area_request *request, bool explained,
-                     cma_pfn_t *pfn);
+int cma__quick_alloc(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn,
+                     struct cma_refusal *refusal);
 bool cma__quick_pick(struct cma_claim *claim, const struct cma_window_want *want, cma_pfn_t *pfn);
 int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner);
 void cma__quick_count(struct cma_area *area, struct cma_area_stats *stats);

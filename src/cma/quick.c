@@ -13,9 +13,13 @@
  */
 #include "../base/atomic.h"
 #include "../base/guard.h"
-#include "../frame/runs.h"
+#include "../frame/recent.h"
+#include "../frame/slot.h"
 #include "claim.h"
 #include "engine.h"
+
+/* The short way has no answer: the long way is to be gone. */
+#define QUICK_NO 1
 
 /* Windows that a claim tries before it looks at all in order. */
 #define QUICK_PICKS 3u
@@ -98,32 +102,20 @@ static void quick_count_refused(struct cma_area *area)
     guard_unlock(port, &area->lock, state);
 }
 
-int cma__quick_claim(struct cma_area *area, const struct cma_area_request *request, bool explained,
-                     cma_pfn_t *pfn)
+/* Claims a window in which nobody has anything. Returns 0 and *pfn; CMA_ENOMEM, unless it is to be
+ * explained: nothing that is not claimed would do, and nothing is under way; QUICK_NO. */
+static int quick_claim(struct cma_area *area, const struct cma_area_request *request,
+                       bool explained, cma_pfn_t *pfn)
 {
-    const struct cma_pages_ops *ops = area->ops;
-    struct cma_window_want want;
+    uint32_t lane = quick_home(area);
     uint64_t ask = UINT64_MAX >> (64 - area->nspans);
-    uint32_t lane;
+    struct cma_window_want want;
+    int result = CMA_EBUSY;
     cma_pfn_t any;
-    int result;
 
-    /* Windows that other claims have booked, and not isolated yet, are seen the long way only. */
-    if (area->frames->runs == NULL || atom_load(&area->active) == 0 ||
-        atom_load(&area->span->emptying) != 0 || (ops != NULL && ops->take_back != NULL)) {
-        return CMA__QUICK_NO;
-    }
-    lane = quick_home(area);
-    if (quick_is_plain(area, request) &&
-        cma__runs_refill(area->frames, &area->span[lane], (uint32_t)request->npages,
-                         request->align_npages | (request->align_npages == 0), request->owner,
-                         cma__frames_stamp(area->frames), pfn)) {
-        return CMA_OK;
-    }
     if (request->npages > area->npages || cma__window_want(area, request, &want) != 0) {
-        return CMA__QUICK_NO;
+        return QUICK_NO;
     }
-    result = CMA_EBUSY;
     if (area->nspans > 1 && !want.from_top && quick_is_full(area, lane)) {
         result = quick_lanes(area, &want, request->owner, lane, CMA__RUNS_TIGHT, &ask, pfn);
         if (result == CMA_EBUSY) {
@@ -140,10 +132,39 @@ int cma__quick_claim(struct cma_area *area, const struct cma_area_request *reque
      * across a border, only the long way sees. */
     if (result == CMA_EBUSY || explained || area->nspans > 1 || quick_is_busy(area) ||
         !cma__window_next(&want, 0, &any)) {
-        return CMA__QUICK_NO;
+        return QUICK_NO;
     }
     quick_count_refused(area);
     return CMA_ENOMEM;
+}
+
+/* Can requests be served in one step now? Windows that other claims have booked, and not isolated
+ * yet, are seen the long way only. */
+static CMA__INLINE bool quick_is_on(const struct cma_area *area)
+{
+    return area->frames->runs != NULL && atom_load(&area->active) != 0 &&
+           atom_load(&area->span->emptying) == 0 &&
+           (area->ops == NULL || area->ops->take_back == NULL);
+}
+
+static CMA__APART int quick_alloc(struct cma_area *area, const struct cma_area_request *request,
+                                  cma_pfn_t *pfn, struct cma_refusal *refusal)
+{
+    int result = quick_is_on(area) ? quick_claim(area, request, refusal != NULL, pfn) : QUICK_NO;
+
+    return result != QUICK_NO ? result : cma__area_alloc_by_claim(area, request, pfn, refusal);
+}
+
+int cma__quick_alloc(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn,
+                     struct cma_refusal *refusal)
+{
+    if (quick_is_on(area) && quick_is_plain(area, request) &&
+        runs_refill(area->frames, &area->span[quick_home(area)], (uint32_t)request->npages,
+                    request->align_npages | (request->align_npages == 0), request->owner,
+                    cma__frames_stamp(area->frames), pfn)) {
+        return CMA_OK;
+    }
+    return quick_alloc(area, request, pfn, refusal);
 }
 
 int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner)
@@ -151,16 +172,23 @@ int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, ui
     struct cma_span *span = cma__span_from(area->span, pfn);
     int error;
 
-    if (span->runs == 0 || npages > span->npages - (pfn - span->pfn)) {
-        return CMA__QUICK_NO;
+    if (span->runs == 0 || npages > span->npages - (pfn - span->pfn) ||
+        (area->frames->slots != NULL && cma__slot_find(area->frames, area->span, pfn) != NULL)) {
+        return cma__area_release_any(area, pfn, npages, owner);
     }
-    error = cma__runs_release(area->frames, span, pfn, (uint32_t)npages, owner);
+    error = runs_release(area->frames, span, pfn, (uint32_t)npages, owner);
+    if (error != CMA_OK) {
+        return error;
+    }
     /* A claim counts itself before it looks at frames under the lock that was just held: either it
      * saw these, or it is seen here. */
-    if (error == CMA_OK && atom_load(&area->span->emptying) != 0) {
+    if (atom_load(&area->span->emptying) != 0) {
         cma__area_changed(area);
     }
-    return error;
+    if (area->ops != NULL) {
+        cma__area_lend_again(area, pfn, npages);
+    }
+    return CMA_OK;
 }
 
 /* The best window of all lanes, as last seen, without the frame `avoid`. */

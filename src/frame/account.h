@@ -10,6 +10,7 @@
 #define CMA_FRAME_ACCOUNT_H
 
 #include "../base/atomic.h"
+#include "../base/guard.h"
 #include "table.h"
 #include "word.h"
 
@@ -97,6 +98,34 @@ static inline bool frame_goes_on(const struct cma_frames *frames, const struct c
     }
     word = atom_peek(&span_record(frames, span, pfn + 1)->word);
     return word_is_held(word) && (word & WORD_HEAD) == 0;
+}
+
+/* The records at the head of a buffer are written, or compared: CMA_OK, CMA_EBADF, CMA_EINVAL,
+ * CMA_EPERM as cma__window_release. Locked. */
+static CMA__INLINE void window_write(struct cma_frame_record *record, uint32_t npages,
+                                     uint32_t owner, uint32_t stamp)
+{
+    cma__assert(npages != 0 && npages <= CMA__CLAIM_NPAGES_MAX);
+    cma__assert(atom_peek(&record->word) == 0);
+    atom_poke(&record->cookie, owner);
+    if (npages > 1) {
+        atom_poke(&record[1].cookie, stamp);
+    }
+    atom_store(&record->word, word_of_buffer(npages, stamp));
+}
+
+static CMA__INLINE int window_check(const struct cma_frame_record *record, uint64_t npages,
+                                    uint32_t owner)
+{
+    uint32_t word = atom_peek(&record->word);
+
+    if (word_kind(word) != CMA_KIND_CLAIMED) {
+        return CMA_EBADF;
+    }
+    if (word_npages(word) != npages) {
+        return CMA_EINVAL;
+    }
+    return atom_peek(&record->cookie) == owner ? CMA_OK : CMA_EPERM;
 }
 
 /* Can the mover's word be relied on: it neither refuses nor needs memory to let go? */

@@ -7,7 +7,7 @@
  * judged by what they spoil. Where data must be moved out first, copies are added to that; a place
  * that nobody has anything in is taken at once, under the lock that it was found with.
  */
-#include "runs_view.h"
+#include "recent.h"
 
 /* Candidates that a search compares, and untrue or unfit ones that it puts up with, before it
  * takes a longer class. */
@@ -101,14 +101,6 @@ static void place_asked(const struct runs_view *view, uint32_t npages)
     view->index->small += (share >> 6) - (view->index->small >> 6);
 }
 
-/* Is a window empty: are all of its frames idle? */
-static bool place_is_idle(const struct runs_view *view, uint32_t at, uint32_t npages)
-{
-    uint32_t end = view->base + at + npages;
-
-    return runs_bit_up(view->frames->idle, view->base + at, end, UINT32_MAX) == end;
-}
-
 /* About how many copies it takes to empty a window; eight discards are one. From the counts of
  * blocks alone: the parts of a block are taken to be alike. */
 static uint64_t place_copies(const struct runs_view *view, uint32_t at, uint32_t npages)
@@ -162,7 +154,7 @@ static void place_judge(const struct runs_view *view, struct place_search *searc
     if (search->found && score >= search->score) {
         return;
     }
-    if (!search->priced && !place_is_idle(view, at, search->npages)) {
+    if (!search->priced && !runs_is_idle(view, at, search->npages)) {
         search->occupied = true;
         return;
     }
@@ -396,87 +388,41 @@ static void place_search(const struct runs_view *view, struct place_search *sear
 
 /* --- claims and releases ------------------------------------------------------------------- */
 
-/* Idle bits and counts of a window, block by block. */
-static void place_account(const struct runs_view *view, uint32_t at, uint32_t npages, bool idle)
+/* Counts of a block of which frames [at, end) of the lane change hands. */
+static void place_account_block(const struct runs_view *view, uint32_t number, uint32_t at,
+                                uint32_t end, bool idle)
 {
-    uint32_t end = at + npages;
+    struct cma_block *block = span_block(view->frames, view->span, number);
+    uint32_t begin = runs_block_begin(view, number), block_end = runs_block_end(view, number);
+    uint32_t part = (end < block_end ? end : block_end) - (at > begin ? at : begin);
 
-    if (idle) {
-        cma__bitmap_set(view->frames->idle, view->base + at, view->base + end - 1);
-    } else {
-        cma__bitmap_clear(view->frames->idle, view->base + at, view->base + end - 1);
+    atom_poke16(&block->idle, (uint16_t)(block->idle + (idle ? part : 0 - part)));
+    if (!idle) {
+        cma__bittree_set(runs_tree(view, RUNS_TREE_BROKEN), view->span->nblocks, number);
     }
-    while (at < end) {
-        uint32_t number = runs_block_of(view, at);
-        uint32_t block_end = runs_block_end(view, number);
-        struct cma_block *block = span_block(view->frames, view->span, number);
-        bool whole = at == runs_block_begin(view, number) && end >= block_end;
-        uint32_t part = (end < block_end ? end : block_end) - at;
-
-        atom_poke16(&block->idle, (uint16_t)(block->idle + (idle ? part : 0 - part)));
-        if (!idle) {
-            cma__bittree_set(runs_tree(view, RUNS_TREE_BROKEN), view->span->nblocks, number);
+    if ((block->flags & CMA_BLOCK_LENT) != 0) {
+        /* What is claimed as a whole is not lent any more. */
+        if (!idle && at <= begin && end >= block_end) {
+            atom_poke16(&block->flags, (uint16_t)(block->flags & ~CMA_BLOCK_LENT));
         }
-        if ((block->flags & CMA_BLOCK_LENT) != 0) {
-            if (whole && !idle) {
-                atom_poke16(&block->flags, (uint16_t)(block->flags & ~CMA_BLOCK_LENT));
-            }
-            cma__account_refresh(view->frames, view->span, number);
-        }
-        at += part;
+        cma__account_refresh(view->frames, view->span, number);
     }
 }
 
-static void place_hand_over(const struct runs_view *view, uint32_t at, uint32_t npages,
-                            uint32_t owner, uint32_t stamp)
-{
-    cma__window_write(&view->frames->records[view->span->record + at], npages, owner, stamp);
-    view->index->claims++;
-    atom_poke(&view->index->claimed_npages, view->index->claimed_npages + npages);
-}
-
-/* A buffer leaves the list of those released. In which order they are does not matter. */
-static void place_unlist(struct cma_runs *index, uint32_t i)
-{
-    uint32_t last = index->nrecent - 1;
-
-    atom_poke(&index->nrecent, last);
-    atom_poke(&index->recent[i][0], index->recent[last][0]);
-    atom_poke(&index->recent[i][1], index->recent[last][1]);
-}
-
-bool cma__runs_refill(struct cma_frames *frames, struct cma_span *span, uint32_t npages,
-                      uint64_t align_npages, uint32_t owner, uint32_t stamp, cma_pfn_t *pfn)
+CMA__APART void cma__runs_account(struct cma_frames *frames, struct cma_span *span, uint32_t at,
+                                  uint32_t npages, bool idle)
 {
     struct runs_view view = runs_view(frames, span);
-    struct cma_runs *index = view.index;
-    uint32_t i = atom_peek(&index->nrecent);
-    uintptr_t state;
-    uint32_t at = 0;
+    uint32_t end = at + npages, last = runs_block_of(&view, end - 1);
 
-    /* Looked at first without the lock: most requests have no luck. */
-    while (i != 0 && atom_peek(&index->recent[i - 1][1]) != npages) {
-        i--;
+    if (idle) {
+        cma__bitmap_set(frames->idle, view.base + at, view.base + end - 1);
+    } else {
+        cma__bitmap_clear(frames->idle, view.base + at, view.base + end - 1);
     }
-    if (i == 0) {
-        return false;
+    for (uint32_t number = runs_block_of(&view, at); number <= last; number++) {
+        place_account_block(&view, number, at, end, idle);
     }
-    state = cma__span_lock(frames, span);
-    for (i = index->nrecent; i != 0; i--) {
-        at = index->recent[i - 1][0];
-        if (index->recent[i - 1][1] == npages && ((span->pfn + at) & (align_npages - 1)) == 0 &&
-            place_is_idle(&view, at, npages)) {
-            break;
-        }
-    }
-    if (i != 0) {
-        place_unlist(index, i - 1);
-        place_account(&view, at, npages, false);
-        place_hand_over(&view, at, npages, owner, stamp);
-        *pfn = span->pfn + at;
-    }
-    cma__span_unlock(frames, span, state);
-    return i != 0;
 }
 
 static void place_take(const struct runs_view *view, const struct place_search *search,
@@ -486,7 +432,7 @@ static void place_take(const struct runs_view *view, const struct place_search *
     uint32_t end = search->at + npages;
 
     cma__runs_gone(view, search->begin, search->end);
-    place_account(view, search->at, npages, false);
+    cma__runs_account(view->frames, view->span, search->at, npages, false);
     if (search->at > search->begin) {
         cma__runs_name(view, search->begin, search->at);
     }
@@ -495,7 +441,7 @@ static void place_take(const struct runs_view *view, const struct place_search *
     }
     /* On the other side lies what is left of the run. */
     view->index->skipped_npages += bits_min(search->at - search->begin, search->end - end);
-    place_hand_over(view, search->at, npages, owner, stamp);
+    runs_hand_over(view, search->at, npages, owner, stamp);
 }
 
 static struct place_search place_begin(const struct cma_span *span,
@@ -538,7 +484,7 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
     if (want->npages > span->npages || want->align_npages > UINT32_MAX) {
         return want->npages > span->npages ? CMA_ENOMEM : CMA_EBUSY;
     }
-    state = cma__span_lock(frames, span);
+    state = runs_lock(&view);
     place_asked(&view, search.npages);
     none = place_is_full(&view, &search);
     if (!none) {
@@ -554,7 +500,7 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
         place_take(&view, &search, owner, stamp);
         *pfn = span->pfn + search.at;
     }
-    cma__span_unlock(frames, span, state);
+    runs_unlock(&view, state);
     if (search.found) {
         return CMA_OK;
     }
@@ -574,38 +520,11 @@ bool cma__runs_choose(struct cma_frames *frames, struct cma_span *span,
     }
     search.priced = true;
     search.avoid = avoid - span->pfn;
-    state = cma__span_lock(frames, span);
+    state = runs_lock(&view);
     cma__runs_catch_up(&view);
     place_search(&view, &search, CMA__RUNS_ANY);
-    cma__span_unlock(frames, span, state);
+    runs_unlock(&view, state);
     *pfn = span->pfn + search.at;
     *price = search.score;
     return search.found;
-}
-
-int cma__runs_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                      uint32_t npages, uint32_t owner)
-{
-    struct runs_view view = runs_view(frames, span);
-    uint32_t at = (uint32_t)(pfn - span->pfn);
-    struct cma_frame_record *record = &frames->records[span->record + at];
-    struct cma_runs *index = view.index;
-    uintptr_t state = cma__span_lock(frames, span);
-    int error = cma__window_check(record, npages, owner);
-
-    if (error == CMA_OK) {
-        atom_store(&record->word, 0);
-        place_account(&view, at, npages, true);
-        if (index->nrecent == CMA__RUNS_RECENT) {
-            cma__runs_forget_recent(&view);
-        }
-        atom_poke(&index->recent[index->nrecent][0], at);
-        atom_poke(&index->recent[index->nrecent][1], npages);
-        atom_poke(&index->nrecent, index->nrecent + 1);
-        index->full_npages = 0;
-        index->released++;
-        atom_poke(&index->claimed_npages, index->claimed_npages - npages);
-    }
-    cma__span_unlock(frames, span, state);
-    return error;
 }

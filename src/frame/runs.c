@@ -171,13 +171,15 @@ static void runs_mark_grown(const struct runs_view *view, uint32_t at, uint32_t 
 }
 
 /* The list of released buffers becomes marks. */
-void cma__runs_forget_recent(const struct runs_view *view)
+CMA__APART void cma__runs_forget_recent(const struct cma_frames *frames,
+                                        const struct cma_span *span)
 {
-    struct cma_runs *index = view->index;
+    struct runs_view view = runs_view(frames, span);
+    struct cma_runs *index = view.index;
 
     while (index->nrecent != 0) {
         atom_poke(&index->nrecent, index->nrecent - 1);
-        runs_mark_grown(view, index->recent[index->nrecent][0], index->recent[index->nrecent][1]);
+        runs_mark_grown(&view, index->recent[index->nrecent][0], index->recent[index->nrecent][1]);
     }
 }
 
@@ -220,7 +222,7 @@ static void runs_shrunk(const struct runs_view *view, uint32_t at, uint32_t npag
 {
     uint32_t last = runs_block_of(view, at + (npages - 1));
 
-    cma__runs_forget_recent(view);
+    cma__runs_forget_recent(view->frames, view->span);
     for (uint32_t number = runs_block_of(view, at); number <= last; number++) {
         cma__bittree_set(runs_tree(view, RUNS_TREE_BROKEN), view->span->nblocks, number);
     }
@@ -246,11 +248,6 @@ static void runs_note(const struct cma_frames *frames, const struct cma_span *sp
 }
 
 /* --- check --------------------------------------------------------------------------------- */
-
-static bool runs_has(const struct runs_view *view, uint32_t tree, uint32_t number)
-{
-    return cma__bittree_next(runs_tree(view, tree), view->span->nblocks, number) == number;
-}
 
 /* Is this run named, or will it be before the next search? */
 static bool runs_check_run(const struct runs_view *view, uint32_t begin, uint32_t end)

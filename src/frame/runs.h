@@ -85,13 +85,5 @@ int cma__runs_claim(struct cma_frames *frames, struct cma_span *span,
 bool cma__runs_choose(struct cma_frames *frames, struct cma_span *span,
                       const struct cma_window_want *want, cma_pfn_t avoid, cma_pfn_t *pfn,
                       int64_t *price);
-/* Claims the place of a buffer of this length that was released since the last search, if it has
- * the alignment and nobody has anything in it. */
-bool cma__runs_refill(struct cma_frames *frames, struct cma_span *span, uint32_t npages,
-                      uint64_t align_npages, uint32_t owner, uint32_t stamp, cma_pfn_t *pfn);
-/* Releases a buffer that lies wholly in the lane. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM as
- * cma__window_release. */
-int cma__runs_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
-                      uint32_t npages, uint32_t owner);
 
 #endif

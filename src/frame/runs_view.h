@@ -9,6 +9,7 @@
 #include "../base/bitmap.h"
 #include "../base/bits.h"
 #include "../base/bittree.h"
+#include "../base/guard.h"
 #include "account.h"
 #include "runs.h"
 #include "word.h"
@@ -45,6 +46,17 @@ static inline struct runs_view runs_view(const struct cma_frames *frames,
     };
 }
 
+/* cma__span_lock, of a lane that has an index. */
+static CMA__INLINE uintptr_t runs_lock(const struct runs_view *view)
+{
+    return guard_lock(view->frames->port, &view->index->lock);
+}
+
+static CMA__INLINE void runs_unlock(const struct runs_view *view, uintptr_t state)
+{
+    guard_unlock(view->frames->port, &view->index->lock, state);
+}
+
 static inline uint32_t *runs_tree(const struct runs_view *view, uint32_t tree)
 {
     return view->frames->runs + view->span->runs + RUNS_HEAD + tree * view->index->words;
@@ -58,6 +70,12 @@ static inline uint32_t runs_class(uint32_t npages)
     uint32_t octave = bits_highest((npages - 1) | 4);
 
     return npages <= 4 ? npages - 1 : (octave - 2) * 4 + (((npages - 1) >> (octave - 2)) & 3) + 4;
+}
+
+/* Is a block in one of the trees? */
+static inline bool runs_has(const struct runs_view *view, uint32_t tree, uint32_t number)
+{
+    return (runs_tree(view, tree)[number / 32] >> (number % 32) & 1) != 0;
 }
 
 static inline uint32_t runs_block_of(const struct runs_view *view, uint32_t at)
@@ -189,6 +207,6 @@ void cma__runs_unname(const struct runs_view *view, uint32_t class, uint32_t num
 /* Before a search: every run has its name. */
 void cma__runs_catch_up(const struct runs_view *view);
 /* The list of released buffers becomes marks. */
-void cma__runs_forget_recent(const struct runs_view *view);
+void cma__runs_forget_recent(const struct cma_frames *frames, const struct cma_span *span);
 
 #endif

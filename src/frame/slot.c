@@ -547,7 +547,7 @@ void cma__slot_open(struct cma_slots *slots, struct cma_slot *slot, uint32_t own
     atom_poke(&slot->hint, 0);
     atom_poke(&slot->gone, 0);
     slot->block_pfn = slot->pfn;
-    cma__assert(cma__window_check(&frames->records[slot->record], slot->npages, owner) == CMA_OK);
+    cma__assert(window_check(&frames->records[slot->record], slot->npages, owner) == CMA_OK);
     (void)owner;
     slots_sort(slots, slot, true);
     cma__slot_retake(slots, slot);

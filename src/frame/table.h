@@ -173,11 +173,6 @@ uint32_t cma__frames_stamp(const struct cma_frames *frames);
  * page to 8 ms. 0 where none begins, or where the port has no time. */
 uint64_t cma__window_age_ns(const struct cma_frames *frames, const struct cma_span *span,
                             cma_pfn_t pfn);
-/* The records at the head of a buffer are written, or compared: CMA_OK, CMA_EBADF, CMA_EINVAL,
- * CMA_EPERM as cma__window_release. Locked. */
-void cma__window_write(struct cma_frame_record *record, uint32_t npages, uint32_t owner,
-                       uint32_t stamp);
-int cma__window_check(const struct cma_frame_record *record, uint64_t npages, uint32_t owner);
 /* A claimed buffer becomes idle frames. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM; checks
  * first. */
 int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,

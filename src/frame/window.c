@@ -292,31 +292,6 @@ uint64_t cma__window_age_ns(const struct cma_frames *frames, const struct cma_sp
     return (uint64_t)((now & ~WORD_KIND) - (word & ~WORD_KIND)) << WINDOW_STAMP_SHIFT;
 }
 
-void cma__window_write(struct cma_frame_record *record, uint32_t npages, uint32_t owner,
-                       uint32_t stamp)
-{
-    cma__assert(npages != 0 && npages <= CMA__CLAIM_NPAGES_MAX);
-    cma__assert(atom_peek(&record->word) == 0);
-    atom_poke(&record->cookie, owner);
-    if (npages > 1) {
-        atom_poke(&record[1].cookie, stamp);
-    }
-    atom_store(&record->word, word_of_buffer(npages, stamp));
-}
-
-int cma__window_check(const struct cma_frame_record *record, uint64_t npages, uint32_t owner)
-{
-    uint32_t word = atom_peek(&record->word);
-
-    if (word_kind(word) != CMA_KIND_CLAIMED) {
-        return CMA_EBADF;
-    }
-    if (word_npages(word) != npages) {
-        return CMA_EINVAL;
-    }
-    return atom_peek(&record->cookie) == owner ? CMA_OK : CMA_EPERM;
-}
-
 void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                        uint32_t npages, uint32_t owner)
 {
@@ -326,7 +301,7 @@ void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn
 
     span = cma__span_from(span, pfn);
     state = cma__span_lock(frames, span);
-    cma__window_write(record, npages, owner, stamp);
+    window_write(record, npages, owner, stamp);
     cma__span_unlock(frames, span, state);
 }
 
@@ -350,7 +325,7 @@ int cma__window_release(struct cma_frames *frames, struct cma_span *span, cma_pf
 
     span = cma__span_from(span, pfn);
     state = cma__span_lock(frames, span);
-    error = cma__window_check(record, npages, owner);
+    error = window_check(record, npages, owner);
     if (error == CMA_OK) {
         /* The buffer is no more; until all of its blocks are idle, who sees one of them waits. */
         atom_store(&record->word, 0);

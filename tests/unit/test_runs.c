@@ -394,6 +394,48 @@ static void a_released_place_is_refilled(void **state)
     }
 }
 
+/* --- between a look and the lock ----------------------------------------------------------- */
+
+static uintptr_t (*race_lock)(void *ctx, struct cma_lock *lock);
+static struct buffer race_other;
+static bool race_on;
+
+/* Somebody else searches, in the moment before the lock is had. */
+static uintptr_t race_take(void *ctx, struct cma_lock *lock)
+{
+    if (race_on) {
+        race_on = false;
+        race_other = runs_get(30, 0);
+    }
+    return race_lock(ctx, lock);
+}
+
+/* What a search has seen in the meantime is not in the list of released buffers any more. */
+static void a_list_read_without_the_lock_is_read_again(void **state)
+{
+    struct buffer buffers[12];
+
+    (void)state;
+    for (uint32_t released = 1; released <= 3; released++) {
+        runs_open(300, 1, 0, 6, released);
+        race_lock = runs.machine.port.lock;
+        runs.machine.port.lock = race_take;
+        for (uint32_t i = 0; i < 12; i++) {
+            buffers[i] = runs_get(8, 0);
+        }
+        for (uint32_t i = 0; i < released; i++) {
+            runs_release(&buffers[3 * i + 1]);
+        }
+        race_on = true;
+        (void)runs_get(8, 0);
+        assert_false(race_on);
+        runs_check();
+        (void)runs_get(8, 0);
+        runs_release(&race_other);
+        runs_close();
+    }
+}
+
 /* Ten streams of different lengths with two buffers each fill an area to the last page. As long as
  * no more than four buffers are out of use at a time, each one that comes back finds a place of
  * its length, in whatever order, for ever. */
@@ -800,6 +842,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_open_window_is_found),
         cmocka_unit_test(a_released_place_is_refilled),
+        cmocka_unit_test(a_list_read_without_the_lock_is_read_again),
         cmocka_unit_test(streams_do_not_fragment_each_other),
         cmocka_unit_test(equal_buffers_fill_an_area),
         cmocka_unit_test(the_only_aligned_run_is_found),

@@ -23,14 +23,19 @@
  * while others are called, or their code. */
 #define CMA__APART __attribute__((noinline))
 
+/* Where a few nanoseconds count: what nearly always is comes next in the code, the rest is jumped
+ * to. */
+#define CMA__LIKELY(condition) __builtin_expect((condition) ? 1 : 0, 1)
+#define CMA__UNLIKELY(condition) __builtin_expect((condition) ? 1 : 0, 0)
+
 static inline uintptr_t guard_lock(const struct cma_port *port, struct cma_lock *lock)
 {
-    return port->lock != NULL ? port->lock(port->ctx, lock) : 0;
+    return CMA__LIKELY(port->lock != NULL) ? port->lock(port->ctx, lock) : 0;
 }
 
 static inline void guard_unlock(const struct cma_port *port, struct cma_lock *lock, uintptr_t state)
 {
-    if (port->unlock != NULL) {
+    if (CMA__LIKELY(port->unlock != NULL)) {
         port->unlock(port->ctx, lock, state);
     }
 }

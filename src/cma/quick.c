@@ -142,9 +142,9 @@ static int quick_claim(struct cma_area *area, const struct cma_area_request *req
  * yet, are seen the long way only. */
 static CMA__INLINE bool quick_is_on(const struct cma_area *area)
 {
-    return area->frames->runs != NULL && atom_load(&area->active) != 0 &&
-           atom_load(&area->span->emptying) == 0 &&
-           (area->ops == NULL || area->ops->take_back == NULL);
+    return CMA__LIKELY(area->frames->runs != NULL) && CMA__LIKELY(atom_load(&area->active) != 0) &&
+           CMA__LIKELY(atom_load(&area->span->emptying) == 0) &&
+           CMA__LIKELY(area->ops == NULL || area->ops->take_back == NULL);
 }
 
 static CMA__APART int quick_alloc(struct cma_area *area, const struct cma_area_request *request,
@@ -158,7 +158,7 @@ static CMA__APART int quick_alloc(struct cma_area *area, const struct cma_area_r
 int cma__quick_alloc(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn,
                      struct cma_refusal *refusal)
 {
-    if (quick_is_on(area) && quick_is_plain(area, request) &&
+    if (quick_is_on(area) && CMA__LIKELY(quick_is_plain(area, request)) &&
         runs_refill(area->frames, &area->span[quick_home(area)], (uint32_t)request->npages,
                     request->align_npages | (request->align_npages == 0), request->owner,
                     cma__frames_stamp(area->frames), pfn)) {
@@ -172,17 +172,19 @@ int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, ui
     struct cma_span *span = cma__span_from(area->span, pfn);
     int error;
 
-    if (span->runs == 0 || npages > span->npages - (pfn - span->pfn) ||
-        (area->frames->slots != NULL && cma__slot_find(area->frames, area->span, pfn) != NULL)) {
+    if (CMA__UNLIKELY(span->runs == 0) ||
+        CMA__UNLIKELY(npages > span->npages - (pfn - span->pfn)) ||
+        CMA__UNLIKELY(area->frames->slots != NULL &&
+                      cma__slot_find(area->frames, area->span, pfn) != NULL)) {
         return cma__area_release_any(area, pfn, npages, owner);
     }
     error = runs_release(area->frames, span, pfn, (uint32_t)npages, owner);
-    if (error != CMA_OK) {
+    if (CMA__UNLIKELY(error != CMA_OK)) {
         return error;
     }
     /* A claim counts itself before it looks at frames under the lock that was just held: either it
      * saw these, or it is seen here. */
-    if (atom_load(&area->span->emptying) != 0) {
+    if (CMA__UNLIKELY(atom_load(&area->span->emptying) != 0)) {
         cma__area_changed(area);
     }
     if (area->ops != NULL) {

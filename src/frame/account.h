@@ -119,13 +119,13 @@ static CMA__INLINE int window_check(const struct cma_frame_record *record, uint6
 {
     uint32_t word = atom_peek(&record->word);
 
-    if (word_kind(word) != CMA_KIND_CLAIMED) {
+    if (CMA__UNLIKELY(word_kind(word) != CMA_KIND_CLAIMED)) {
         return CMA_EBADF;
     }
-    if (word_npages(word) != npages) {
+    if (CMA__UNLIKELY(word_npages(word) != npages)) {
         return CMA_EINVAL;
     }
-    return atom_peek(&record->cookie) == owner ? CMA_OK : CMA_EPERM;
+    return CMA__LIKELY(atom_peek(&record->cookie) == owner) ? CMA_OK : CMA_EPERM;
 }
 
 /* Can the mover's word be relied on: it neither refuses nor needs memory to let go? */

@@ -23,23 +23,46 @@ static inline bool runs_is_idle(const struct runs_view *view, uint32_t at, uint3
 void cma__runs_account(struct cma_frames *frames, struct cma_span *span, uint32_t at,
                        uint32_t npages, bool idle);
 
-/* The same; where all idle bits lie in one word, without a call. */
-static CMA__INLINE void runs_account(const struct runs_view *view, uint32_t at, uint32_t npages,
-                                     bool idle)
+/* The same for a window whose idle bits lie in one word of a block that was not lent; false: it is
+ * another one. */
+static CMA__INLINE bool runs_account_word(const struct runs_view *view, uint32_t at,
+                                          uint32_t npages, bool idle)
 {
-    uint32_t number = runs_block_of(view, at), bit = view->base + at;
-    struct cma_block *block = span_block(view->frames, view->span, number);
-    uint32_t *word = &view->frames->idle[bit / 32];
+    uint32_t bit = view->base + at, part, *word = &view->frames->idle[bit / 32];
+    struct cma_block *block = span_block(view->frames, view->span, runs_block_of(view, at));
 
-    /* What was released since the last search is in a block that was not whole, and is not yet
-     * taken for one. */
-    cma__assert(runs_has(view, RUNS_TREE_BROKEN, number));
-    if (bit % 32 + npages > 32 || (block->flags & CMA_BLOCK_LENT) != 0) {
-        cma__runs_account(view->frames, view->span, at, npages, idle);
-        return;
+    if (CMA__UNLIKELY(bit % 32 + npages > 32) ||
+        CMA__UNLIKELY((block->flags & CMA_BLOCK_LENT) != 0)) {
+        return false;
     }
-    atom_poke(word, atom_peek(word) ^ bits_mask(bit % 32, bit % 32 + npages - 1));
+    part = (UINT32_MAX >> (32 - npages)) << (bit % 32);
+    /* What was released since the last search lies in blocks that nobody has taken for whole; and
+     * who takes something there that was not lent empties the list. */
+    cma__assert(runs_has(view, RUNS_TREE_BROKEN, runs_block_of(view, at)));
+    cma__assert(((atom_peek(word) ^ (idle ? UINT32_MAX : 0)) & part) == part);
+    atom_poke(word, atom_peek(word) ^ part);
     atom_poke16(&block->idle, (uint16_t)(block->idle + (idle ? npages : 0 - npages)));
+    return true;
+}
+
+/* A place that was released since the last search is taken. False: somebody has something in it. */
+static CMA__INLINE bool runs_take(const struct runs_view *view, uint32_t at, uint32_t npages)
+{
+    if (CMA__LIKELY(runs_account_word(view, at, npages, false))) {
+        return true;
+    }
+    if (!runs_is_idle(view, at, npages)) {
+        return false;
+    }
+    cma__runs_account(view->frames, view->span, at, npages, false);
+    return true;
+}
+
+static CMA__INLINE void runs_put(const struct runs_view *view, uint32_t at, uint32_t npages)
+{
+    if (!CMA__LIKELY(runs_account_word(view, at, npages, true))) {
+        cma__runs_account(view->frames, view->span, at, npages, true);
+    }
 }
 
 static CMA__INLINE void runs_hand_over(const struct runs_view *view, uint32_t at, uint32_t npages,
@@ -82,11 +105,10 @@ static CMA__INLINE bool runs_refill(struct cma_frames *frames, struct cma_span *
     } while (atom_peek(&index->recent[i][1]) != npages ||
              ((span->pfn + at) & (align_npages - 1)) != 0);
     state = runs_lock(&view);
-    found = i < index->nrecent && index->recent[i][0] == at && index->recent[i][1] == npages &&
-            runs_is_idle(&view, at, npages);
-    if (found) {
+    found = CMA__LIKELY(i < index->nrecent) && CMA__LIKELY(index->recent[i][0] == at) &&
+            CMA__LIKELY(index->recent[i][1] == npages) && runs_take(&view, at, npages);
+    if (CMA__LIKELY(found)) {
         runs_unlist(index, i);
-        runs_account(&view, at, npages, false);
         runs_hand_over(&view, at, npages, owner, stamp);
         *pfn = span->pfn + at;
     }
@@ -106,10 +128,10 @@ static CMA__INLINE int runs_release(struct cma_frames *frames, struct cma_span *
     uintptr_t state = runs_lock(&view);
     int error = window_check(record, npages, owner);
 
-    if (error == CMA_OK) {
+    if (CMA__LIKELY(error == CMA_OK)) {
         atom_store(&record->word, 0);
-        runs_account(&view, at, npages, true);
-        if (index->nrecent == CMA__RUNS_RECENT) {
+        runs_put(&view, at, npages);
+        if (CMA__UNLIKELY(index->nrecent == CMA__RUNS_RECENT)) {
             cma__runs_forget_recent(frames, span);
         }
         atom_poke(&index->recent[index->nrecent][0], at);

@@ -14,6 +14,9 @@
 #define PLACE_FITS 8u
 #define PLACE_FITS_PRICED 16u
 #define PLACE_MISFITS 16u
+#define PLACE_MISFITS_SMALL 32u
+/* Pages of a lane up to which looks are cheap, and places few enough to be worth more of them. */
+#define PLACE_SMALL_LANE (1u << 19)
 
 /* The lowest class in which a run for this request can be. */
 static uint32_t place_class_wanted(const struct cma_window_want *want)
@@ -325,6 +328,7 @@ static void place_search_class(const struct runs_view *view, struct place_search
 {
     uint32_t number = place_next_block(view, search, class, CMA__BIT_NONE);
     uint32_t fits = search->fits;
+    uint32_t misfits = view->span->npages <= PLACE_SMALL_LANE ? PLACE_MISFITS_SMALL : PLACE_MISFITS;
 
     search->misfits = 0;
     while (number != CMA__BIT_NONE) {
@@ -332,7 +336,7 @@ static void place_search_class(const struct runs_view *view, struct place_search
         if (place_enough(view, search) || (search->want->from_top && search->fits != fits)) {
             return;
         }
-        if (limit && search->misfits >= PLACE_MISFITS) {
+        if (limit && search->misfits >= misfits) {
             search->cut = true;
             return;
         }

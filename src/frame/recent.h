@@ -79,8 +79,10 @@ static inline void runs_unlist(struct cma_runs *index, uint32_t i)
     uint32_t last = index->nrecent - 1;
 
     atom_poke(&index->nrecent, last);
-    atom_poke(&index->recent[i][0], index->recent[last][0]);
-    atom_poke(&index->recent[i][1], index->recent[last][1]);
+    if (CMA__UNLIKELY(i != last)) {
+        atom_poke(&index->recent[i][0], index->recent[last][0]);
+        atom_poke(&index->recent[i][1], index->recent[last][1]);
+    }
 }
 
 /* Claims the place of a buffer of this length that was released since the last search, if it has

@@ -105,6 +105,7 @@ struct cma_dma_pool_row {
     uintptr_t vaddr;
 };
 
+/* Fills in where an item lies: all but its stamp. */
 static inline void cma__dma_pool_place(const struct cma_dma_pool_row *row, uint32_t stride_nbytes,
                                        uint32_t number, struct cma_dma_item *item)
 {

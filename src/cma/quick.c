@@ -104,10 +104,9 @@ static void quick_count_refused(struct cma_area *area)
 
 /* Claims a window in which nobody has anything. Returns 0 and *pfn; CMA_ENOMEM, unless it is to be
  * explained: nothing that is not claimed would do, and nothing is under way; QUICK_NO. */
-static int quick_claim(struct cma_area *area, const struct cma_area_request *request,
+static int quick_claim(struct cma_area *area, const struct cma_area_request *request, uint32_t lane,
                        bool explained, cma_pfn_t *pfn)
 {
-    uint32_t lane = quick_home(area);
     uint64_t ask = UINT64_MAX >> (64 - area->nspans);
     struct cma_window_want want;
     int result = CMA_EBUSY;
@@ -147,10 +146,10 @@ static CMA__INLINE bool quick_is_on(const struct cma_area *area)
            CMA__LIKELY(area->ops == NULL || area->ops->take_back == NULL);
 }
 
-static CMA__APART int quick_alloc(struct cma_area *area, const struct cma_area_request *request,
-                                  cma_pfn_t *pfn, struct cma_refusal *refusal)
+static CMA__APART int quick_search(struct cma_area *area, const struct cma_area_request *request,
+                                   uint32_t lane, cma_pfn_t *pfn, struct cma_refusal *refusal)
 {
-    int result = quick_is_on(area) ? quick_claim(area, request, refusal != NULL, pfn) : QUICK_NO;
+    int result = quick_claim(area, request, lane, refusal != NULL, pfn);
 
     return result != QUICK_NO ? result : cma__area_alloc_by_claim(area, request, pfn, refusal);
 }
@@ -158,13 +157,18 @@ static CMA__APART int quick_alloc(struct cma_area *area, const struct cma_area_r
 int cma__quick_alloc(struct cma_area *area, const struct cma_area_request *request, cma_pfn_t *pfn,
                      struct cma_refusal *refusal)
 {
-    if (quick_is_on(area) && CMA__LIKELY(quick_is_plain(area, request)) &&
-        runs_refill(area->frames, &area->span[quick_home(area)], (uint32_t)request->npages,
-                    request->align_npages | (request->align_npages == 0), request->owner,
-                    cma__frames_stamp(area->frames), pfn)) {
+    uint32_t lane;
+
+    if (CMA__UNLIKELY(!quick_is_on(area))) {
+        return cma__area_alloc_by_claim(area, request, pfn, refusal);
+    }
+    lane = quick_home(area);
+    if (CMA__LIKELY(quick_is_plain(area, request)) &&
+        runs_refill(area->frames, &area->span[lane], (uint32_t)request->npages,
+                    request->align_npages | (request->align_npages == 0), request->owner, pfn)) {
         return CMA_OK;
     }
-    return quick_alloc(area, request, pfn, refusal);
+    return quick_search(area, request, lane, pfn, refusal);
 }
 
 int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner)

@@ -110,10 +110,8 @@ static CMA__INLINE void window_write(struct cma_frame_record *record, uint32_t n
     atom_poke(&record->cookie, owner);
     if (npages > 1) {
         atom_poke(&record[1].cookie, stamp);
-        atom_store(&record->word, (uint32_t)CMA_KIND_CLAIMED | npages << WORD_NPAGES_SHIFT);
-    } else {
-        atom_store(&record->word, WORD_KIND_PAGE | (stamp & ~WORD_KIND));
     }
+    atom_store(&record->word, word_of_buffer(npages, stamp));
 }
 
 static CMA__INLINE int window_check(const struct cma_frame_record *record, uint64_t npages,

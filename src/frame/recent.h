@@ -89,13 +89,13 @@ static inline void runs_unlist(struct cma_runs *index, uint32_t i)
  * the alignment and nobody has anything in it. */
 static CMA__INLINE bool runs_refill(struct cma_frames *frames, struct cma_span *span,
                                     uint32_t npages, uint64_t align_npages, uint32_t owner,
-                                    uint32_t stamp, cma_pfn_t *pfn)
+                                    cma_pfn_t *pfn)
 {
     struct runs_view view = runs_view(frames, span);
     struct cma_runs *index = view.index;
     uint32_t i = atom_peek(&index->nrecent);
+    uint32_t at, stamp;
     uintptr_t state;
-    uint32_t at;
     bool found;
 
     /* Looked at first without the lock: most requests have no luck. */
@@ -106,6 +106,7 @@ static CMA__INLINE bool runs_refill(struct cma_frames *frames, struct cma_span *
         at = atom_peek(&index->recent[i][0]);
     } while (atom_peek(&index->recent[i][1]) != npages ||
              ((span->pfn + at) & (align_npages - 1)) != 0);
+    stamp = cma__frames_stamp(frames);
     state = runs_lock(&view);
     found = CMA__LIKELY(i < index->nrecent) && CMA__LIKELY(index->recent[i][0] == at) &&
             CMA__LIKELY(index->recent[i][1] == npages) && runs_take(&view, at, npages);

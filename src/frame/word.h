@@ -84,4 +84,10 @@ static inline uint32_t word_npages(uint32_t word)
     return (word & WORD_KIND) == WORD_KIND_PAGE ? 1 : word >> WORD_NPAGES_SHIFT;
 }
 
+static inline uint32_t word_of_buffer(uint32_t npages, uint32_t stamp)
+{
+    return npages == 1 ? WORD_KIND_PAGE | (stamp & ~WORD_KIND)
+                       : (uint32_t)CMA_KIND_CLAIMED | npages << WORD_NPAGES_SHIFT;
+}
+
 #endif

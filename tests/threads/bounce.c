@@ -191,8 +191,11 @@ static void worker_race(struct worker *worker)
         if (worker->nheld == 0) {
             worker_map(worker);
         }
-        shared->device[pair] = worker->nheld != 0 ? &worker->device : NULL;
-        shared->twice[pair] = worker->held[worker->nheld != 0 ? worker->nheld - 1 : 0];
+        shared->device[pair] = NULL;
+        if (worker->nheld != 0) {
+            shared->device[pair] = &worker->device;
+            shared->twice[pair] = worker->held[worker->nheld - 1];
+        }
     }
     pthread_barrier_wait(&shared->pair[pair]);
     device = shared->device[pair];

@@ -394,8 +394,6 @@ static void a_released_place_is_refilled(void **state)
     }
 }
 
-/* --- between a look and the lock ----------------------------------------------------------- */
-
 static uintptr_t (*race_lock)(void *ctx, struct cma_lock *lock);
 static struct buffer race_other;
 static bool race_on;

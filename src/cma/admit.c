@@ -97,15 +97,9 @@ static uint32_t admit_add(struct admit *admit, cma_pfn_t pfn, uint32_t npages)
 {
     const struct cma_frames *frames = admit->area->frames;
     uint32_t kept[CMA_MOVERS_MAX], excess = 0;
-    struct cma_frame_info info;
 
     (void)memcpy(kept, admit->kept, sizeof(kept));
-    for (uint32_t i = 0; i < npages; i++) {
-        if (cma_frame_info(frames, pfn + i, &info) == 0 && info.kind == CMA_KIND_MOVABLE &&
-            info.mover >= 1 && info.mover <= frames->nmovers) {
-            kept[info.mover - 1]++;
-        }
-    }
+    cma__window_movers(frames, admit->area->span, pfn, npages, kept);
     for (uint32_t a = 0; a < frames->nmovers; a++) {
         uint32_t need = 0;
 

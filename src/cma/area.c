@@ -11,9 +11,10 @@
  * claim takes wholly is not lent any more when it comes back; it is lent again when somebody asks.
  */
 #include "../base/atomic.h"
+#include "../base/bitmap.h"
 #include "../base/guard.h"
+#include "../frame/account.h"
 #include "../frame/slot.h"
-#include "../frame/table.h"
 #include "claim.h"
 #include "engine.h"
 
@@ -112,13 +113,13 @@ static bool area_find_lendable(const struct cma_area *area, uint32_t *block)
 static bool area_lend_host(struct cma_area *area, cma_pfn_t pfn, uint32_t npages)
 {
     const struct cma_pages_ops *ops = area->ops;
+    uint32_t first = span_bit(area->frames, area->span, pfn);
     bool any = false, failed = false;
-    struct cma_frame_info info;
     uint32_t end;
 
     for (uint32_t at = 0; at < npages && !failed; at = end + 1) {
         end = at;
-        while (end < npages && cma_frame_info(area->frames, pfn + end, &info) == 0 && info.idle) {
+        while (end < npages && bitmap_test(area->frames->idle, first + end)) {
             end++;
         }
         if (end > at) {

@@ -20,8 +20,9 @@
  * fields are its own.
  */
 #include "../base/atomic.h"
+#include "../base/bitmap.h"
 #include "../base/guard.h"
-#include "../frame/table.h"
+#include "../frame/account.h"
 #include "claim.h"
 #include "engine.h"
 
@@ -227,16 +228,19 @@ static int claim_refuse(struct cma_claim *claim, int code, enum cma_reason reaso
 {
     struct cma_area *area = claim->area;
     bool early = (claim->flags & CLAIM_LISTED) == 0;
-    struct cma_frame_info info;
     uintptr_t state;
 
     claim->refusal.code = code;
     claim->refusal.reason = reason;
     claim->refusal.pfn = pfn;
-    if (pfn != CMA_PFN_NONE && cma_frame_info(area->frames, pfn, &info) == 0 &&
-        (info.kind == CMA_KIND_MOVABLE || info.kind == CMA_KIND_DROPPABLE)) {
-        claim->refusal.mover = info.mover;
-        claim->refusal.owner = info.cookie;
+    if (pfn != CMA_PFN_NONE) {
+        const struct cma_frame_record *record = span_record(area->frames, area->span, pfn);
+        uint32_t word = atom_load(&record->word);
+
+        if (word_is_lendable(word)) {
+            claim->refusal.mover = word_mover(word);
+            claim->refusal.owner = atom_peek(&record->cookie);
+        }
     }
     if (area->engine != NULL && reason != CMA_REASON_INACTIVE &&
         (claim->flags & CMA__CLAIM_UNEXPLAINED) == 0) {
@@ -338,15 +342,9 @@ static CMA__APART uint32_t claim_excess_by_limit(const struct cma_claim *claim, 
     const struct cma_pages_ops *ops = claim->area->ops;
     uint32_t kept[CMA_MOVERS_MAX] = {0};
     uint32_t excess = 0;
-    struct cma_frame_info info;
-    uint32_t i, a, b;
+    uint32_t a, b;
 
-    for (i = 0; i < claim_npages(claim); i++) {
-        if (cma_frame_info(frames, pfn + i, &info) == 0 && info.kind == CMA_KIND_MOVABLE &&
-            info.mover >= 1 && info.mover <= frames->nmovers) {
-            kept[info.mover - 1]++;
-        }
-    }
+    cma__window_movers(frames, claim->area->span, pfn, claim_npages(claim), kept);
     for (a = 0; a < frames->nmovers; a++) {
         cma_paddr_t limit = frames->movers[a]->paddr_last;
         uint32_t need = 0;
@@ -469,24 +467,31 @@ int cma__claims_wait(struct cma_area *area, uint32_t event, uint32_t generation)
     }
 }
 
-/* Waits for a short reference or a move. A window that was tried and left in the same search has
- * made events of its own, so the frame is looked at again: only if it is free by now, or something
- * else has ended, is there no need to sleep. */
+/* Does a frame that the search met still go by itself: a short reference, a move, a claim? */
+static bool claim_passes(const struct cma_claim *claim, cma_pfn_t pfn)
+{
+    const struct cma_frames *frames = claim->area->frames;
+    const struct cma_span *span = claim->area->span;
+    uint32_t word = atom_load(&span_record(frames, span, pfn)->word);
+
+    if (word_is_held(word)) {
+        return (word & (WORD_REFS | WORD_FROZEN)) != 0;
+    }
+    return word_kind(word) == CMA_KIND_NONE &&
+           !bitmap_test(frames->idle, span_bit(frames, span, pfn)) && claim_has_passing(claim);
+}
+
+/* Waits for one. A window that was tried and left in the same search has made events of its own, so
+ * the frame is looked at again: only if it is free by now, or something else has ended, is there no
+ * need to sleep. */
 static bool claim_wait_passing(struct cma_claim *claim)
 {
     struct cma_frames *frames = claim->area->frames;
     uint32_t event = cma_frames_event(frames);
-    struct cma_frame_info info;
 
-    if (claim_others_ended(claim) ||
-        cma_frame_info(frames, claim_pfn(claim, claim->passing_frame), &info) != 0) {
-        return true;
-    }
-    if (info.refs != 0 || info.frozen ||
-        (info.kind == CMA_KIND_NONE && !info.idle && claim_has_passing(claim))) {
-        return cma_frames_wait(frames, event) == 0;
-    }
-    return true;
+    return claim_others_ended(claim) ||
+           !claim_passes(claim, claim_pfn(claim, claim->passing_frame)) ||
+           cma_frames_wait(frames, event) == 0;
 }
 
 /* Waits until something has ended that the search met. Returns false where that is impossible. */

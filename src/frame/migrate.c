@@ -349,10 +349,9 @@ int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npag
 static void migrate_offer(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn)
 {
     const struct cma_pages_ops *ops = frames->ops;
-    struct cma_frame_info info;
 
-    if (ops->lend != NULL && cma_frame_info(frames, pfn, &info) == CMA_OK && info.idle &&
-        info.lent) {
+    if (ops->lend != NULL && bitmap_test(frames->idle, span_bit(frames, span, pfn)) &&
+        (atom_peek16(&span_block_at(frames, span, pfn)->flags) & CMA_BLOCK_LENT) != 0) {
         /* One that can't take it leaves it idle. */
         (void)ops->lend(ops->ctx, pfn, 1, (enum cma_lend_class)span->lend_class);
     }

@@ -127,6 +127,9 @@ struct cma_window_cost {
 };
 void cma__window_cost(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                       uint32_t npages, struct cma_window_cost *cost);
+/* Adds the movable frames of an area's window to those of their movers: kept[number - 1]. */
+void cma__window_movers(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
+                        uint32_t npages, uint32_t *kept);
 
 /*
  * Isolates frames [pfn, pfn + npages) of one block (or less), under the lock: idle ones are taken,

@@ -121,6 +121,21 @@ void cma__window_cost(struct cma_frames *frames, struct cma_span *span, cma_pfn_
     }
 }
 
+void cma__window_movers(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
+                        uint32_t npages, uint32_t *kept)
+{
+    const struct cma_frame_record *record = span_record(frames, span, pfn);
+    const struct cma_frame_record *end = record + npages;
+
+    for (; record < end; record++) {
+        uint32_t word = atom_load(&record->word);
+
+        if (word_kind(word) == CMA_KIND_MOVABLE) {
+            kept[word_mover(word) - 1]++;
+        }
+    }
+}
+
 /* --- isolate and restore ------------------------------------------------------------------- */
 
 /* Marks one held frame for the claim; false when it can't leave. */

@@ -103,7 +103,7 @@ TESTS := $(call programs,checked,$(UNIT)) $(call programs,asan,$(UNIT)) \
 	$(call programs,checked,$(MODEL)) $(call programs,asan,$(MODEL)) \
 	$(call programs,tsan,$(THREADS)) $(BUILD)/checked/tests/threads/live \
 	$(BUILD)/checked/examples/host/main $(BUILD)/checked/examples/driver/main \
-	$(BUILD)/release/tests/model/arithmetic \
+	$(BUILD)/release/tests/model/arithmetic $(BUILD)/release/tests/unit/test_buffers \
 	$(if $(wildcard tool/main.c),$(BUILD)/cma $(BUILD)/asan/cma $(BUILD)/clang/cma)
 
 # --- what to type ----------------------------------------------------------------------------

@@ -171,6 +171,18 @@ int cma__quick_alloc(struct cma_area *area, const struct cma_area_request *reque
     return quick_search(area, request, lane, pfn, refusal);
 }
 
+/* A release that was refused: of a long buffer no record is written, so it is asked for here. */
+static CMA__APART int quick_refuse(const struct cma_area *area, cma_pfn_t pfn, uint64_t npages,
+                                   uint32_t owner, int error)
+{
+    struct cma_buffer buffer;
+
+    if (error != CMA_EBADF || !cma__frames_buffer(area->frames, area->span, pfn, &buffer)) {
+        return error;
+    }
+    return buffer.npages != npages ? CMA_EINVAL : buffer.owner != owner ? CMA_EPERM : error;
+}
+
 int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, uint32_t owner)
 {
     struct cma_span *span = cma__span_from(area->span, pfn);
@@ -180,11 +192,12 @@ int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, ui
         CMA__UNLIKELY(npages > span->npages - (pfn - span->pfn)) ||
         CMA__UNLIKELY(area->frames->slots != NULL &&
                       cma__slot_find(area->frames, area->span, pfn) != NULL)) {
-        return cma__area_release_any(area, pfn, npages, owner);
+        error = cma__area_release_any(area, pfn, npages, owner);
+        return error == CMA_OK ? CMA_OK : quick_refuse(area, pfn, npages, owner, error);
     }
     error = runs_release(area->frames, span, pfn, (uint32_t)npages, owner);
     if (CMA__UNLIKELY(error != CMA_OK)) {
-        return error;
+        return quick_refuse(area, pfn, npages, owner, error);
     }
     /* A claim counts itself before it looks at frames under the lock that was just held: either it
      * saw these, or it is seen here. */

@@ -49,6 +49,7 @@ int cma_frame_info(const struct cma_frames *frames, cma_pfn_t pfn, struct cma_fr
 {
     const struct cma_span *span = cma__span_of(frames, pfn);
     const struct cma_frame_record *record;
+    struct cma_buffer buffer;
     uint32_t word;
 
     if (span == NULL) {
@@ -63,14 +64,16 @@ int cma_frame_info(const struct cma_frames *frames, cma_pfn_t pfn, struct cma_fr
         .lent = (atom_peek16(&span_block_at(frames, span, pfn)->flags) & CMA_BLOCK_LENT) != 0,
     };
     info->slot = cma__slot_find(frames, span, pfn) != NULL;
+    if (cma__frames_buffer(frames, span, pfn, &buffer)) {
+        info->kind = CMA_KIND_CLAIMED;
+        info->cookie = buffer.owner;
+        info->npages = buffer.npages;
+        return CMA_OK;
+    }
     if (info->kind == CMA_KIND_NONE) {
         return CMA_OK;
     }
     info->cookie = atom_peek(&record->cookie);
-    if (info->kind == CMA_KIND_CLAIMED) {
-        info->npages = word_npages(word);
-        return CMA_OK;
-    }
     info->frozen = (word & WORD_FROZEN) != 0;
     info->isolated = (word & WORD_ISOLATED) != 0 && !info->slot;
     info->mover = word_mover(word);
@@ -169,15 +172,17 @@ static bool check_frame(struct check_walk *walk, cma_pfn_t pfn, uint32_t offset)
     bool idle = bitmap_test(walk->frames->idle, span_bit(walk->frames, walk->span, pfn));
     uint32_t word = atom_load(&record->word);
     uint32_t cookie = record->cookie;
+    struct cma_buffer buffer;
+    bool begins = cma__frames_buffer(walk->frames, walk->span, pfn, &buffer);
     bool good;
 
     if (walk->claimed != 0) {
         walk->claimed--;
         good = check_that(walk, !idle, "a frame of a buffer is idle") &&
-               check_that(walk, word == 0, "a frame inside a buffer has a holder");
+               check_that(walk, word == 0 && !begins, "a frame inside a buffer has a holder");
     } else if (idle) {
         walk->idle++;
-        good = check_that(walk, word == 0, "an idle frame has a holder") &&
+        good = check_that(walk, word == 0 && !begins, "an idle frame has a holder") &&
                check_that(walk, cma__slot_find(walk->frames, walk->span, pfn) == NULL,
                           "a frame of a slot is idle");
     } else if (word_is_held(word)) {
@@ -185,13 +190,12 @@ static bool check_frame(struct check_walk *walk, cma_pfn_t pfn, uint32_t offset)
     } else if (word == WORD_CACHED) {
         walk->cached++;
         good = check_that(walk, walk->span->is_area == 0, "a cached frame lies in an area");
-    } else if (word_kind(word) == CMA_KIND_CLAIMED) {
+    } else if (begins) {
         good = check_that(walk, walk->span->is_area != 0, "a buffer lies outside of areas") &&
                check_that(walk,
-                          word_npages(word) != 0 &&
-                              word_npages(word) <= check_area_npages(walk) - offset,
+                          buffer.npages != 0 && buffer.npages <= check_area_npages(walk) - offset,
                           "a buffer is longer than its area");
-        walk->claimed = good ? word_npages(word) - 1 : 0;
+        walk->claimed = good ? buffer.npages - 1 : 0;
     } else {
         good = check_that(walk, word == 0, "no such kind of frame") &&
                check_that(walk, walk->busy || cma__slot_find(walk->frames, walk->span, pfn) != NULL,

@@ -27,9 +27,9 @@ static bool look_is_doubtful(const struct cma_frames *frames, uint32_t word)
 static bool look_judge(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
                        struct cma_obstacle *obstacle)
 {
-    const struct cma_frame_record *record = span_record(frames, span, pfn);
-    uint32_t word = atom_load(&record->word);
+    uint32_t word = atom_load(&span_record(frames, span, pfn)->word);
     const struct cma_slot *slot;
+    struct cma_buffer buffer;
 
     *obstacle = (struct cma_obstacle){.first = pfn, .last = pfn, .sort = CMA__OBSTACLE_OTHER};
     slot = cma__slot_find(frames, span, pfn);
@@ -38,10 +38,10 @@ static bool look_judge(const struct cma_frames *frames, const struct cma_span *s
         obstacle->last += atom_peek(&slot->npages) - 1 - slot_number(slot, span, pfn);
         return true;
     }
-    if (word_kind(word) == CMA_KIND_CLAIMED) {
+    if (cma__frames_buffer(frames, span, pfn, &buffer)) {
         obstacle->sort = CMA__OBSTACLE_BUFFER;
-        obstacle->last = pfn + (word_npages(word) - 1);
-        obstacle->owner = atom_peek(&record->cookie);
+        obstacle->last = pfn + (buffer.npages - 1);
+        obstacle->owner = buffer.owner;
         return true;
     }
     if (!word_is_lendable(word) || (word & WORD_ISOLATED) != 0) {

@@ -65,10 +65,25 @@ static CMA__INLINE void runs_put(const struct runs_view *view, uint32_t at, uint
     }
 }
 
+static CMA__INLINE bool runs_is_long(const struct runs_view *view, uint32_t npages)
+{
+    return CMA__UNLIKELY(npages >= CMA__LONG_NPAGES) && view->index->buffers != 0;
+}
+
 static CMA__INLINE void runs_hand_over(const struct runs_view *view, uint32_t at, uint32_t npages,
                                        uint32_t owner, uint32_t stamp)
 {
-    window_write(&view->frames->records[view->span->record + at], npages, owner, stamp);
+    if (runs_is_long(view, npages)) {
+        struct cma_buffer *buffer = runs_buffer(view, at);
+
+        cma__assert(buffer->npages == 0);
+        atom_poke(&buffer->at, at);
+        atom_poke(&buffer->owner, owner);
+        atom_poke(&buffer->stamp, stamp);
+        atom_store(&buffer->npages, npages);
+    } else {
+        window_write(&view->frames->records[view->span->record + at], npages, owner, stamp);
+    }
     view->index->claims++;
     atom_poke(&view->index->claimed_npages, view->index->claimed_npages + npages);
 }
@@ -119,20 +134,39 @@ static CMA__INLINE bool runs_refill(struct cma_frames *frames, struct cma_span *
     return found;
 }
 
+/* The word that says that a buffer is there, if there is one of this length and owner; or the
+ * error. */
+static CMA__INLINE uint32_t *runs_check_buffer(const struct runs_view *view, uint32_t at,
+                                               uint32_t npages, uint32_t owner, int *error)
+{
+    struct cma_frame_record *record = &view->frames->records[view->span->record + at];
+
+    if (runs_is_long(view, npages)) {
+        struct cma_buffer *buffer = runs_buffer(view, at);
+
+        if (CMA__LIKELY(buffer->npages == npages && buffer->at == at && buffer->owner == owner)) {
+            *error = CMA_OK;
+            return &buffer->npages;
+        }
+    }
+    *error = window_check(record, npages, owner);
+    return &record->word;
+}
+
 /* Releases a buffer that lies wholly in the lane. Returns 0, CMA_EBADF, CMA_EINVAL, CMA_EPERM as
- * cma__window_release. */
+ * cma__window_release, but CMA_EBADF for all that is wrong with a long buffer. */
 static CMA__INLINE int runs_release(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                                     uint32_t npages, uint32_t owner)
 {
     struct runs_view view = runs_view(frames, span);
     uint32_t at = (uint32_t)(pfn - span->pfn);
-    struct cma_frame_record *record = &frames->records[span->record + at];
     struct cma_runs *index = view.index;
     uintptr_t state = runs_lock(&view);
-    int error = window_check(record, npages, owner);
+    int error;
+    uint32_t *word = runs_check_buffer(&view, at, npages, owner, &error);
 
     if (CMA__LIKELY(error == CMA_OK)) {
-        atom_store(&record->word, 0);
+        atom_store(word, 0);
         runs_put(&view, at, npages);
         if (CMA__UNLIKELY(index->nrecent == CMA__RUNS_RECENT)) {
             cma__runs_forget_recent(frames, span);

@@ -24,12 +24,26 @@
  * well into it. */
 #define RUNS_LANE_NPAGES 8192u
 
-static uint32_t runs_words(uint32_t npages, uint32_t nblocks)
+static uint32_t runs_round(uint32_t words)
+{
+    return (words + CMA__RUNS_ALIGN - 1) / CMA__RUNS_ALIGN * CMA__RUNS_ALIGN;
+}
+
+/* Of the head and the trees; then, of these and the places for long buffers. */
+static uint32_t runs_index_words(uint32_t npages, uint32_t nblocks)
 {
     uint32_t trees = RUNS_TREE_CLASS + runs_class(npages) + 1;
-    uint32_t words = RUNS_HEAD + trees * cma__bittree_words(nblocks);
 
-    return (words + CMA__RUNS_ALIGN - 1) / CMA__RUNS_ALIGN * CMA__RUNS_ALIGN;
+    return runs_round(RUNS_HEAD + trees * cma__bittree_words(nblocks));
+}
+
+static uint32_t runs_words(uint32_t npages, uint32_t nblocks)
+{
+    uint32_t nbuffers = ((npages - 1) >> CMA__LONG_SHIFT) + 1;
+    uint32_t words = nbuffers * (uint32_t)(sizeof(struct cma_buffer) / sizeof(uint32_t));
+
+    return runs_index_words(npages, nblocks) +
+           (npages < CMA__LONG_LANE_NPAGES ? 0 : runs_round(words));
 }
 
 /* The last frame of the lane of an area that begins at `first`: cut where large alignments are. */
@@ -215,6 +229,9 @@ static void runs_init(const struct cma_frames *frames, const struct cma_span *sp
     struct runs_view view = runs_view(frames, span);
 
     view.index->words = cma__bittree_words(span->nblocks);
+    if (span->npages >= CMA__LONG_LANE_NPAGES) {
+        view.index->buffers = runs_index_words(span->npages, span->nblocks);
+    }
     cma__runs_name(&view, 0, span->npages);
 }
 
@@ -245,6 +262,24 @@ static void runs_note(const struct cma_frames *frames, const struct cma_span *sp
     } else {
         runs_shrunk(&view, (uint32_t)(pfn - span->pfn), npages);
     }
+}
+
+static bool runs_find_buffer(const struct cma_frames *frames, const struct cma_span *span,
+                             cma_pfn_t pfn, struct cma_buffer *buffer)
+{
+    struct runs_view view = runs_view(frames, span);
+    uint32_t at = (uint32_t)(pfn - span->pfn);
+    const struct cma_buffer *there;
+
+    if (view.index->buffers == 0) {
+        return false;
+    }
+    there = runs_buffer(&view, at);
+    buffer->npages = atom_load(&there->npages);
+    buffer->at = atom_peek(&there->at);
+    buffer->owner = atom_peek(&there->owner);
+    buffer->stamp = atom_peek(&there->stamp);
+    return buffer->npages != 0 && buffer->at == at;
 }
 
 /* --- check --------------------------------------------------------------------------------- */
@@ -301,5 +336,6 @@ const struct cma_frames_index cma_frames_index = {
     .words = runs_words,
     .init = runs_init,
     .changed = runs_note,
+    .buffer = runs_find_buffer,
     .check = runs_check,
 };

@@ -17,6 +17,22 @@
 #define CMA__RUNS_RECENT 4u
 #define CMA__LANES_MAX 64u
 
+/*
+ * A long buffer that was claimed in one step is written down beside the index of its lane, and its
+ * record stays empty: the records of such buffers lie pages apart, so that in a large area each
+ * release would miss the TLB and a cache. No two of them begin within CMA__LONG_NPAGES frames,
+ * hence one place for so many. Smaller lanes have none; those of checked builds have, for their
+ * tests.
+ */
+#if defined(CMA_CHECKED) && CMA_CHECKED
+#define CMA__LONG_SHIFT 3u
+#define CMA__LONG_LANE_NPAGES 64u
+#else
+#define CMA__LONG_SHIFT 9u
+#define CMA__LONG_LANE_NPAGES (1u << 17)
+#endif
+#define CMA__LONG_NPAGES (1u << CMA__LONG_SHIFT)
+
 /* The head of a lane's index; bit trees follow it. All of it under the lane's lock;
  * `claimed_npages` may be read without. */
 struct cma_runs {
@@ -25,7 +41,8 @@ struct cma_runs {
     uint32_t nrecent;     /* buffers released since the last search, the newest last */
     uint32_t recent[CMA__RUNS_RECENT][2]; /* first frame, counted in the span, and npages */
     uint32_t words;                       /* of one tree */
-    uint32_t small;                       /* the share of small requests among the last, of 2^16 */
+    uint32_t buffers; /* the word where those of long buffers begin; 0: none do */
+    uint32_t small;   /* the share of small requests among the last, of 2^16 */
     /* There is no run for so many pages at this alignment, as of the last search; 0: not known. */
     uint32_t full_npages, full_align_npages;
     uint64_t claims, released, skipped_npages;
@@ -52,6 +69,9 @@ struct cma_frames_index {
     /* Frames in [pfn, pfn + npages) were closed and are open now, or the reverse. Locked. */
     void (*changed)(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
                     uint32_t npages, bool open);
+    /* The long buffer that begins at `pfn`, a frame of the span. False: none does. */
+    bool (*buffer)(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
+                   struct cma_buffer *buffer);
     /* True if every run has its name, or is marked to get one, and every block with a closed frame
      * is in the tree of these. Other threads are quiet. */
     bool (*check)(const struct cma_frames *frames, const struct cma_span *span);

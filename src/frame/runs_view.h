@@ -62,6 +62,14 @@ static inline uint32_t *runs_tree(const struct runs_view *view, uint32_t tree)
     return view->frames->runs + view->span->runs + RUNS_HEAD + tree * view->index->words;
 }
 
+/* Where a long buffer that begins at `at` is written down. The lane has such places. */
+static inline struct cma_buffer *runs_buffer(const struct runs_view *view, uint32_t at)
+{
+    uint32_t *first = view->frames->runs + view->span->runs + view->index->buffers;
+
+    return (struct cma_buffer *)(void *)first + (at >> CMA__LONG_SHIFT);
+}
+
 /* Of a length: 1 to 8 are classes of their own, from there up each octave has four, which end at
  * quarters of it. So runs of whole units are the longest of their classes, and serve all requests
  * of these. */

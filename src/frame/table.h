@@ -166,10 +166,22 @@ int cma__window_evacuate(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npag
  */
 int cma__window_evacuate_runs(struct cma_frames *frames, cma_pfn_t pfn, uint32_t npages,
                               struct cma_evacuation *evacuation);
-/* An empty isolated window becomes a claimed buffer: one record is written. Up to
+/* An empty isolated window becomes a claimed buffer: its record is written. Up to
  * CMA__CLAIM_NPAGES_MAX. */
 void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,
                        uint32_t npages, uint32_t owner);
+/* What is written of a buffer: in the records of its first frames, or, of a long one, beside the
+ * index of its lane (runs.h). */
+struct cma_buffer {
+    uint32_t npages;
+    uint32_t at; /* its first frame, counted in its lane */
+    uint32_t owner;
+    uint32_t stamp; /* of one of one page: less its lowest bits */
+};
+/* The buffer that begins at `pfn`, as last seen if the lane is not locked; `span` is one of the
+ * area at or before it. False: none does. */
+bool cma__frames_buffer(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
+                        struct cma_buffer *buffer);
 /* Now, as buffers are stamped: in units of 2^20 ns, modulo 2^32; 0 where the port has no time. */
 uint32_t cma__frames_stamp(const struct cma_frames *frames);
 /* How long ago the buffer that begins at `pfn` was handed over, modulo 52 days; to 1 ms, one of one

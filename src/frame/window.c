@@ -290,21 +290,37 @@ uint32_t cma__frames_stamp(const struct cma_frames *frames)
     return port->time_ns == NULL ? 0 : (uint32_t)(port->time_ns(port->ctx) >> WINDOW_STAMP_SHIFT);
 }
 
-uint64_t cma__window_age_ns(const struct cma_frames *frames, const struct cma_span *span,
-                            cma_pfn_t pfn)
+bool cma__frames_buffer(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
+                        struct cma_buffer *buffer)
 {
     const struct cma_frame_record *record = span_record(frames, span, pfn);
     uint32_t word = atom_load(&record->word);
-    uint32_t now = cma__frames_stamp(frames);
 
-    if (frames->port->time_ns == NULL || word_kind(word) != CMA_KIND_CLAIMED) {
+    if (word == 0) {
+        span = cma__span_from((struct cma_span *)(uintptr_t)span, pfn);
+        return span->runs != 0 && frames->index->buffer(frames, span, pfn, buffer);
+    }
+    if (word_kind(word) != CMA_KIND_CLAIMED) {
+        return false;
+    }
+    buffer->npages = word_npages(word);
+    buffer->owner = atom_peek(&record->cookie);
+    buffer->stamp = buffer->npages == 1 ? word & ~WORD_KIND : atom_peek(&record[1].cookie);
+    return true;
+}
+
+uint64_t cma__window_age_ns(const struct cma_frames *frames, const struct cma_span *span,
+                            cma_pfn_t pfn)
+{
+    uint32_t now = cma__frames_stamp(frames);
+    struct cma_buffer buffer;
+
+    if (frames->port->time_ns == NULL || !cma__frames_buffer(frames, span, pfn, &buffer)) {
         return 0;
     }
-    if (word_npages(word) > 1) {
-        return (uint64_t)(now - atom_peek(&record[1].cookie)) << WINDOW_STAMP_SHIFT;
-    }
     /* As coarse as what was kept, or a page would be older than it is. */
-    return (uint64_t)((now & ~WORD_KIND) - (word & ~WORD_KIND)) << WINDOW_STAMP_SHIFT;
+    now = buffer.npages == 1 ? now & ~WORD_KIND : now;
+    return (uint64_t)(now - buffer.stamp) << WINDOW_STAMP_SHIFT;
 }
 
 void cma__window_claim(struct cma_frames *frames, struct cma_span *span, cma_pfn_t pfn,

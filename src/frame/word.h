@@ -21,6 +21,7 @@
  *
  * A buffer's stamp is the time when it was handed over, in units of 2^20 ns modulo 2^32. It lies in
  * the cookie of the second frame's record; where there is none, in the word, less its lowest bits.
+ * Of a long buffer that was claimed in one step nothing stands in records: struct cma_buffer.
  */
 #ifndef CMA_FRAME_WORD_H
 #define CMA_FRAME_WORD_H

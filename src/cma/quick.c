@@ -171,13 +171,13 @@ int cma__quick_alloc(struct cma_area *area, const struct cma_area_request *reque
     return quick_search(area, request, lane, pfn, refusal);
 }
 
-/* A release that was refused: of a long buffer no record is written, so it is asked for here. */
+/* A release was refused: of a long buffer no record is written, so that one is asked for here. */
 static CMA__APART int quick_refuse(const struct cma_area *area, cma_pfn_t pfn, uint64_t npages,
                                    uint32_t owner, int error)
 {
     struct cma_buffer buffer;
 
-    if (error != CMA_EBADF || !cma__frames_buffer(area->frames, area->span, pfn, &buffer)) {
+    if (error != CMA_EBADF || !cma__frames_buffer(area->frames, area->span, pfn, 0, &buffer)) {
         return error;
     }
     return buffer.npages != npages ? CMA_EINVAL : buffer.owner != owner ? CMA_EPERM : error;

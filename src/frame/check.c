@@ -64,7 +64,7 @@ int cma_frame_info(const struct cma_frames *frames, cma_pfn_t pfn, struct cma_fr
         .lent = (atom_peek16(&span_block_at(frames, span, pfn)->flags) & CMA_BLOCK_LENT) != 0,
     };
     info->slot = cma__slot_find(frames, span, pfn) != NULL;
-    if (cma__frames_buffer(frames, span, pfn, &buffer)) {
+    if (cma__frames_buffer(frames, span, pfn, word, &buffer)) {
         info->kind = CMA_KIND_CLAIMED;
         info->cookie = buffer.owner;
         info->npages = buffer.npages;
@@ -173,7 +173,7 @@ static bool check_frame(struct check_walk *walk, cma_pfn_t pfn, uint32_t offset)
     uint32_t word = atom_load(&record->word);
     uint32_t cookie = record->cookie;
     struct cma_buffer buffer;
-    bool begins = cma__frames_buffer(walk->frames, walk->span, pfn, &buffer);
+    bool begins = cma__frames_buffer(walk->frames, walk->span, pfn, word, &buffer);
     bool good;
 
     if (walk->claimed != 0) {

@@ -38,7 +38,7 @@ static bool look_judge(const struct cma_frames *frames, const struct cma_span *s
         obstacle->last += atom_peek(&slot->npages) - 1 - slot_number(slot, span, pfn);
         return true;
     }
-    if (cma__frames_buffer(frames, span, pfn, &buffer)) {
+    if (cma__frames_buffer(frames, span, pfn, word, &buffer)) {
         obstacle->sort = CMA__OBSTACLE_BUFFER;
         obstacle->last = pfn + (buffer.npages - 1);
         obstacle->owner = buffer.owner;

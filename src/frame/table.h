@@ -179,9 +179,9 @@ struct cma_buffer {
     uint32_t stamp; /* of one of one page: less its lowest bits */
 };
 /* The buffer that begins at `pfn`, as last seen if the lane is not locked; `span` is one of the
- * area at or before it. False: none does. */
+ * area at or before it, `word` what its record says. False: none does. */
 bool cma__frames_buffer(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
-                        struct cma_buffer *buffer);
+                        uint32_t word, struct cma_buffer *buffer);
 /* Now, as buffers are stamped: in units of 2^20 ns, modulo 2^32; 0 where the port has no time. */
 uint32_t cma__frames_stamp(const struct cma_frames *frames);
 /* How long ago the buffer that begins at `pfn` was handed over, modulo 52 days; to 1 ms, one of one

@@ -291,10 +291,9 @@ uint32_t cma__frames_stamp(const struct cma_frames *frames)
 }
 
 bool cma__frames_buffer(const struct cma_frames *frames, const struct cma_span *span, cma_pfn_t pfn,
-                        struct cma_buffer *buffer)
+                        uint32_t word, struct cma_buffer *buffer)
 {
     const struct cma_frame_record *record = span_record(frames, span, pfn);
-    uint32_t word = atom_load(&record->word);
 
     if (word == 0) {
         span = cma__span_from((struct cma_span *)(uintptr_t)span, pfn);
@@ -312,10 +311,11 @@ bool cma__frames_buffer(const struct cma_frames *frames, const struct cma_span *
 uint64_t cma__window_age_ns(const struct cma_frames *frames, const struct cma_span *span,
                             cma_pfn_t pfn)
 {
+    uint32_t word = atom_load(&span_record(frames, span, pfn)->word);
     uint32_t now = cma__frames_stamp(frames);
     struct cma_buffer buffer;
 
-    if (frames->port->time_ns == NULL || !cma__frames_buffer(frames, span, pfn, &buffer)) {
+    if (frames->port->time_ns == NULL || !cma__frames_buffer(frames, span, pfn, word, &buffer)) {
         return 0;
     }
     /* As coarse as what was kept, or a page would be older than it is. */

@@ -11,10 +11,9 @@
  * claim takes wholly is not lent any more when it comes back; it is lent again when somebody asks.
  */
 #include "../base/atomic.h"
-#include "../base/bitmap.h"
 #include "../base/guard.h"
-#include "../frame/account.h"
 #include "../frame/slot.h"
+#include "../frame/table.h"
 #include "claim.h"
 #include "engine.h"
 
@@ -113,20 +112,15 @@ static bool area_find_lendable(const struct cma_area *area, uint32_t *block)
 static bool area_lend_host(struct cma_area *area, cma_pfn_t pfn, uint32_t npages)
 {
     const struct cma_pages_ops *ops = area->ops;
-    uint32_t first = span_bit(area->frames, area->span, pfn);
+    cma_pfn_t last = pfn + (npages - 1);
     bool any = false, failed = false;
-    uint32_t end;
+    uint32_t part;
 
-    for (uint32_t at = 0; at < npages && !failed; at = end + 1) {
-        end = at;
-        while (end < npages && bitmap_test(area->frames->idle, first + end)) {
-            end++;
-        }
-        if (end > at) {
-            failed =
-                ops->lend(ops->ctx, pfn + at, end - at, (enum cma_lend_class)area->lend_class) != 0;
-            any = any || !failed;
-        }
+    while (!failed && pfn <= last &&
+           (part = cma__span_idle_run(area->frames, area->span, &pfn, last)) != 0) {
+        failed = ops->lend(ops->ctx, pfn, part, (enum cma_lend_class)area->lend_class) != 0;
+        any = any || !failed;
+        pfn += part;
     }
     return any || !failed;
 }

@@ -171,7 +171,7 @@ int cma__quick_alloc(struct cma_area *area, const struct cma_area_request *reque
     return quick_search(area, request, lane, pfn, refusal);
 }
 
-/* A release was refused: of a long buffer no record is written, so that one is asked for here. */
+/* How a release ends: where it found no buffer by the records, a long one is asked for here. */
 static CMA__APART int quick_refuse(const struct cma_area *area, cma_pfn_t pfn, uint64_t npages,
                                    uint32_t owner, int error)
 {
@@ -193,7 +193,7 @@ int cma__quick_release(struct cma_area *area, cma_pfn_t pfn, uint64_t npages, ui
         CMA__UNLIKELY(area->frames->slots != NULL &&
                       cma__slot_find(area->frames, area->span, pfn) != NULL)) {
         error = cma__area_release_any(area, pfn, npages, owner);
-        return error == CMA_OK ? CMA_OK : quick_refuse(area, pfn, npages, owner, error);
+        return quick_refuse(area, pfn, npages, owner, error);
     }
     error = runs_release(area->frames, span, pfn, (uint32_t)npages, owner);
     if (CMA__UNLIKELY(error != CMA_OK)) {

@@ -65,6 +65,7 @@ static CMA__INLINE void runs_put(const struct runs_view *view, uint32_t at, uint
     }
 }
 
+/* Is a buffer of this length written down beside the index? */
 static CMA__INLINE bool runs_is_long(const struct runs_view *view, uint32_t npages)
 {
     return CMA__UNLIKELY(npages >= CMA__LONG_NPAGES) && view->index->buffers != 0;
